@@ -1,0 +1,109 @@
+// The contract of the block layer: append chunks to a group's open block file, read regions back, make it durable.
+// dedupe, stream and the daemon see this and nothing else of it. No LevelDB here: what must be remembered about a
+// block file is a BlockRecord, and whoever owns the commit writes it down.
+
+/** Average, largest and smallest sizes are properties of a group; these are the limits of the format. */
+export const CHUNK_BYTES_MAX = 256 * 1024
+/** Raw bytes of one region at most: the unit of read, compression and authentication. */
+export const REGION_RAW_BYTES_MAX = 512 * 1024
+/** Chunks in one region at most, so that a region's table stays small beside its data. */
+export const REGION_CHUNKS_MAX = 1024
+/** Regions start at multiples of this, since O_DIRECT wants it and it makes torn tails whole pages. */
+export const BLOCK_PAGE_BYTES = 4096
+/** A block file is closed before it would grow past this; pages then fit 16 bits with room to spare. */
+export const BLOCK_FILE_BYTES_MAX = 64 * 1024 * 1024
+export const FINGERPRINT_BYTES = 32
+
+/** Where a chunk lies: 8 bytes on disk. */
+export interface ChunkLocation {
+  /** block file id, 1 to 2^32-1, never reused within a store */
+  readonly block: number
+  /** the region's start in the block file, in pages of BLOCK_PAGE_BYTES, 1 to 65,535 */
+  readonly page: number
+  /** the chunk's place in the region's table, 0 to REGION_CHUNKS_MAX - 1 */
+  readonly slot: number
+}
+
+/** A chunk to be stored. `data` lies in pooled native memory and is frozen until the append has settled. */
+export interface NewChunk {
+  readonly fingerprint: Uint8Array
+  readonly data: Uint8Array
+}
+
+export type Compression = 'none' | 'fast' | 'best'
+
+/** How a group's regions are sealed now. Changes take effect with the next region or block file. */
+export interface SealingPolicy {
+  /** storage group id, 1 to 65,535 */
+  readonly group: number
+  readonly compression: Compression
+  /** 0 = clear (checksummed), 1-1023 = the content encryption key's id */
+  readonly keyId: number
+  /** the CEK's 32 bytes; absent when keyId is 0 */
+  readonly key?: Uint8Array
+}
+
+/** What the commit remembers about one block file. */
+export interface BlockRecord {
+  readonly block: number
+  readonly group: number
+  readonly keyId: number
+  readonly isClosed: boolean
+  /** every region that any committed metadata refers to ends at or before this */
+  readonly lengthBytes: number
+  readonly regionCount: number
+  readonly chunkCount: number
+  /** bytes of the chunks before compression */
+  readonly rawBytes: number
+  /** bytes of the chunks after compression, without headers, tables and padding */
+  readonly compressedBytes: number
+}
+
+/** A region that was read, authenticated and decompressed. Valid until `release`. */
+export interface OpenRegion {
+  readonly chunkCount: number
+  fingerprintAt(slot: number): Uint8Array
+  /** the chunk's raw bytes, in pooled native memory */
+  chunkAt(slot: number): Uint8Array
+  /** one more holder */
+  retain(): void
+  release(): void
+}
+
+/** A region that can't be trusted: torn, edited, swapped, of another group or key. Callers answer EIO. */
+export type DamageReason = 'missing' | 'truncated' | 'header' | 'authentication' | 'decompression' | 'table' | 'io'
+
+export interface BlockStore {
+  /**
+   * Packs the chunks, in order, into regions, seals and verifies them in native threads and appends them to the group's
+   * open block file (opening and closing files as needed). Resolves with one location per chunk when the bytes are
+   * written, which is not yet durable: see `sync`.
+   * @param sequence the last durable commit's number, written into the region headers so that a start can tell
+   *   whether LevelDB is behind the block files
+   * @throws FilesystemError ENOSPC or EIO from the disk
+   */
+  append(policy: SealingPolicy, chunks: readonly NewChunk[], sequence: number): Promise<ChunkLocation[]>
+
+  /**
+   * fdatasync of every block file with unsynced bytes, and of the directories of new ones. Everything whose append had
+   * resolved before the call is durable afterwards. Concurrent calls may share work. A failure is final (see promise 3):
+   * the store refuses appends from then on.
+   */
+  sync(): Promise<void>
+
+  /**
+   * Records of the block files that changed since the last `collectRecords`, to go into the coming commit. They cover
+   * exactly the appends that have resolved so far.
+   */
+  collectRecords(): BlockRecord[]
+
+  /** From the cache or from disk. @throws DamagedRegionError */
+  readRegion(block: number, page: number): Promise<OpenRegion>
+  /** The region if it is in the cache; retained for the caller. */
+  cachedRegion(block: number, page: number): OpenRegion | undefined
+
+  /** All records, open files included. */
+  records(): Iterable<BlockRecord>
+  /** Closes open block files after the last append. Idempotent. */
+  close(): Promise<void>
+}

@@ -1,0 +1,30 @@
+// The base of every error that coffer raises on purpose. A code is stable: programs branch on it,
+// the FUSE edge maps it to an errno, the control edge hands it to clients in `data.code`.
+
+/** A failure that can happen in operation, as opposed to a programmer's mistake (which is an AssertionError). */
+export class CofferError extends Error {
+  readonly code: string
+
+  /**
+   * @param code stable, SCREAMING_CASE, never reused for another meaning
+   * @param message one sentence: what is wrong and, where it helps, what to do
+   */
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** The store is damaged, of an unknown version, or disagrees with itself. Never answered with other data. */
+export class StoreError extends CofferError {}
+
+/**
+ * A filesystem operation's POSIX failure: `code` is the errno's name ('ENOENT', 'ENOSPC', ...).
+ * Raised by vfs and stream, turned into a number by fuse alone.
+ */
+export class FilesystemError extends CofferError {
+  constructor(code: string, message = code, options?: ErrorOptions) {
+    super(code, message, options)
+  }
+}
