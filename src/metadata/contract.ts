@@ -1,0 +1,38 @@
+// What the layers above see of the metadata store: checked reads, and participation in the one commit.
+
+/**
+ * One ordered key space. The first byte of a key is its table (see key.ts); integers in keys are big-endian so that
+ * ranges iterate in numeric order.
+ */
+export interface MetadataReader {
+  /** The checked payload, or undefined. @throws StoreError RECORD_DAMAGED */
+  get(key: Uint8Array): Uint8Array | undefined
+  /** Several keys in one native call off the main thread, in the same order. @throws StoreError RECORD_DAMAGED */
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
+  /** Entries with `from` <= key < `to`, ascending, as of the call. @throws StoreError RECORD_DAMAGED */
+  range(from: Uint8Array, to: Uint8Array): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+}
+
+export interface MetadataWriter {
+  put(key: Uint8Array, value: Uint8Array): void
+  delete(key: Uint8Array): void
+}
+
+/**
+ * A holder of in-memory changes. At a commit every participant writes all of its changes into one batch, synchronously,
+ * so that the batch is one consistent moment. LevelDB doesn't know them until `settled`: until then reads must be
+ * answered from memory.
+ */
+export interface CommitParticipant {
+  /** Puts every change since the last `collect` into the batch, and keeps answering reads of them from memory. */
+  collect(batch: MetadataWriter): void
+  /** The batch of the last `collect` is durable: its changes may leave memory unless they have changed again. */
+  settled(): void
+}
+
+export interface Committer {
+  /** Everything in memory when the call is made is durable when it resolves. Concurrent calls share one commit. */
+  commit(): Promise<void>
+  /** Tell the committer that there is something to commit within the interval. */
+  touched(): void
+}

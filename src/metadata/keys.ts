@@ -1,0 +1,38 @@
+// The tables of the metadata store and how their keys are built: one table byte, then big-endian integers and bytes.
+
+export const TABLE = {
+  /** the store itself: one record */
+  superblock: 0x53, // S
+  group: 0x47, // G group(2)
+  container: 0x4b, // K container(4)
+  inode: 0x49, // I inode(8)
+  dentry: 0x44, // D parent(8) hash(8) name
+  xattr: 0x58, // X inode(8)
+  orphan: 0x4f, // O inode(8): nothing names the inode any more, its records are to be deleted
+  extents: 0x45, // E inode(8) page(4)
+  chunk: 0x43, // C group(2) fingerprint(32)
+  block: 0x42, // B block(4)
+  alert: 0x41, // A code
+} as const
+
+/** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */
+export function inodeKey(table: number, inode: number, extraBytes = 0): Buffer {
+  const key = Buffer.alloc(9 + extraBytes)
+  key[0] = table
+  key.writeUInt32BE(Math.floor(inode / 2 ** 32), 1)
+  key.writeUInt32BE(inode % 2 ** 32, 5)
+  return key
+}
+
+/** The first key after every key that begins with `prefix` (which must not be all 0xff). */
+export function prefixEnd(prefix: Uint8Array): Buffer {
+  const end = Buffer.from(prefix)
+  for (let index = end.length - 1; index >= 0; index--) {
+    const byte = end[index] ?? 0
+    if (byte < 0xff) {
+      end[index] = byte + 1
+      return end.subarray(0, index + 1)
+    }
+  }
+  throw new RangeError('a prefix of 0xff bytes has no end')
+}

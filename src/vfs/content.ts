@@ -1,0 +1,57 @@
+// What vfs needs of file data. Declared here because vfs is the consumer; stream implements it.
+
+/** Bytes of a read, valid until `release`, which is called exactly once. */
+export interface ContentRead {
+  readonly pieces: readonly Uint8Array[]
+  release(): void
+}
+
+/**
+ * One regular file's bytes while the file is open or has unflushed data. Offsets and sizes in bytes.
+ * The visible size is the content's: it changes synchronously with `write` and `truncate`.
+ */
+export interface FileContent {
+  /** size as readers see it */
+  readonly sizeBytes: number
+  /**
+   * The size that a commit made now may write down: never past data that is not yet in the block files
+   * (a crash then shows the old end, not zeros).
+   */
+  readonly committableSizeBytes: number
+  /** bytes that extents cover, for st_blocks */
+  readonly mappedBytes: number
+  /** data not yet in block files */
+  readonly hasUnflushedData: boolean
+  /** Copies `data` before it returns or, when buffers are short, before the promise resolves. @throws ENOSPC, EIO (also of an earlier flush, once), EFBIG */
+  write(offsetBytes: number, data: Uint8Array): void | Promise<void>
+  /** Short at the end of the file. Holes read as zeros. @throws EIO */
+  read(offsetBytes: number, sizeBytes: number): ContentRead | Promise<ContentRead>
+  truncate(sizeBytes: number): void | Promise<void>
+  /** Punches a hole: the range reads as zeros, the size stays. */
+  punch(offsetBytes: number, lengthBytes: number): Promise<void>
+  /** next data (3, SEEK_DATA) or hole (4, SEEK_HOLE) at or after the offset; undefined = none before the end */
+  seek(offsetBytes: number, whence: number): Promise<number | undefined>
+  /** Starts to move small or last data towards the block files, without waiting: called at close. */
+  drain(): void
+  /** All data written so far is in block files and its extents are part of the next commit. @throws ENOSPC, EIO */
+  flush(): Promise<void>
+  /** The error of a background flush that nobody has seen yet, and forgets it (close(2) and fsync(2) report it once). */
+  takeError(): Error | undefined
+}
+
+export interface ContentStore {
+  /**
+   * @param inode its number; extents are stored under it
+   * @param group the storage group of the inode's container
+   * @param sizeBytes and mappedBytes: as the inode record says
+   * @param changed called whenever size, committable size or mapped bytes change, so that the inode's record goes into
+   *   the next commit
+   */
+  open(inode: number, group: number, sizeBytes: number, mappedBytes: number, changed: () => void): FileContent
+  /** Lets go of a clean content that no handle uses any more. */
+  close(content: FileContent): void
+  /** Forgets all data of a file that nothing names any more; extents are deleted in slices over later commits. */
+  discard(inode: number): Promise<void>
+  /** flushes every content with unflushed data */
+  flushAll(): Promise<void>
+}
