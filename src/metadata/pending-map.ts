@@ -29,6 +29,11 @@ export class PendingMap<Key, Value> {
     this.#committing = new Map()
   }
 
+  /** Keys that changed since the last `collect`. */
+  dirtyKeys(): Iterable<Key> {
+    return this.#dirty.keys()
+  }
+
   get size(): number {
     return this.#dirty.size + this.#committing.size
   }

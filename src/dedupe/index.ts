@@ -1,0 +1,2 @@
+export { ChunkIndex } from './chunk-index.ts'
+export { Deduplicator, type ChunkAppender, type DeduplicatorOptions } from './deduplicator.ts'
