@@ -96,6 +96,7 @@ export class FileStream implements FlushOwner {
     this.#services.reserve(this.group, data.length)
     const taken = this.#take(offsetBytes, data)
     if (taken < data.length) return this.#writeRest(offsetBytes + taken, data.subarray(taken))
+    this.#yieldIfContended()
   }
 
   async #writeRest(offsetBytes: number, data: Uint8Array): Promise<void> {
@@ -110,6 +111,20 @@ export class FileStream implements FlushOwner {
       if (this.#runFor(offsetBytes + at) === undefined) this.#openRun(offsetBytes + at, buffer, isLarge)
       else buffer.release()
       at += this.#take(offsetBytes + at, data.subarray(at))
+    }
+    this.#yieldIfContended()
+  }
+
+  /** Nobody holds on to a half-filled buffer while somebody waits for one. */
+  #yieldIfContended(): void {
+    const { large, small } = this.#services.buffers
+    if (large.isContended || small.isContended) this.yieldBuffers()
+  }
+
+  /** Hands open runs to the pipeline without ending them: what follows is still cut together with them. */
+  yieldBuffers(): void {
+    for (const run of this.#openRuns.toSorted((a, b) => a.startBytes - b.startBytes)) {
+      this.#freeze(run, false)
     }
   }
 
@@ -139,14 +154,16 @@ export class FileStream implements FlushOwner {
     return at
   }
 
-  /** The open run that has room for a byte at the position. */
+  /** The open run that the position lies in, else one with room that ends there: open runs never overlap. */
   #runFor(position: number): Run | undefined {
+    let before: Run | undefined
     for (const run of this.#openRuns) {
-      if (position >= run.startBytes && position <= runEndBytes(run)) {
-        if (position < run.startBytes + run.capacityBytes) return run
+      if (position >= run.startBytes && position < Math.max(runEndBytes(run), run.startBytes + 1)) {
+        return run
       }
+      if (position === runEndBytes(run)) before = run
     }
-    return undefined
+    return before
   }
 
   #nextRunStartBytes(position: number): number {
@@ -216,6 +233,17 @@ export class FileStream implements FlushOwner {
     this.#stableSizeBytes = Math.max(this.#stableSizeBytes, Math.min(endBytes, this.#sizeBytes))
     this.#letGo(done)
     this.#changed()
+  }
+
+  carried(carry: Run, origin: Run): void {
+    const place = this.#frozenRuns.indexOf(origin)
+    // An abandoned origin's tail is abandoned too.
+    if (place < 0) this.#abandonedRuns.push(carry)
+    else this.#frozenRuns.splice(place + 1, 0, carry)
+  }
+
+  superseded(runs: readonly Run[]): void {
+    this.#letGo(runs)
   }
 
   failed(error: Error, lost: readonly Run[]): void {

@@ -6,7 +6,7 @@ import { CHUNK_BYTES_MAX, FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
 import { ROOM_BYTES, runEndBytes } from './buffers.ts'
 import type { Run, StreamBuffers } from './buffers.ts'
-import type { PooledBuffer } from './buffer-pool.ts'
+import { PooledBuffer } from './buffer-pool.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 
@@ -32,15 +32,11 @@ export interface FlushOwner {
   readonly group: number
   /** extents up to `endBytes` are installed; these runs are not needed any more */
   installed(endBytes: number, grownBytes: number, done: readonly Run[]): void
+  /** the last bytes of `origin` are in `carry` as well from now on, and stay there until it is done */
+  carried(carry: Run, origin: Run): void
+  /** these runs are in the carry whole */
+  superseded(runs: readonly Run[]): void
   failed(error: Error, lost: readonly Run[]): void
-}
-
-interface Carry {
-  readonly startBytes: number
-  readonly bytes: Uint8Array
-  readonly buffer: PooledBuffer
-  /** runs that end within the carry */
-  readonly runs: readonly Run[]
 }
 
 /** A contiguous stretch that is about to be cut. */
@@ -57,7 +53,8 @@ export class FlushPipeline {
   readonly #services: FlushServices
   #cutting: Promise<void> = Promise.resolve()
   #installing: Promise<void> = Promise.resolve()
-  #carry: Carry | undefined
+  /** the undecided tail of the last buffer, in memory of its own, so that waiting for more data holds no pooled buffer */
+  #carry: Run | undefined
   #epoch = 0
 
   constructor(owner: FlushOwner, services: FlushServices) {
@@ -80,7 +77,7 @@ export class FlushPipeline {
     this.#cutting = this.#cutting.then(() => this.#step(epoch, undefined, true))
   }
 
-  /** Forgets all that is under way: the file was truncated to nothing. Returns the carried runs. */
+  /** Forgets all that is under way: the file was truncated to nothing. */
   abandon(): void {
     this.#epoch++
     this.#dropCarry()
@@ -93,14 +90,14 @@ export class FlushPipeline {
   }
 
   async #step(epoch: number, run: Run | undefined, isEnd: boolean): Promise<void> {
-    const runs = [...(this.#carry?.runs ?? []), ...(run === undefined ? [] : [run])]
+    const runs = [this.#carry, run].filter(each => each !== undefined)
     try {
       if (epoch !== this.#epoch) {
         if (run !== undefined) this.#owner.failed(ABANDONED, [run])
         return
       }
       if (this.#carry !== undefined && run !== undefined) {
-        if (this.#carry.startBytes + this.#carry.bytes.length !== run.startBytes) {
+        if (runEndBytes(this.#carry) !== run.startBytes) {
           await this.#cutStretch(epoch, await this.#stretchOfCarry(this.#carry), true)
         }
       }
@@ -148,10 +145,9 @@ export class FlushPipeline {
     try {
       const carry = this.#carry
       if (carry !== undefined) {
-        this.#prepend(stretch, carry.bytes)
-        stretch.runs.unshift(...carry.runs)
+        this.#prepend(stretch, carry.buffer.bytes)
+        stretch.runs.unshift(carry)
         this.#carry = undefined
-        carry.buffer.release()
       } else {
         await this.#prependStartedChunk(stretch)
       }
@@ -162,19 +158,16 @@ export class FlushPipeline {
     return stretch
   }
 
-  async #stretchOfCarry(carry: Carry): Promise<Stretch> {
+  async #stretchOfCarry(carry: Run): Promise<Stretch> {
     const buffer = await this.#services.buffers.bench.acquire()
-    buffer.bytes.set(carry.bytes, ROOM_BYTES)
-    if (this.#carry === carry) {
-      this.#carry = undefined
-      carry.buffer.release()
-    }
+    buffer.bytes.set(carry.buffer.bytes, ROOM_BYTES)
+    if (this.#carry === carry) this.#carry = undefined
     return {
       startBytes: carry.startBytes,
       offset: ROOM_BYTES,
-      lengthBytes: carry.bytes.length,
+      lengthBytes: carry.lengthBytes,
       buffer,
-      runs: [...carry.runs],
+      runs: [carry],
     }
   }
 
@@ -235,26 +228,32 @@ export class FlushPipeline {
       const { bytes } = stretch.buffer
       const data = bytes.subarray(stretch.offset, stretch.offset + stretch.lengthBytes)
       const cut = await this.#services.cut(this.#owner.group, data, isEnd)
-      const consumedEndBytes = stretch.startBytes + cut.consumedBytes
-      const owed = stretch.runs.filter(run => runEndBytes(run) > consumedEndBytes)
-      const done = stretch.runs.filter(run => runEndBytes(run) <= consumedEndBytes)
-      if (cut.consumedBytes < stretch.lengthBytes) {
-        stretch.buffer.retain()
-        this.#carry = {
-          startBytes: consumedEndBytes,
-          bytes: data.subarray(cut.consumedBytes),
-          buffer: stretch.buffer,
-          runs: owed,
-        }
-        if (epoch !== this.#epoch) this.#dropCarry()
-      }
+      if (cut.consumedBytes < stretch.lengthBytes) this.#carryOver(epoch, stretch, data, cut)
       if (cut.consumedBytes > 0) {
         isHandedOn = true
-        this.#storeAndInstall(epoch, stretch, data, cut, done)
+        this.#storeAndInstall(epoch, stretch, data, cut)
       }
     } finally {
       if (!isHandedOn) stretch.buffer.release()
     }
+  }
+
+  /** Keeps the undecided tail for the next step. */
+  #carryOver(epoch: number, stretch: Stretch, data: Uint8Array, cut: CutResult): void {
+    const bytes = data.slice(cut.consumedBytes)
+    const carry: Run = {
+      startBytes: stretch.startBytes + cut.consumedBytes,
+      lengthBytes: bytes.length,
+      capacityBytes: bytes.length,
+      buffer: new PooledBuffer(bytes, () => {}),
+      dataOffset: 0,
+    }
+    const origin = stretch.runs.at(-1)
+    if (origin === undefined) throw new Error('a stretch without a run')
+    this.#carry = carry
+    this.#owner.carried(carry, origin)
+    if (cut.consumedBytes === 0) this.#owner.superseded(stretch.runs)
+    if (epoch !== this.#epoch) this.#dropCarry()
   }
 
   /** Stores without waiting; installs after everything before it. */
@@ -263,8 +262,8 @@ export class FlushPipeline {
     stretch: Stretch,
     data: Uint8Array,
     cut: CutResult,
-    done: readonly Run[],
   ): void {
+    const done = stretch.runs
     const chunks: NewChunk[] = []
     let at = 0
     for (const [index, lengthBytes] of cut.lengths.entries()) {
@@ -305,9 +304,7 @@ export class FlushPipeline {
   #dropCarry(): void {
     const carry = this.#carry
     this.#carry = undefined
-    if (carry === undefined) return
-    carry.buffer.release()
-    this.#owner.failed(ABANDONED, carry.runs)
+    if (carry !== undefined) this.#owner.failed(ABANDONED, [carry])
   }
 }
 

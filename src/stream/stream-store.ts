@@ -20,7 +20,7 @@ export class StreamStore {
 
   constructor(options: StreamStoreOptions) {
     this.#commit = options.commit
-    this.#services = { ...options, relievePressure: () => this.#drainAll() }
+    this.#services = { ...options, relievePressure: () => this.#yieldAll() }
   }
 
   open(
@@ -56,7 +56,7 @@ export class StreamStore {
     await Promise.all(Array.from({ length: PARALLEL_FLUSHES }, worker))
   }
 
-  #drainAll(): void {
-    for (const stream of this.#streams) if (stream.hasUnflushedData) stream.drain()
+  #yieldAll(): void {
+    for (const stream of this.#streams) stream.yieldBuffers()
   }
 }
