@@ -122,7 +122,11 @@ const discovery = z.object({
 })
 
 export const methods = {
-  'system.status': { summary: 'What runs, since when, and what is wrong.', params: nothing, result: status },
+  'system.status': {
+    summary: 'What runs, since when, and what is wrong.',
+    params: nothing,
+    result: status,
+  },
   'daemon.stop': {
     summary: 'Commit, unmount and end. Answered before the daemon ends.',
     params: z.strictObject({
@@ -159,7 +163,11 @@ export const methods = {
     params: z.strictObject({ name: containerName, deleteFiles: z.boolean().default(false) }),
     result: nothing,
   },
-  'stats.system': { summary: 'Savings and counters of the whole store.', params: nothing, result: systemStats },
+  'stats.system': {
+    summary: 'Savings and counters of the whole store.',
+    params: nothing,
+    result: systemStats,
+  },
   'stats.storageGroup': {
     summary: 'Savings of one storage group.',
     params: z.strictObject({ name: groupName }),

@@ -28,7 +28,10 @@ export async function claimSocketPath(path: string): Promise<void> {
   })
   if (stats === undefined) return
   if (!stats.isSocket()) {
-    throw new CofferError('SOCKET_PATH_TAKEN', `${path} exists and is not a socket; it was left alone.`)
+    throw new CofferError(
+      'SOCKET_PATH_TAKEN',
+      `${path} exists and is not a socket; it was left alone.`,
+    )
   }
   if (await isAnswered(path)) {
     throw new CofferError('SOCKET_IN_USE', `Another coffer daemon answers on ${path}.`)
