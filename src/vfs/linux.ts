@@ -38,3 +38,6 @@ export const XATTR_REPLACE = 2
 export const NAME_BYTES_MAX = 255
 /** PATH_MAX without its terminating zero: what Linux lets a symlink hold */
 export const SYMLINK_BYTES_MAX = 4095
+
+export const SEEK_DATA = 3
+export const SEEK_HOLE = 4
