@@ -1,0 +1,106 @@
+// Which inodes have their file data open: opened at first use, closed when no handle is left and everything is flushed.
+
+import type { Containers } from './containers.ts'
+import type { ContentStore, FileContent } from './content.ts'
+import type { InodeTable } from './inode-table.ts'
+import type { Inode } from './inode.ts'
+
+export class Contents {
+  readonly #store: ContentStore
+  readonly #table: InodeTable
+  readonly #containers: Containers
+  readonly #open = new Set<Inode>()
+  /** open for their unflushed data alone */
+  readonly #lingering = new Set<Inode>()
+  #isSweepQueued = false
+
+  constructor(store: ContentStore, table: InodeTable, containers: Containers) {
+    this.#store = store
+    this.#table = table
+    this.#containers = containers
+  }
+
+  /** The data of a regular file. The caller has pinned the inode and calls `rest` when it has unpinned it. */
+  use(inode: Inode): FileContent {
+    this.#lingering.delete(inode)
+    if (inode.content !== undefined) return inode.content
+    const group = this.#containers.groupOf(inode.container)
+    const content = this.#store.open(
+      inode.number,
+      group,
+      inode.sizeBytes,
+      inode.mappedBytes,
+      () => this.refresh(inode),
+    )
+    inode.content = content
+    this.#open.add(inode)
+    return content
+  }
+
+  /** Takes over size and mapped bytes. */
+  refresh(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined) return
+    if (this.#lingering.size > 0) this.#queueSweep()
+    if (inode.linkCount > 0) {
+      this.#containers.account(inode.container, content.sizeBytes - inode.sizeBytes, 0)
+    }
+    inode.sizeBytes = content.sizeBytes
+    inode.mappedBytes = content.mappedBytes
+    this.#table.changed(inode)
+  }
+
+  /** No handle may be left: closes what is clean, and keeps the rest until it is. */
+  rest(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined || inode.pins > 0) return
+    if (content.hasUnflushedData) this.#lingering.add(inode)
+    else this.#close(inode, content)
+  }
+
+  /** All data of an inode that nothing names or holds any more. */
+  async discard(inode: Inode): Promise<void> {
+    this.#lingering.delete(inode)
+    this.#open.delete(inode)
+    inode.content = undefined
+    await this.#store.discard(inode.number)
+  }
+
+  /** per container: bytes that readers see, but a commit made now can't write down */
+  overhang(): ReadonlyMap<number, number> {
+    const sums = new Map<number, number>()
+    for (const inode of this.#open) {
+      const ahead = inode.sizeBytes - inode.committableSizeBytes
+      if (ahead === 0 || inode.linkCount === 0) continue
+      sums.set(inode.container, (sums.get(inode.container) ?? 0) + ahead)
+    }
+    return sums
+  }
+
+  /** A commit may have been what a content waited for. */
+  sweep(): void {
+    this.#isSweepQueued = false
+    for (const inode of this.#lingering) {
+      const content = inode.content
+      if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
+      else if (!content.hasUnflushedData) this.#close(inode, content)
+    }
+  }
+
+  /** Later, since the call comes from inside the content. */
+  #queueSweep(): void {
+    if (this.#isSweepQueued) return
+    this.#isSweepQueued = true
+    setImmediate(() => this.sweep())
+  }
+
+  #close(inode: Inode, content: FileContent): void {
+    this.#lingering.delete(inode)
+    this.#open.delete(inode)
+    if (inode.sizeBytes !== content.sizeBytes || inode.mappedBytes !== content.mappedBytes) {
+      this.refresh(inode)
+    }
+    inode.content = undefined
+    this.#store.close(content)
+  }
+}
