@@ -79,7 +79,8 @@ const storage = {
   blocks: count,
 }
 
-const containerStats = z.object({ name: containerName, group: groupName, ...savings })
+/** A container's chunks are shared with its group's other containers, so what it takes alone is not a number. */
+const containerStats = z.object({ name: containerName, group: groupName, files: count, currentBytes: bytes })
 const groupStats = z.object({ name: groupName, ...savings, ...storage })
 const systemStats = z.object({
   ...savings,
@@ -174,7 +175,7 @@ export const methods = {
     result: groupStats,
   },
   'stats.container': {
-    summary: 'Savings of one container.',
+    summary: 'What one container holds; its savings are those of its group.',
     params: z.strictObject({ name: containerName }),
     result: containerStats,
   },
