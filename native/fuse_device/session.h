@@ -1,0 +1,147 @@
+// One mounted /dev/fuse: reader threads that fill slots, a thread that writes big replies, one for notifications.
+// Knows nothing of JavaScript: it wakes its owner, who then takes a batch of events.
+//
+// Nothing is joined: threads hold the session alive and the last one out reports the end, so that closing never
+// waits for a thread which itself waits for an answer of ours (a notification can block on a lock in the kernel).
+
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "common/file_descriptor.h"
+
+namespace coffer {
+
+/** The memory that both sides see: reply area, batch area, slots. Touched lazily, so it costs what is used. */
+class SharedArea {
+ public:
+  static constexpr size_t kPageBytes = 4096;
+  // Holds the largest reply that is encoded in place: 64 KiB of xattr or directory and its header.
+  static constexpr size_t kReplyBytes = 256 * 1024;
+  static constexpr size_t kBatchBytes = 16 * 1024;
+  static constexpr size_t kSlotsOffset = kReplyBytes + kBatchBytes;
+  // fuse_in_header and fuse_write_in: a request starts so that the data of a write is page-aligned.
+  static constexpr size_t kWriteHeaderBytes = 80;
+  static constexpr size_t kRequestOffset = kPageBytes - kWriteHeaderBytes;
+  static constexpr size_t kWriteBytesMax = 1024 * 1024;
+  static constexpr size_t kSlotStride = kPageBytes + kWriteBytesMax;
+
+  explicit SharedArea(uint32_t slot_count);
+  ~SharedArea();
+  SharedArea(const SharedArea&) = delete;
+  SharedArea& operator=(const SharedArea&) = delete;
+
+  uint8_t* Data() const { return data_; }
+  size_t Size() const { return size_; }
+  uint8_t* Request(uint32_t slot) const {
+    return data_ + kSlotsOffset + slot * kSlotStride + kRequestOffset;
+  }
+  uint32_t* Batch() const { return reinterpret_cast<uint32_t*>(data_ + kReplyBytes); }
+
+ private:
+  uint8_t* data_;
+  size_t size_;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  static constexpr uint32_t kSlotCountMax = 1024;
+  static constexpr uint32_t kCompletionsPerBatch = 1024;
+
+  struct Batch {
+    uint32_t requests = 0;
+    uint32_t completions = 0;
+    /** the last batch of all: every thread has ended */
+    bool closed = false;
+    bool more = false;
+  };
+
+  Session(FileDescriptor device, uint32_t slot_count);
+
+  /** `wake` is called from any thread, once until TakeBatch is called. */
+  void Start(uint32_t reader_count, std::function<void()> wake);
+  /** Writes slot and length of each request, and behind the room for all slots the completed ids. */
+  Batch TakeBatch();
+  void ReleaseSlots(const uint32_t* slots, uint32_t count);
+  /** Writes the reply area's first bytes to the kernel; 0 or an errno. */
+  int Reply(size_t length) const;
+  /** As Reply, followed by pieces that stay where they are. For replies that aren't worth a thread. */
+  int ReplyGathered(const std::vector<iovec>& pieces) const;
+  /** Hands a reply to the writing thread, which reports `id` when done. False: closed, nothing was taken. */
+  bool QueueReply(uint32_t id, const std::vector<iovec>& pieces);
+  /** The same for a notification, whose bytes are copied from the reply area. */
+  bool QueueNotification(uint32_t id, size_t length);
+  /** Asks all threads to end; the end itself is reported by a batch. */
+  void Stop();
+  /** Stops, never wakes the owner again and waits for the threads, but not for ever. For the end of the process. */
+  void Abandon();
+  /** After the last batch: closing the device ends what is left of the mount. */
+  void CloseDevice() { device_.Close(); }
+
+  const std::shared_ptr<SharedArea>& area() const { return area_; }
+  uint32_t slot_count() const { return slot_count_; }
+
+ private:
+  struct Output {
+    uint32_t id;
+    std::vector<uint8_t> head;
+    std::vector<iovec> pieces;
+  };
+  /** Work of one writing thread. */
+  struct Outbox {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Output> outputs;
+    bool closed = false;
+  };
+  struct Request {
+    uint32_t slot;
+    uint32_t length;
+  };
+
+  void RunThread(std::function<void()> body);
+  void ReadRequests();
+  void WriteOutputs(Outbox& outbox);
+  void WriteOutput(Output& output) const;
+  bool Queue(Outbox& outbox, Output output);
+  std::optional<uint32_t> TakeSlot();
+  void Wake(std::unique_lock<std::mutex>& events_lock);
+  bool Stopping();
+
+  FileDescriptor device_;
+  FileDescriptor stop_event_;
+  std::shared_ptr<SharedArea> area_;
+  const uint32_t slot_count_;
+
+  std::mutex slots_mutex_;
+  std::condition_variable slot_freed_;
+  // Last in, first out: the slot whose pages are in the processor's cache is used again first.
+  std::vector<uint32_t> free_slots_;
+  bool stopping_ = false;
+
+  Outbox replies_;
+  Outbox notifications_;
+
+  std::mutex events_mutex_;
+  std::condition_variable threads_changed_;
+  std::deque<Request> requests_;
+  std::deque<uint32_t> completions_;
+  uint32_t thread_count_ = 0;
+  bool wake_pending_ = false;
+
+  std::mutex wake_mutex_;
+  std::function<void()> wake_;
+};
+
+}  // namespace coffer
