@@ -46,7 +46,7 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
             client.call('stats.container', { name }),
           )
           print(io, argv, reply, stats =>
-            formatPairs([['Name', stats.name], ['Group', stats.group], ...savingsPairs(stats)]),
+            formatPairs(containerPairs(stats)),
           )
         },
       )
@@ -54,7 +54,16 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
   )
 }
 
-function savingsPairs(stats: SystemStats | GroupStats | ContainerStats): Pair[] {
+function containerPairs(stats: ContainerStats): Pair[] {
+  return [
+    ['Name', stats.name],
+    ['Group', stats.group],
+    ['Files', stats.files],
+    ['Current Bytes', formatSize(stats.currentBytes)],
+  ]
+}
+
+function savingsPairs(stats: SystemStats | GroupStats): Pair[] {
   return [
     ['Current Bytes', formatSize(stats.currentBytes)],
     ['Post Dedupe Bytes', formatSize(stats.postDedupeBytes)],

@@ -166,7 +166,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const vfs = new Vfs({
       metadata,
       committer: metadata,
-      content: streams.asContentStore(),
+      content: streams,
       now,
       statistics: () => space.space,
       hashKey: superblock.nameHashKey,
