@@ -82,6 +82,8 @@ function lockStore(path: string, store: string): void {
   try {
     lockFileExclusive(path)
   } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw cause
     throw new StoreError('STORE_IN_USE', `Another daemon has the store ${store} open.`, { cause })
   }
 }
