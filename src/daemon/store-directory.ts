@@ -57,17 +57,16 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     await mkdir(join(real, name), { recursive: true, mode: 0o700 })
   }
   if (isNew) await writeDurably(formatPath, FORMAT_LINE)
-  // A start that was cut off right after FORMAT leaves both empty. Block files without metadata are another matter:
-  // they must never be taken for leftovers of a new store.
-  const isEmpty = await Promise.all(
-    ['metadata', 'blocks'].map(async name => (await readdir(join(real, name))).length === 0),
-  )
+  // A start that was cut off right after FORMAT leaves no database (LevelDB names it in CURRENT) and no blocks. Block
+  // files without metadata are another matter: they must never be taken for leftovers of a new store.
+  const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
+  const hasBlocks = (await readdir(join(real, 'blocks'))).length > 0
   return {
     path: real,
     metadata: join(real, 'metadata'),
     blocks: join(real, 'blocks'),
     lock: join(real, 'lock'),
-    isNew: isEmpty.every(Boolean),
+    isNew: !hasDatabase && !hasBlocks,
   }
 }
 
