@@ -240,6 +240,8 @@ t.test('run', async t => {
   process.kill(process.pid, 'SIGTERM')
   await sleep(50)
   process.kill(process.pid, 'SIGTERM')
+  // Waiting for a signal does not keep a process alive; a timer does.
+  await sleep(50)
   t.match(await running, { status: 0, err: 'The daemon goes on: a file is open.\n' })
   t.strictSame(forces, [false, true], 'a second signal forces')
 })

@@ -312,7 +312,7 @@ t.test('a client that leaves in the middle of its request', async t => {
   const client = new RawClient(path)
   client.socket.write('{"jsonrpc":"2.0","id":1,"method":"alerts.show"}\n')
   await sleep(5)
-  client.socket.resetAndDestroy()
+  client.socket.destroy()
   await sleep(40)
   t.equal((await ask(t, path, statusRequest)).id, 7)
 })
@@ -383,7 +383,10 @@ t.test('the typed client', async t => {
     code: 'CONTAINER_EXISTS',
     rpcCode: -32000,
   })
-  await t.rejects(client.call('container.add', { name: '..' }), { code: 'RPC_ERROR', rpcCode: -32602 })
+  await t.rejects(client.call('container.add', { name: '..' }), {
+    code: 'RPC_ERROR',
+    rpcCode: -32602,
+  })
   const both = await Promise.all([client.call('system.status', {}), client.call('alerts.show', {})])
   t.match(both, [{ version: '0.1.0' }, { alerts: [] }], 'calls may overlap')
 
