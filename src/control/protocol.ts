@@ -23,13 +23,13 @@ export const requestSchema = z.object({
   jsonrpc: z.literal('2.0'),
   id: requestId.optional(),
   method: z.string().max(256),
-  params: z.unknown(),
+  params: z.unknown().optional(),
 })
 
 export const responseSchema = z.object({
   jsonrpc: z.literal('2.0'),
   id: requestId,
-  result: z.unknown(),
+  result: z.unknown().optional(),
   error: z
     .object({
       code: z.number(),
