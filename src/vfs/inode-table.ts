@@ -30,6 +30,7 @@ export class InodeTable {
   readonly #lookups = new Map<InodeNumber, number>()
   #dirty = new Set<Inode>()
   #committing = new Set<Inode>()
+  #isEvictionQueued = false
 
   constructor(metadata: MetadataReader, touched: () => void, cachedMax = CACHED_INODES_MAX) {
     this.#metadata = metadata
@@ -146,13 +147,27 @@ export class InodeTable {
       if (inode.isDeleted && !inode.isDirty) this.#inodes.delete(inode.number)
     }
     this.#committing = new Set()
-    this.#evict()
+    if (this.#inodes.size > this.#cachedMax) this.#queueEviction()
   }
 
   #add(inode: Inode): Inode {
     this.#inodes.set(inode.number, inode)
-    if (this.#inodes.size > this.#cachedMax) this.#evict()
+    if (this.#inodes.size > this.#cachedMax) this.#queueEviction()
     return inode
+  }
+
+  /** Never in the middle of an operation: what it has just loaded would be let go under its hands. */
+  #queueEviction(): void {
+    if (this.#isEvictionQueued) return
+    this.#isEvictionQueued = true
+    setImmediate(() => {
+      this.#isEvictionQueued = false
+      const before = this.#inodes.size
+      this.#evict()
+      // what is pinned stays: the next one that is loaded tries again
+      const isProgress = this.#inodes.size < before
+      if (isProgress && this.#inodes.size > this.#cachedMax) this.#queueEviction()
+    })
   }
 
   /**
