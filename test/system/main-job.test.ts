@@ -136,16 +136,16 @@ t.test('a second daemon on the store, a busy mount point, a foreign directory: c
   const other = join(coffer.base, 'other.sock')
   const start = (store: string, mount: string): Promise<string> =>
     shell(`${process.execPath} ${join(import.meta.dirname, '../../src/cli/main.js')} start --store ${store} --mount ${mount} --socket ${other}`)
-  await t.rejects(start(coffer.store, join(coffer.base, 'mnt2')), { stderr: /Another daemon has the store/ })
-  await t.rejects(start(join(coffer.base, 'store2'), coffer.mount), { stderr: /mount/i })
+  await t.rejects(start(coffer.store, join(coffer.base, 'mnt2')), { message: /Another daemon has the store/ })
+  await t.rejects(start(join(coffer.base, 'store2'), coffer.mount), { message: /mount/i })
   await writeFile(join(coffer.base, 'plain'), '')
-  await t.rejects(start(join(coffer.base, 'store3'), join(coffer.base, 'plain')), { stderr: /director/i })
+  await t.rejects(start(join(coffer.base, 'store3'), join(coffer.base, 'plain')), { message: /director/i })
   await tool('mkdir', join(coffer.base, 'used'))
   await writeFile(join(coffer.base, 'used', 'something'), '')
-  await t.rejects(start(join(coffer.base, 'used'), join(coffer.base, 'mnt2')), { stderr: /neither a coffer store nor empty/ })
+  await t.rejects(start(join(coffer.base, 'used'), join(coffer.base, 'mnt2')), { message: /neither a coffer store nor empty/ })
   await tool('mkdir', join(coffer.base, 'future'))
   await writeFile(join(coffer.base, 'future', 'FORMAT'), 'coffer store 9\n')
-  await t.rejects(start(join(coffer.base, 'future'), join(coffer.base, 'mnt2')), { stderr: /coffer store 9/ })
+  await t.rejects(start(join(coffer.base, 'future'), join(coffer.base, 'mnt2')), { message: /coffer store 9/ })
 })
 
 t.test('a damaged block file: EIO on the file, an alert, all others readable', { skip }, async t => {
