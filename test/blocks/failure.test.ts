@@ -72,7 +72,7 @@ t.test('a block file can be deleted while its regions are held', async t => {
   await t.rejects(stat(path), { code: 'ENOENT' })
   t.same(Buffer.from(held.chunkAt(0)), chunk.data)
   held.release()
-  await t.rejects(store.readRegion(1, 1), { reason: 'missing' })
+  await t.rejects(store.readRegion(1, 1), { code: 'DAMAGED_REGION', reason: 'missing' })
   t.same([...store.records()], [])
 })
 
