@@ -22,6 +22,7 @@ import {
   type LocalBlockStore,
   type SealingPolicy,
 } from '../../src/blocks/index.ts'
+import { forgeRegion } from '../../src/native/data-path.ts'
 
 async function reasonOf(store: LocalBlockStore, block: number, page: number): Promise<string> {
   try {
@@ -177,3 +178,52 @@ t.test('random garbage and random edits', async t => {
     )
   }
 })
+
+t.test(
+  'forged regions, whose checksums are right, are refused or read within their bounds',
+  async t => {
+    for (const compression of COMPRESSIONS) {
+      const chunks = [textChunk(30_000), textChunk(5000, 4), chunkOf(randomBytes(3))]
+      const written = await write(t, { ...CLEAR, compression }, [chunks])
+      const { path, records, directory, bytes } = written
+      const lengths = [32, 36, 40, 10, 128 + 32, 128 + 36 + 32]
+      const reasons = new Map<string, number>()
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.record({
+              at: fc.oneof(
+                fc.constantFrom(...lengths),
+                fc.nat(bytes.length - 4096 - 4),
+                fc.integer({ min: 236, max: 300 }),
+              ),
+              value: fc.oneof(fc.nat(40_000), fc.nat(600_000), fc.integer()),
+            }),
+            { minLength: 1, maxLength: 3 },
+          ),
+          async edits => {
+            const edited = Buffer.from(bytes)
+            for (const edit of edits) {
+              if (edit.at === 10) edited[4096 + 10] = Math.abs(edit.value) % 4
+              else edited.writeInt32LE(edit.value, 4096 + edit.at)
+            }
+            forgeRegion(edited.subarray(4096))
+            await writeFile(path, edited)
+            const store = await openStore(directory, { records, cacheBytes: 1 })
+            const reason = await reasonOf(store, 1, 1)
+            reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+            if (reason === 'sound') {
+              const region = await store.readRegion(1, 1)
+              for (let slot = 0; slot < region.chunkCount; slot++) region.chunkAt(slot)
+              region.release()
+            }
+            await store.close()
+          },
+        ),
+        { numRuns: 300 },
+      )
+      t.ok(reasons.has('table') && reasons.has('header'), JSON.stringify([...reasons]))
+      if (compression !== 'none') t.ok(reasons.has('decompression'), JSON.stringify([...reasons]))
+    }
+  },
+)
