@@ -241,6 +241,12 @@ napi_value ParseRegion(Call& call) {
   return result;
 }
 
+/** forgeRegion(bytes): in place; for tests */
+napi_value Forge(Call& call) {
+  ForgeRegion(BytesOf(call.env, call.arguments[0]));
+  return MakeUndefined(call.env);
+}
+
 /** setWorkThreads(count), before the first job */
 napi_value SetWorkThreads(Call& call) {
   const uint32_t count = Uint32Of(call.env, call.arguments[0]);
@@ -269,6 +275,7 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   Export<SyncDirectoryByName>(env, exports, "syncDirectory", state);
   Export<ParseBlock>(env, exports, "parseBlockHeader", state);
   Export<ParseRegion>(env, exports, "parseRegionHeader", state);
+  Export<Forge>(env, exports, "forgeRegion", state);
   Export<SetWorkThreads>(env, exports, "setWorkThreads", state);
 }
 

@@ -211,4 +211,14 @@ void VerifyRegion(const RegionHeader& header, const uint8_t* key, std::span<cons
   }
 }
 
+void ForgeRegion(std::span<uint8_t> region) {
+  RegionHeader header;
+  if (region.size() < kRegionHeaderBytes) return;
+  FinishRegionHeader(region.data());
+  if (!ParseRegionHeader(region.data(), header)) return;
+  if (kRegionHeaderBytes + header.payload_bytes() > region.size()) return;
+  Checksum(region.data(), header.payload_bytes(), region.data() + kTagOffset);
+  FinishRegionHeader(region.data());
+}
+
 }  // namespace coffer

@@ -1,7 +1,7 @@
 // The block store over a local directory.
 
 import assert from 'node:assert'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, unlink } from 'node:fs/promises'
 import { FilesystemError, StoreError } from '../errors.ts'
 import {
   ALGORITHM,
@@ -155,6 +155,21 @@ export class LocalBlockStore implements BlockStore {
   pathOf(block: number): string | undefined {
     const record = this.#records.get(block)
     return record && blockPath(this.#options.directory, record.group, block).file
+  }
+
+  /**
+   * Deletes a closed block file that nothing refers to any more. Regions that are held stay readable until they are
+   * released, and reads under way end well.
+   */
+  async deleteBlock(block: number): Promise<void> {
+    const path = this.pathOf(block)
+    if (path === undefined) return
+    assert(this.#records.get(block)?.isClosed, 'an open block file is not deleted')
+    this.#records.delete(block)
+    this.#changed.delete(block)
+    this.#cache.drop(key => Math.floor(key / 2 ** PAGES_BITS) === block)
+    this.#reader.close(block)
+    await unlink(path)
   }
 
   /** After a sync, nothing stays open for writing; the records of the files that were open are collectable. */

@@ -41,11 +41,26 @@ export interface FuseFilesystem {
   /** the kernel drops `count` references that lookups and creations gave it */
   forget(inode: InodeNumber, count: number): void
   getattr(inode: InodeNumber): Attributes | Promise<Attributes>
-  setattr(inode: InodeNumber, changes: AttributeChanges, caller: Caller): Attributes | Promise<Attributes>
+  setattr(
+    inode: InodeNumber,
+    changes: AttributeChanges,
+    caller: Caller,
+  ): Attributes | Promise<Attributes>
   readlink(inode: InodeNumber): ByteString | Promise<ByteString>
-  symlink(parent: InodeNumber, name: ByteString, target: ByteString, caller: Caller): Entry | Promise<Entry>
+  symlink(
+    parent: InodeNumber,
+    name: ByteString,
+    target: ByteString,
+    caller: Caller,
+  ): Entry | Promise<Entry>
   /** `mode` has the umask applied already */
-  mknod(parent: InodeNumber, name: ByteString, mode: number, deviceNumber: number, caller: Caller): Entry | Promise<Entry>
+  mknod(
+    parent: InodeNumber,
+    name: ByteString,
+    mode: number,
+    deviceNumber: number,
+    caller: Caller,
+  ): Entry | Promise<Entry>
   mkdir(parent: InodeNumber, name: ByteString, mode: number, caller: Caller): Entry | Promise<Entry>
   unlink(parent: InodeNumber, name: ByteString, caller: Caller): void | Promise<void>
   rmdir(parent: InodeNumber, name: ByteString, caller: Caller): void | Promise<void>
@@ -57,7 +72,12 @@ export interface FuseFilesystem {
     flags: RenameFlags,
     caller: Caller,
   ): void | Promise<void>
-  link(inode: InodeNumber, newParent: InodeNumber, newName: ByteString, caller: Caller): Entry | Promise<Entry>
+  link(
+    inode: InodeNumber,
+    newParent: InodeNumber,
+    newName: ByteString,
+    caller: Caller,
+  ): Entry | Promise<Entry>
 
   /** `flags` are Linux's open(2) flags; O_TRUNC is ours to carry out (FUSE_ATOMIC_O_TRUNC) */
   open(inode: InodeNumber, flags: number, caller: Caller): OpenedFile | Promise<OpenedFile>
@@ -73,26 +93,45 @@ export interface FuseFilesystem {
    * `data` lies in the request's slot: it is valid until the returned promise settles (or, answered at once, until the
    * call returns) and not a moment longer.
    */
-  write(handle: number, offsetBytes: number, data: Uint8Array, context: WriteContext): number | Promise<number>
+  write(
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    context: WriteContext,
+  ): number | Promise<number>
   /** one close(2) of the handle: reports errors of earlier writes, promises no durability */
   flush(handle: number): void | Promise<void>
   /** the last close: its result is not seen by anybody */
   release(handle: number): void | Promise<void>
   fsync(handle: number, dataOnly: boolean): Promise<void>
   /** FALLOC_FL_* bits in `mode` */
-  fallocate(handle: number, offsetBytes: number, lengthBytes: number, mode: number): void | Promise<void>
+  fallocate(
+    handle: number,
+    offsetBytes: number,
+    lengthBytes: number,
+    mode: number,
+  ): void | Promise<void>
   /** SEEK_DATA (3) and SEEK_HOLE (4); ENXIO past the end */
   lseek(handle: number, offsetBytes: number, whence: number): number | Promise<number>
 
   opendir(inode: InodeNumber, caller: Caller): number | Promise<number>
   /** Entries after `cookie` (0 = from the start, "." and ".." included), about `countMax` of them; empty = the end. */
-  readdir(handle: number, cookie: number, countMax: number): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]>
+  readdir(
+    handle: number,
+    cookie: number,
+    countMax: number,
+  ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]>
   releasedir(handle: number): void
   fsyncdir(handle: number, dataOnly: boolean): Promise<void>
 
   statfs(inode: InodeNumber): FilesystemStatistics | Promise<FilesystemStatistics>
   /** `flags`: XATTR_CREATE (1), XATTR_REPLACE (2) */
-  setxattr(inode: InodeNumber, name: ByteString, value: Uint8Array, flags: number): void | Promise<void>
+  setxattr(
+    inode: InodeNumber,
+    name: ByteString,
+    value: Uint8Array,
+    flags: number,
+  ): void | Promise<void>
   getxattr(inode: InodeNumber, name: ByteString): Uint8Array | Promise<Uint8Array>
   listxattr(inode: InodeNumber): readonly ByteString[] | Promise<readonly ByteString[]>
   removexattr(inode: InodeNumber, name: ByteString): void | Promise<void>

@@ -129,6 +129,7 @@ interface DataPathAddon {
   syncDirectory(path: string): Promise<void>
   parseBlockHeader(bytes: Uint8Array): ParsedBlockHeader | null
   parseRegionHeader(bytes: Uint8Array): ParsedRegionHeader | null
+  forgeRegion(bytes: Uint8Array): void
 }
 
 const addon = loadAddon() as DataPathAddon
@@ -248,4 +249,9 @@ export function encrypt(
 /** The key of a block file, from the content encryption key and the salt in its header. For tests. */
 export function deriveBlockKey(contentKey: Uint8Array, salt: Uint8Array): Uint8Array {
   return addon.deriveBlockKey(contentKey, salt)
+}
+
+/** Makes tag and checksum of an edited clear region right again, as a forger could. For tests. */
+export function forgeRegion(bytes: Uint8Array): void {
+  addon.forgeRegion(bytes)
 }
