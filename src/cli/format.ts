@@ -56,5 +56,5 @@ export function formatPercent(percent: number): string {
 
 /** Control characters (a path may hold an escape sequence) must not reach the terminal. */
 function printable(value: string | number): string {
-  return String(value).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?')
+  return String(value).replaceAll(/\p{Cc}/gu, '?')
 }

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline/promises'
 import type { DaemonOptions, RunningDaemon } from '../daemon/contract.ts'
 
 export interface DaemonModule {
-  startDaemon(options: DaemonOptions): Promise<RunningDaemon>
+  startDaemon: (options: DaemonOptions) => Promise<RunningDaemon>
 }
 
 export interface CliIo {
