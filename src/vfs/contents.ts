@@ -12,7 +12,8 @@ export class Contents {
   readonly #open = new Set<Inode>()
   /** open for their unflushed data alone */
   readonly #lingering = new Set<Inode>()
-  #isSweepQueued = false
+  /** lingering ones that have changed: perhaps they are clean now */
+  #changed = new Set<Inode>()
 
   constructor(store: ContentStore, table: InodeTable, containers: Containers) {
     this.#store = store
@@ -25,12 +26,8 @@ export class Contents {
     this.#lingering.delete(inode)
     if (inode.content !== undefined) return inode.content
     const group = this.#containers.groupOf(inode.container)
-    const content = this.#store.open(
-      inode.number,
-      group,
-      inode.sizeBytes,
-      inode.mappedBytes,
-      () => this.refresh(inode),
+    const content = this.#store.open(inode.number, group, inode.sizeBytes, inode.mappedBytes, () =>
+      this.refresh(inode),
     )
     inode.content = content
     this.#open.add(inode)
@@ -41,7 +38,7 @@ export class Contents {
   refresh(inode: Inode): void {
     const content = inode.content
     if (content === undefined) return
-    if (this.#lingering.size > 0) this.#queueSweep()
+    if (this.#lingering.has(inode)) this.#queueSweep(inode)
     if (inode.linkCount > 0) {
       this.#containers.account(inode.container, content.sizeBytes - inode.sizeBytes, 0)
     }
@@ -79,19 +76,24 @@ export class Contents {
 
   /** A commit may have been what a content waited for. */
   sweep(): void {
-    this.#isSweepQueued = false
-    for (const inode of this.#lingering) {
-      const content = inode.content
-      if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
-      else if (!content.hasUnflushedData) this.#close(inode, content)
-    }
+    for (const inode of this.#lingering) this.#closeIfClean(inode)
   }
 
   /** Later, since the call comes from inside the content. */
-  #queueSweep(): void {
-    if (this.#isSweepQueued) return
-    this.#isSweepQueued = true
-    setImmediate(() => this.sweep())
+  #queueSweep(inode: Inode): void {
+    this.#changed.add(inode)
+    if (this.#changed.size > 1) return
+    setImmediate(() => {
+      const changed = this.#changed
+      this.#changed = new Set()
+      for (const each of changed) this.#closeIfClean(each)
+    })
+  }
+
+  #closeIfClean(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
+    else if (!content.hasUnflushedData) this.#close(inode, content)
   }
 
   #close(inode: Inode, content: FileContent): void {

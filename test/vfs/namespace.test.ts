@@ -61,6 +61,7 @@ test('names', async t => {
   t.equal(vfs.lookup(top, 'nothing'), undefined)
   t.equal(vfs.lookup(top, '.')?.attributes.inode, top)
   t.equal(vfs.lookup(top, '..')?.attributes.inode, 1)
+  t.equal(vfs.lookup(file, '.')?.attributes.inode, file)
 })
 
 test('directories count their subdirectories and pass on setgid', async t => {
