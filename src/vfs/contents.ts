@@ -5,6 +5,12 @@ import type { ContentStore, FileContent } from './content.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 
+/**
+ * A file with so much stored is flushed before it is discarded; a smaller one is emptied, so that short-lived files are
+ * never stored at all. Emptying is done in one go, where discarding takes slices.
+ */
+const EMPTIED_BYTES_MAX = 2 ** 30
+
 export class Contents {
   readonly #store: ContentStore
   readonly #table: InodeTable
@@ -55,11 +61,18 @@ export class Contents {
     else this.#close(inode, content)
   }
 
-  /** All data of an inode that nothing names or holds any more. */
+  /**
+   * All data of an inode that nothing names or holds any more. The content is closed first: what it still had to store
+   * would otherwise come after the deletion and stay for good.
+   */
   async discard(inode: Inode): Promise<void> {
-    this.#lingering.delete(inode)
-    this.#open.delete(inode)
-    inode.content = undefined
+    const content = inode.content
+    if (content !== undefined) {
+      this.#lingering.delete(inode)
+      if (content.hasUnflushedData) await abandon(content)
+      // a sweep may have been faster
+      if (inode.content === content) this.#close(inode, content)
+    }
     await this.#store.discard(inode.number)
   }
 
@@ -104,5 +117,15 @@ export class Contents {
     }
     inode.content = undefined
     this.#store.close(content)
+  }
+}
+
+/** Makes a content clean whose data nobody wants any more. */
+async function abandon(content: FileContent): Promise<void> {
+  if (content.mappedBytes <= EMPTIED_BYTES_MAX) await content.truncate(0)
+  try {
+    await content.flush()
+  } catch {
+    // the data that could not be stored is not wanted
   }
 }

@@ -178,7 +178,7 @@ export class FakeContentStore implements ContentStore {
   async discard(inode: number): Promise<void> {
     await Promise.resolve()
     if (this.failDiscards) throw new FilesystemError('EROFS')
-    this.open_.delete(inode)
+    assert.ok(!this.open_.has(inode), 'an open content could still store something')
     this.flushed.delete(inode)
     this.discarded.push(inode)
   }
