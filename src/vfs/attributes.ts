@@ -18,6 +18,7 @@ export interface AttributeParts {
   readonly contents: Contents
   readonly reaper: Reaper
   readonly now: () => Timestamp
+  readonly isReadOnly: () => boolean
 }
 
 export class AttributeOperations {
@@ -99,7 +100,7 @@ export class AttributeOperations {
       isNotAfter(accessTime, modifyTime) ||
       isNotAfter(accessTime, changeTime) ||
       now.seconds - accessTime.seconds >= ACCESS_TIME_AGE_SECONDS
-    if (!isDue) return
+    if (!isDue || this.#parts.isReadOnly()) return
     inode.accessTime = now
     this.#parts.table.changed(inode)
   }

@@ -1,7 +1,7 @@
 // The containers: which exist, what they hold, and their records. Who makes and removes their trees is in
 // container-trees.ts.
 
-import { CofferError } from '../errors.ts'
+import { CofferError, FilesystemError } from '../errors.ts'
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
 import { prefixEnd, TABLE } from '../metadata/keys.ts'
 import {
@@ -99,13 +99,15 @@ export class Containers {
     return info
   }
 
+  /** deleting, or deleted */
   isDeleting(id: number): boolean {
     return this.#containers.get(id)?.deleting !== false
   }
 
+  /** @throws ESTALE for what the kernel still holds of a container that is gone */
   groupOf(id: number): number {
     const container = this.#containers.get(id)
-    if (container === undefined) throw new RangeError(`there is no container ${id}`)
+    if (container === undefined) throw new FilesystemError('ESTALE')
     return container.group
   }
 

@@ -5,6 +5,12 @@ import type { ContentStore, FileContent } from './content.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 
+/**
+ * A file with so much stored is flushed before it is discarded; a smaller one is emptied, so that short-lived files are
+ * never stored at all. Emptying is done in one go, where discarding takes slices.
+ */
+const EMPTIED_BYTES_MAX = 2 ** 30
+
 export class Contents {
   readonly #store: ContentStore
   readonly #table: InodeTable
@@ -12,7 +18,8 @@ export class Contents {
   readonly #open = new Set<Inode>()
   /** open for their unflushed data alone */
   readonly #lingering = new Set<Inode>()
-  #isSweepQueued = false
+  /** lingering ones that have changed: perhaps they are clean now */
+  #changed = new Set<Inode>()
 
   constructor(store: ContentStore, table: InodeTable, containers: Containers) {
     this.#store = store
@@ -25,12 +32,8 @@ export class Contents {
     this.#lingering.delete(inode)
     if (inode.content !== undefined) return inode.content
     const group = this.#containers.groupOf(inode.container)
-    const content = this.#store.open(
-      inode.number,
-      group,
-      inode.sizeBytes,
-      inode.mappedBytes,
-      () => this.refresh(inode),
+    const content = this.#store.open(inode.number, group, inode.sizeBytes, inode.mappedBytes, () =>
+      this.refresh(inode),
     )
     inode.content = content
     this.#open.add(inode)
@@ -41,7 +44,7 @@ export class Contents {
   refresh(inode: Inode): void {
     const content = inode.content
     if (content === undefined) return
-    if (this.#lingering.size > 0) this.#queueSweep()
+    if (this.#lingering.has(inode)) this.#queueSweep(inode)
     if (inode.linkCount > 0) {
       this.#containers.account(inode.container, content.sizeBytes - inode.sizeBytes, 0)
     }
@@ -58,11 +61,18 @@ export class Contents {
     else this.#close(inode, content)
   }
 
-  /** All data of an inode that nothing names or holds any more. */
+  /**
+   * All data of an inode that nothing names or holds any more. The content is closed first: what it still had to store
+   * would otherwise come after the deletion and stay for good.
+   */
   async discard(inode: Inode): Promise<void> {
-    this.#lingering.delete(inode)
-    this.#open.delete(inode)
-    inode.content = undefined
+    const content = inode.content
+    if (content !== undefined) {
+      this.#lingering.delete(inode)
+      if (content.hasUnflushedData) await abandon(content)
+      // a sweep may have been faster
+      if (inode.content === content) this.#close(inode, content)
+    }
     await this.#store.discard(inode.number)
   }
 
@@ -79,19 +89,24 @@ export class Contents {
 
   /** A commit may have been what a content waited for. */
   sweep(): void {
-    this.#isSweepQueued = false
-    for (const inode of this.#lingering) {
-      const content = inode.content
-      if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
-      else if (!content.hasUnflushedData) this.#close(inode, content)
-    }
+    for (const inode of this.#lingering) this.#closeIfClean(inode)
   }
 
   /** Later, since the call comes from inside the content. */
-  #queueSweep(): void {
-    if (this.#isSweepQueued) return
-    this.#isSweepQueued = true
-    setImmediate(() => this.sweep())
+  #queueSweep(inode: Inode): void {
+    this.#changed.add(inode)
+    if (this.#changed.size > 1) return
+    setImmediate(() => {
+      const changed = this.#changed
+      this.#changed = new Set()
+      for (const each of changed) this.#closeIfClean(each)
+    })
+  }
+
+  #closeIfClean(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
+    else if (!content.hasUnflushedData) this.#close(inode, content)
   }
 
   #close(inode: Inode, content: FileContent): void {
@@ -102,5 +117,15 @@ export class Contents {
     }
     inode.content = undefined
     this.#store.close(content)
+  }
+}
+
+/** Makes a content clean whose data nobody wants any more. */
+async function abandon(content: FileContent): Promise<void> {
+  if (content.mappedBytes <= EMPTIED_BYTES_MAX) await content.truncate(0)
+  try {
+    await content.flush()
+  } catch {
+    // the data that could not be stored is not wanted
   }
 }

@@ -14,6 +14,9 @@ import {
 } from './records/dentry-record.ts'
 import type { ByteString, DirectoryEntry, InodeNumber } from './types.ts'
 
+/** names remembered as missing; the kernel asks for many new files at a time, but soon makes them */
+const MISSES_MAX = 256
+
 /** Entries of a directory in the order of their cookies. */
 export interface DentryWindow {
   readonly entries: readonly DirectoryEntry[]
@@ -26,6 +29,11 @@ export class Dentries {
   readonly #hash: NameHash
   readonly #touched: () => void
   readonly #changes = new Map<InodeNumber, Overlay<ByteString, Dentry>>()
+  /**
+   * Names that the metadata store was just asked for in vain: making a file is a lookup by the kernel and another look
+   * before the name is given away, and only the first has to reach the store.
+   */
+  readonly #misses = new Set<string>()
 
   constructor(metadata: MetadataReader, hash: NameHash, touched: () => void) {
     this.#metadata = metadata
@@ -36,8 +44,12 @@ export class Dentries {
   find(parent: InodeNumber, name: ByteString): Dentry | undefined {
     const change = this.#changes.get(parent)?.get(name)
     if (change !== undefined) return change ?? undefined
+    const place = placeOf(parent, name)
+    if (this.#misses.has(place)) return undefined
     const record = this.#metadata.get(dentryKey(parent, this.#hash(name), name))
-    return record === undefined ? undefined : decodeDentry(record, parent)
+    if (record !== undefined) return decodeDentry(record, parent)
+    this.#missed(place)
+    return undefined
   }
 
   set(parent: InodeNumber, name: ByteString, dentry: Dentry): void {
@@ -110,7 +122,17 @@ export class Dentries {
       this.#changes.set(parent, overlay)
     }
     overlay.set(name, change)
+    this.#misses.delete(placeOf(parent, name))
     this.#touched()
+  }
+
+  #missed(place: string): void {
+    this.#misses.add(place)
+    if (this.#misses.size <= MISSES_MAX) return
+    for (const oldest of this.#misses) {
+      this.#misses.delete(oldest)
+      return
+    }
   }
 
   /** every changed name, and what of them exists above the cookie, sorted */
@@ -130,4 +152,8 @@ export class Dentries {
     sorted.sort((a, b) => a.cookie - b.cookie)
     return { names, sorted }
   }
+}
+
+function placeOf(parent: InodeNumber, name: ByteString): string {
+  return `${parent}/${name}`
 }

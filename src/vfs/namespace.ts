@@ -63,9 +63,9 @@ export class Namespace {
   }
 
   lookup(parent: InodeNumber, name: ByteString): Inode | undefined {
+    // "." and ".." are asked for by an NFS server that finds its way back to an inode, the former of any kind of file
+    if (name === '.') return this.#table.get(parent)
     const directory = this.directory(parent)
-    // asked for by an NFS server, which reconnects directories that way
-    if (name === '.') return directory
     if (name === '..') return this.#table.get(directory.parent)
     if (name.length > NAME_BYTES_MAX) throw new FilesystemError('ENAMETOOLONG')
     const dentry = this.#dentries.find(parent, name)

@@ -17,7 +17,7 @@ import { Dentries } from './dentries.ts'
 import { Files } from './files.ts'
 import { InodeTable, ROOT_INODE } from './inode-table.ts'
 import type { Inode } from './inode.ts'
-import { NAME_BYTES_MAX, O_EXCL, S_IFDIR, S_IFLNK } from './linux.ts'
+import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFDIR, S_IFLNK } from './linux.ts'
 import { Listings } from './listings.ts'
 import { nameHash } from './name-hash.ts'
 import { Namespace } from './namespace.ts'
@@ -63,6 +63,8 @@ export interface VfsOptions {
   readonly entryChanged?: (parent: InodeNumber, name: ByteString) => void
   /** failures in the background; what failed is tried again at the next start */
   readonly reportError?: (error: unknown) => void
+  /** while true, every change is refused with EROFS: the store has failed, and memory must not run away from it */
+  readonly isReadOnly?: () => boolean
   /** bound of the inode cache */
   readonly cachedInodesMax?: number
 }
@@ -71,6 +73,7 @@ export class Vfs implements CommitParticipant {
   readonly #metadata: MetadataReader
   readonly #committer: Committer
   readonly #statistics: () => DiskTotals
+  readonly #isReadOnly: () => boolean
   readonly #table: InodeTable
   readonly #dentries: Dentries
   readonly #xattrs: Xattrs
@@ -88,6 +91,7 @@ export class Vfs implements CommitParticipant {
     const { metadata, committer, now } = options
     const touched = (): void => committer.touched()
     const reportError = options.reportError ?? (() => undefined)
+    const isReadOnly = options.isReadOnly ?? (() => false)
     const table = new InodeTable(metadata, touched, options.cachedInodesMax)
     const dentries = new Dentries(metadata, nameHash(options.hashKey), touched)
     const xattrs = new Xattrs(metadata)
@@ -102,10 +106,11 @@ export class Vfs implements CommitParticipant {
       reportError,
     })
     const namespace = new Namespace({ table, dentries, containers, reaper, now })
-    const attributes = new AttributeOperations({ table, contents, reaper, now })
+    const attributes = new AttributeOperations({ table, contents, reaper, now, isReadOnly })
     this.#metadata = metadata
     this.#committer = committer
     this.#statistics = options.statistics
+    this.#isReadOnly = isReadOnly
     this.#table = table
     this.#dentries = dentries
     this.#xattrs = xattrs
@@ -170,6 +175,7 @@ export class Vfs implements CommitParticipant {
 
   /** @throws CONTAINER_EXISTS, CONTAINER_NAME_INVALID */
   addContainer(container: NewContainer): ContainerInfo {
+    this.#checkWritable()
     return this.#trees.add(container)
   }
 
@@ -178,6 +184,7 @@ export class Vfs implements CommitParticipant {
    * @throws CONTAINER_NOT_FOUND, CONTAINER_NOT_EMPTY
    */
   deleteContainer(name: ByteString, options: { readonly deleteFiles: boolean }): void {
+    this.#checkWritable()
     this.#trees.delete(name, options)
   }
 
@@ -209,6 +216,7 @@ export class Vfs implements CommitParticipant {
   }
 
   symlink(parent: InodeNumber, name: ByteString, target: ByteString, caller: Caller): Entry {
+    this.#checkWritable()
     return this.#refer(this.#namespace.symlink(parent, name, target, caller))
   }
 
@@ -225,18 +233,22 @@ export class Vfs implements CommitParticipant {
     deviceNumber: number,
     caller: Caller,
   ): Entry {
+    this.#checkWritable()
     return this.#refer(this.#namespace.mknod(parent, name, mode, deviceNumber, caller))
   }
 
   mkdir(parent: InodeNumber, name: ByteString, mode: number, caller: Caller): Entry {
+    this.#checkWritable()
     return this.#refer(this.#namespace.mkdir(parent, name, mode, caller))
   }
 
   unlink(parent: InodeNumber, name: ByteString, _caller?: Caller): void {
+    this.#checkWritable()
     this.#namespace.unlink(parent, name)
   }
 
   rmdir(parent: InodeNumber, name: ByteString, _caller?: Caller): void {
+    this.#checkWritable()
     this.#namespace.rmdir(parent, name)
   }
 
@@ -248,10 +260,12 @@ export class Vfs implements CommitParticipant {
     flags: RenameFlags,
     _caller?: Caller,
   ): void {
+    this.#checkWritable()
     this.#namespace.rename(parent, name, newParent, newName, flags)
   }
 
   link(number: InodeNumber, newParent: InodeNumber, newName: ByteString, _caller?: Caller): Entry {
+    this.#checkWritable()
     return this.#refer(this.#namespace.link(number, newParent, newName))
   }
 
@@ -266,6 +280,7 @@ export class Vfs implements CommitParticipant {
     changes: AttributeChanges,
     _caller?: Caller,
   ): Attributes | Promise<Attributes> {
+    this.#checkWritable()
     return this.#attributes.set(number, changes)
   }
 
@@ -284,6 +299,7 @@ export class Vfs implements CommitParticipant {
   }
 
   setxattr(number: InodeNumber, name: ByteString, value: Uint8Array, flags: number): void {
+    this.#checkWritable()
     const inode = this.#table.get(number)
     this.#xattrs.set(inode, name, value, flags)
     this.#attributes.changed(inode)
@@ -298,6 +314,7 @@ export class Vfs implements CommitParticipant {
   }
 
   removexattr(number: InodeNumber, name: ByteString): void {
+    this.#checkWritable()
     const inode = this.#table.get(number)
     this.#xattrs.remove(inode, name)
     this.#attributes.changed(inode)
@@ -306,6 +323,7 @@ export class Vfs implements CommitParticipant {
   // ---- open files
 
   open(number: InodeNumber, flags: number, _caller?: Caller): OpenedFile | Promise<OpenedFile> {
+    if ((flags & O_TRUNC) !== 0) this.#checkWritable()
     return this.#files.open(this.#table.get(number), flags, false)
   }
 
@@ -318,6 +336,7 @@ export class Vfs implements CommitParticipant {
   ): { entry: Entry; file: OpenedFile } | Promise<{ entry: Entry; file: OpenedFile }> {
     const existing = this.#namespace.lookup(parent, name)
     if (existing !== undefined && (flags & O_EXCL) !== 0) throw new FilesystemError('EEXIST')
+    if (existing === undefined || (flags & O_TRUNC) !== 0) this.#checkWritable()
     const inode = existing ?? this.#namespace.create(parent, name, mode, caller)
     // held by the kernel's new reference while a truncation waits
     this.#table.refer(inode)
@@ -348,6 +367,7 @@ export class Vfs implements CommitParticipant {
     data: Uint8Array,
     context: WriteContext,
   ): number | Promise<number> {
+    this.#checkWritable()
     return this.#files.write(handle, offsetBytes, data, context)
   }
 
@@ -369,6 +389,7 @@ export class Vfs implements CommitParticipant {
     lengthBytes: number,
     mode: number,
   ): void | Promise<void> {
+    this.#checkWritable()
     return this.#files.fallocate(handle, offsetBytes, lengthBytes, mode)
   }
 
@@ -397,6 +418,11 @@ export class Vfs implements CommitParticipant {
   async fsyncdir(handle: number, _dataOnly?: boolean): Promise<void> {
     this.#listings.check(handle)
     await this.#committer.commit()
+  }
+
+  /** @throws EROFS */
+  #checkWritable(): void {
+    if (this.#isReadOnly()) throw new FilesystemError('EROFS')
   }
 
   /** The kernel holds one more reference to what it is told of. */

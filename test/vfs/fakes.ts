@@ -93,12 +93,7 @@ class FakeContent implements FileContent {
   hasUnflushedData = false
   committableSizeBytes: number
 
-  constructor(
-    inode: number,
-    sizeBytes: number,
-    flushed: Map<number, Buffer>,
-    changed: () => void,
-  ) {
+  constructor(inode: number, sizeBytes: number, flushed: Map<number, Buffer>, changed: () => void) {
     this.inode = inode
     this.#flushed = flushed
     this.#changed = changed
@@ -183,7 +178,7 @@ export class FakeContentStore implements ContentStore {
   async discard(inode: number): Promise<void> {
     await Promise.resolve()
     if (this.failDiscards) throw new FilesystemError('EROFS')
-    this.open_.delete(inode)
+    assert.ok(!this.open_.has(inode), 'an open content could still store something')
     this.flushed.delete(inode)
     this.discarded.push(inode)
   }
@@ -286,7 +281,7 @@ export function numberOf(vfs: Vfs, parent: number, name: string): number | undef
 export async function list(vfs: Vfs, directory: number, countMax = 100): Promise<string[]> {
   const handle = vfs.opendir(directory)
   const names: string[] = []
-  for (let cookie = 0; ; ) {
+  for (let cookie = 0; ;) {
     const entries = await vfs.readdir(handle, cookie, countMax)
     const last = entries.at(-1)
     if (last === undefined) break

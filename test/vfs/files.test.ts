@@ -235,6 +235,38 @@ test('privileges are dropped when the kernel says so', async t => {
   t.equal(vfs.getattr(inode).mode, 0o102745, 'setgid without group execution stays')
 })
 
+test('a read-only store can be read', async t => {
+  let isReadOnly = false
+  const { vfs, top, committer } = await makeWorld({ isReadOnly: () => isReadOnly })
+  const { file, entry } = await vfs.create(top, 'f', 0o644, O_RDWR, CALLER)
+  const { inode } = entry.attributes
+  await vfs.write(file.handle, 0, text('abc'), WRITE)
+  isReadOnly = true
+  const { touches } = committer
+  const changes: (() => unknown)[] = [
+    () => vfs.write(file.handle, 0, text('x'), WRITE),
+    () => vfs.fallocate(file.handle, 0, 10, 0),
+    () => vfs.setattr(inode, { mode: 0o600 }),
+    () => vfs.create(top, 'g', 0o644, O_RDWR, CALLER),
+    () => vfs.create(top, 'f', 0o644, O_RDWR | O_TRUNC, CALLER),
+    () => vfs.open(inode, O_RDWR | O_TRUNC),
+    () => vfs.mkdir(top, 'g', 0o755, CALLER),
+    () => vfs.mknod(top, 'g', 0o100644, 0, CALLER),
+    () => vfs.symlink(top, 'g', 'x', CALLER),
+    () => vfs.link(inode, top, 'g'),
+    () => vfs.rename(top, 'f', top, 'g', NO_FLAGS),
+    () => vfs.unlink(top, 'f'),
+    () => vfs.rmdir(top, 'f'),
+    () => vfs.setxattr(inode, 'user.a', text('x'), 0),
+    () => vfs.removexattr(inode, 'user.a'),
+    () => vfs.addContainer({ name: 'd', group: 1, uid: 0, gid: 0 }),
+    () => vfs.deleteContainer('c', { deleteFiles: true }),
+  ]
+  for (const change of changes) t.equal(await failure(change), 'EROFS', String(change))
+  t.equal(await readAll(vfs, file.handle), 'abc')
+  t.equal(committer.touches, touches)
+})
+
 test('statfs', async t => {
   const { vfs } = await makeWorld()
   const { totalBlocks, freeBlocks, nameLengthMax } = vfs.statfs(1)

@@ -39,6 +39,22 @@ test('an unlinked file lives as long as its handle', async t => {
   t.equal(await failure(() => vfs.getattr(inode)), 'ENOENT')
 })
 
+test('a file that goes before it was stored is not stored', async t => {
+  const { vfs, top, contents, errors } = await makeWorld()
+  const { file, entry } = await vfs.create(top, 'f', 0o644, O_RDWR, CALLER)
+  const { inode } = entry.attributes
+  vfs.forget(inode, 1)
+  await vfs.write(file.handle, 0, Buffer.from('abc'), WRITE)
+  vfs.release(file.handle)
+  t.equal(contents.open_.size, 1)
+  vfs.unlink(top, 'f')
+  await later()
+  t.same(contents.discarded, [inode])
+  t.equal(contents.open_.size, 0)
+  t.equal(contents.flushed.size, 0)
+  t.same(errors, [])
+})
+
 test('orphans of an earlier run are finished at start', async t => {
   const world = await makeWorld()
   const { top, contents, committer, metadata } = world

@@ -2,15 +2,7 @@
 
 import { test } from 'tap'
 import { nameHash } from '../../src/vfs/name-hash.ts'
-import {
-  failure,
-  HASH_KEY,
-  list,
-  makeDirectory,
-  makeWorld,
-  numberOf,
-  touch,
-} from './fakes.ts'
+import { failure, HASH_KEY, list, makeDirectory, makeWorld, numberOf, touch } from './fakes.ts'
 
 const ENTRIES = 10_000
 

@@ -174,9 +174,7 @@ class Comparison {
           exchange: what.flag === 'exchange',
         }
         expected = model.rename(from.id, what.name, to.id, what.newName, what.flag)
-        actual = await failure(() =>
-          vfs.rename(parent, what.name, newParent, what.newName, flags),
-        )
+        actual = await failure(() => vfs.rename(parent, what.name, newParent, what.newName, flags))
         break
       }
     }

@@ -61,6 +61,24 @@ test('names', async t => {
   t.equal(vfs.lookup(top, 'nothing'), undefined)
   t.equal(vfs.lookup(top, '.')?.attributes.inode, top)
   t.equal(vfs.lookup(top, '..')?.attributes.inode, 1)
+  t.equal(vfs.lookup(file, '.')?.attributes.inode, file)
+})
+
+test('a name that was missed is found once it is there, also after commits', async t => {
+  const { vfs, top, committer } = await makeWorld()
+  t.equal(vfs.lookup(top, 'f'), undefined)
+  const first = touch(vfs, top, 'f')
+  t.equal(numberOf(vfs, top, 'f'), first)
+  await committer.commit()
+  t.equal(numberOf(vfs, top, 'f'), first)
+  vfs.unlink(top, 'f')
+  await committer.commit()
+  t.equal(vfs.lookup(top, 'f'), undefined)
+  const second = touch(vfs, top, 'f')
+  await committer.commit()
+  t.equal(numberOf(vfs, top, 'f'), second)
+  for (let index = 0; index < 1000; index++) vfs.lookup(top, `missing${index}`)
+  t.equal(numberOf(vfs, top, 'f'), second)
 })
 
 test('directories count their subdirectories and pass on setgid', async t => {

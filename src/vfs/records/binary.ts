@@ -53,7 +53,8 @@ export class RecordWriter {
   }
 
   finish(): Uint8Array {
-    if (this.#at !== this.#bytes.length) throw new RangeError('a record of another size than stated')
+    if (this.#at !== this.#bytes.length)
+      throw new RangeError('a record of another size than stated')
     return this.#bytes
   }
 }

@@ -37,7 +37,11 @@ export interface InodeFields {
 }
 
 /** @param sizeBytes and mappedBytes: what a commit made now may promise of the file's data */
-export function encodeInode(inode: InodeFields, sizeBytes: number, mappedBytes: number): Uint8Array {
+export function encodeInode(
+  inode: InodeFields,
+  sizeBytes: number,
+  mappedBytes: number,
+): Uint8Array {
   const record = new RecordWriter(FIXED_BYTES + inode.target.length, VERSION)
   record.u32(inode.mode)
   record.u32(inode.uid)
