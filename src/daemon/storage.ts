@@ -171,6 +171,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       statistics: () => space.space,
       hashKey: superblock.nameHashKey,
       entryChanged: options.entryChanged,
+      isReadOnly: () => state.readOnlyReason !== undefined,
       reportError: error => log('background: %O', error),
     })
     // Order matters only in that all of them collect in one turn.

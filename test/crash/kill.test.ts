@@ -27,17 +27,19 @@ t.test(`${ROUNDS} kills during a copy lose nothing that was fsynced`, { skip: mo
         const data = randomBytes(1 + Math.floor(Math.random() * FILE_BYTES_MAX))
         // Every third file repeats itself, so that hits on chunks in flight happen too.
         const content = index % 3 === 0 ? Buffer.concat([data, data]) : data
+        const file = await open(path, 'w').catch(() => undefined)
+        if (file === undefined) return
         try {
-          const file = await open(path, 'w')
           await file.write(content)
           if (index % 2 === 0) {
             await file.sync()
             promised.set(path, createHash('sha256').update(content).digest('hex'))
           }
-          await file.close()
         } catch {
           // The daemon is gone; nothing was promised.
           return
+        } finally {
+          await file.close().catch(() => undefined)
         }
       }
     }
