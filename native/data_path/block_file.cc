@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/arena.h"
 #include "common/job_pool.h"
 #include "data_path/seal.h"
+#include "data_path/thread_memory.h"
 
 namespace coffer {
 
@@ -33,12 +33,6 @@ int OpenDirect(const std::string& path, int flags) {
   return descriptor;
 }
 
-/** One page that satisfies O_DIRECT. */
-uint8_t* ThreadPage() {
-  thread_local Mapping page(kPageBytes, false);
-  return page.data();
-}
-
 }  // namespace
 
 std::shared_ptr<BlockFile> BlockFile::Create(const std::string& path, const BlockIdentity& identity,
@@ -52,7 +46,7 @@ std::shared_ptr<BlockFile> BlockFile::Create(const std::string& path, const Bloc
   const int descriptor = OpenDirect(path, O_RDWR | O_CREAT | O_EXCL);
   if (descriptor < 0) FailWith(errno, "create " + path);
   std::shared_ptr<BlockFile> file(new BlockFile(descriptor, identity));
-  uint8_t* page = ThreadPage();
+  uint8_t* page = ThreadMemory::Get().page();
   PackBlockHeader(header, page);
   try {
     if (identity.has_key) DeriveBlockKey(identity.content_key, header.salt, file->key_);
@@ -71,7 +65,7 @@ std::shared_ptr<BlockFile> BlockFile::Open(const std::string& path, const BlockI
     FailWith(errno, "open " + path);
   }
   std::shared_ptr<BlockFile> file(new BlockFile(descriptor, identity));
-  uint8_t* page = ThreadPage();
+  uint8_t* page = ThreadMemory::Get().page();
   if (file->Read({page, kPageBytes}, 0) < kPageBytes) throw Damage("truncated", "The block file has no header page");
   BlockHeader header;
   if (!ParseBlockHeader(page, header)) throw Damage("header", "Not a block file of a known version: " + path);

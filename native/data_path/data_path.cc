@@ -11,6 +11,7 @@
 #include "common/job_pool.h"
 #include "common/napi_util.h"
 #include "data_path/jobs.h"
+#include "data_path/thread_memory.h"
 
 namespace coffer {
 

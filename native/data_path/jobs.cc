@@ -4,27 +4,15 @@
 
 #include <algorithm>
 
-#include "common/arena.h"
 #include "common/napi_util.h"
 #include "data_path/fingerprint.h"
+#include "data_path/thread_memory.h"
 
 namespace coffer {
 
 namespace {
 
 using FileHandle = std::shared_ptr<BlockFile>;
-
-/** Where a thread seals its batches: aligned for O_DIRECT, touched once. */
-uint8_t* ThreadBatch() {
-  thread_local Mapping buffer(kBatchRegionsMax * kRegionBytesMax, true);
-  return buffer.data();
-}
-
-/** Where a thread reads regions to. */
-uint8_t* ThreadInput() {
-  thread_local Mapping buffer(kRegionBytesMax, true);
-  return buffer.data();
-}
 
 /** Damage becomes a rejection whose code names the reason. */
 [[noreturn]] void Reject(const Damage& damage) { throw JobError("DAMAGE_" + damage.reason(), damage.what()); }
@@ -73,7 +61,7 @@ napi_value CutJob::Result(napi_env env) {
 }
 
 void AppendJob::Run() {
-  uint8_t* const batch = ThreadBatch();
+  uint8_t* const batch = ThreadMemory::Get().batch();
   std::vector<RegionHeader> headers(counts.size());
   std::vector<size_t> starts(counts.size());
   std::vector<std::span<const ChunkSlice>> slices(counts.size());
@@ -122,7 +110,7 @@ napi_value AppendJob::Result(napi_env env) {
 }
 
 void ReadJob::Run() try {
-  uint8_t* const input = ThreadInput();
+  uint8_t* const input = ThreadMemory::Get().input();
   const uint64_t offset = uint64_t{page} * kPageBytes;
   size_t got = file->Read({input, std::clamp(RoundUpToPage(guess_bytes), kPageBytes, kRegionBytesMax)}, offset);
   if (got < kRegionHeaderBytes) throw Damage("truncated", "The block file ends before the region");

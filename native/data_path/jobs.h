@@ -30,9 +30,6 @@ class CutJob : public Job {
   size_t consumed_ = 0;
 };
 
-/** Regions of one batch at most; with the region's limit this bounds the buffer that every thread keeps. */
-inline constexpr size_t kBatchRegionsMax = 8;
-
 /** Seals some regions, verifies them and writes them with one pwrite. */
 class AppendJob : public Job {
  public:

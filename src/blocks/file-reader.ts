@@ -37,7 +37,7 @@ export class FileReader {
     handle?: Promise<BlockFileHandle>,
   ): Promise<number> {
     try {
-      const file = await (handle ?? this.#fileOf(record))
+      const file = await (handle ?? this.#fileOf(record, page))
       return await readRegion(file, page, guessOf(record), slot)
     } catch (error) {
       throw damageOf(error, record.block, page)
@@ -55,7 +55,7 @@ export class FileReader {
     for (const block of [...this.#files.keys()]) this.close(block)
   }
 
-  #fileOf(record: BlockRecord): Promise<BlockFileHandle> {
+  #fileOf(record: BlockRecord, page: number): Promise<BlockFileHandle> {
     const { block, group, keyId } = record
     const known = this.#files.get(block)
     if (known) {
@@ -64,7 +64,7 @@ export class FileReader {
       return known
     }
     const path = blockPath(this.#directory, group, block).file
-    const opening = openBlockFile(path, { block, group, keyId, ...this.#keyOf(record) })
+    const opening = openBlockFile(path, { block, group, keyId, ...this.#keyOf(record, page) })
     this.#files.set(block, opening)
     // A file that couldn't be opened is tried again by the next read.
     opening.catch(() => {
@@ -77,10 +77,10 @@ export class FileReader {
     return opening
   }
 
-  #keyOf(record: BlockRecord): { key?: Uint8Array } {
+  #keyOf(record: BlockRecord, page: number): { key?: Uint8Array } {
     if (record.keyId === 0) return {}
     const key = this.#lookupKey(record.group, record.keyId)
-    if (!key) throw new DamagedRegionError(record.block, 0, 'authentication')
+    if (!key) throw new DamagedRegionError(record.block, page, 'authentication')
     return { key }
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { StoreError } from '../errors.ts'
 import type { BlockRecord } from './block-store.ts'
 import { codeOf } from './errors.ts'
-import { blockOfName, blockPath } from './paths.ts'
+import { blockOfName, blockPath, FOLDER_NAME, GROUP_NAME } from './paths.ts'
 import { scanBlockFile } from './scan.ts'
 
 export interface Leftovers {
@@ -65,8 +65,8 @@ async function findUnknownFiles(
   records: ReadonlyMap<number, BlockRecord>,
 ): Promise<UnknownFile[]> {
   const unknown: UnknownFile[] = []
-  for (const group of await subdirectories(directory)) {
-    for (const folder of await subdirectories(join(directory, group))) {
+  for (const group of await subdirectories(directory, GROUP_NAME)) {
+    for (const folder of await subdirectories(join(directory, group), FOLDER_NAME)) {
       const parent = join(directory, group, folder)
       for (const name of await readdir(parent)) {
         const block = blockOfName(name)
@@ -106,7 +106,10 @@ async function findTails(
   return tails
 }
 
-async function subdirectories(path: string): Promise<string[]> {
+/** Only those that a block store makes: nothing is deleted elsewhere. */
+async function subdirectories(path: string, pattern: RegExp): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true })
-  return entries.filter(entry => entry.isDirectory()).map(entry => entry.name)
+  return entries
+    .filter(entry => entry.isDirectory() && pattern.test(entry.name))
+    .map(entry => entry.name)
 }

@@ -4,6 +4,8 @@
 import { join } from 'node:path'
 
 const FILES_PER_FOLDER_BITS = 8
+export const GROUP_NAME = /^[1-9][0-9]{0,4}$/
+export const FOLDER_NAME = /^[0-9a-f]{6}$/
 const NAME = /^([0-9a-f]{8})\.blk$/
 
 export interface BlockPath {

@@ -174,7 +174,7 @@ t.test('random garbage and random edits', async t => {
           return isRight
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 50 },
     )
   }
 })
@@ -220,7 +220,7 @@ t.test(
             await store.close()
           },
         ),
-        { numRuns: 300 },
+        { numRuns: 150 },
       )
       t.ok(reasons.has('table') && reasons.has('header'), JSON.stringify([...reasons]))
       if (compression !== 'none') t.ok(reasons.has('decompression'), JSON.stringify([...reasons]))
