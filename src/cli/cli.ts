@@ -58,7 +58,7 @@ function buildParser(args: string[], io: CliIo) {
   return commands
     .reduce<typeof yargs>((parser, add) => add(io, parser), yargs)
     .completion('completion', 'Print a script for shell completion')
-    .demandCommand(1, 'Say what to do; "coffer --help" lists the commands.')
+    .demandCommand(1, 'Say what to do.')
     .strict()
     .wrap(HELP_COLUMNS)
     .exitProcess(false)

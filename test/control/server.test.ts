@@ -278,7 +278,9 @@ t.test('many connections', async t => {
   const released = new Promise<void>(resolve => {
     release = resolve
   })
+  let waiting = 0
   target['alerts.show'] = async () => {
+    waiting += 1
     await released
     return { alerts: [] }
   }
@@ -293,7 +295,7 @@ t.test('many connections', async t => {
 
   const busy = Array.from({ length: 64 }, () => new RawClient(path))
   for (const { socket } of busy) socket.write('{"jsonrpc":"2.0","id":1,"method":"alerts.show"}\n')
-  await sleep(50)
+  while (waiting < busy.length) await sleep(5)
   const refused = new RawClient(path)
   t.match(await refused.collect(1), [{ error: { data: { code: 'BUSY' } } }], 'busy ones do not')
   await refused.closed
