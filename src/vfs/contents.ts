@@ -15,13 +15,21 @@ export class Contents {
   readonly #store: ContentStore
   readonly #table: InodeTable
   readonly #containers: Containers
+  readonly #reportError: (error: unknown) => void
   readonly #open = new Set<Inode>()
   /** open for their unflushed data alone */
   readonly #lingering = new Set<Inode>()
   /** lingering ones that have changed: perhaps they are clean now */
   #changed = new Set<Inode>()
 
-  constructor(store: ContentStore, table: InodeTable, containers: Containers) {
+  /** @param reportError told of data that was lost after its last handle was closed */
+  constructor(
+    store: ContentStore,
+    table: InodeTable,
+    containers: Containers,
+    reportError: (error: unknown) => void,
+  ) {
+    this.#reportError = reportError
     this.#store = store
     this.#table = table
     this.#containers = containers
@@ -106,7 +114,12 @@ export class Contents {
   #closeIfClean(inode: Inode): void {
     const content = inode.content
     if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
-    else if (!content.hasUnflushedData) this.#close(inode, content)
+    else if (!content.hasUnflushedData) {
+      // nobody is left who would ask for it
+      const error = content.takeError()
+      if (error !== undefined && inode.linkCount > 0) this.#reportError(error)
+      this.#close(inode, content)
+    }
   }
 
   #close(inode: Inode, content: FileContent): void {

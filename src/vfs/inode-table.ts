@@ -58,7 +58,10 @@ export class InodeTable {
     }
     const record = this.#metadata.get(inodeKey(TABLE.inode, number))
     if (record === undefined) return undefined
-    return this.#add(new Inode(number, decodeInode(record, number), true))
+    const inode = new Inode(number, decodeInode(record, number), true)
+    // whether a direct handle wrote before the inode was let go is not known any more
+    inode.isPageCacheStale = this.#lookups.has(number)
+    return this.#add(inode)
   }
 
   /** Without loading it. */

@@ -116,6 +116,20 @@ test('a content is closed when it is clean and unused', async t => {
   t.equal(vfs.getattr(entry.attributes.inode).sizeBytes, 1)
 })
 
+test('data lost after the last close is reported', async t => {
+  const { vfs, top, contents, errors } = await makeWorld()
+  const { entry, file } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
+  await vfs.write(file.handle, 0, text('x'), WRITE)
+  vfs.release(file.handle)
+  const content = contents.open_.get(entry.attributes.inode)
+  const lost = new Error('full')
+  if (content !== undefined) content.error = lost
+  await content?.flush()
+  await later()
+  t.equal(contents.open_.size, 0)
+  t.same(errors, [lost])
+})
+
 test('the largest file', async t => {
   const { vfs, top } = await makeWorld()
   const { file, entry } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
