@@ -5,7 +5,7 @@ import createDebug from 'debug'
 import { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
-import { ChunkIndex, Deduplicator } from '../dedupe/index.ts'
+import { AppendGatherer, ChunkIndex, Deduplicator } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
@@ -131,9 +131,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const extents = new ExtentMap(metadata)
     const space = new SpaceGuard(directory.path)
     await space.start()
+    const gatherer = new AppendGatherer(blocks)
     const dedupe = new Deduplicator({
       index,
-      blocks,
+      blocks: gatherer,
       policyOf: id => ({ group: id, compression: groups.byId(id).compression, keyId: 0 }),
       sequence: () => metadata.sequence,
     })
@@ -155,6 +156,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       reader,
       cut: (id, data, isEnd) => cutAndFingerprint(data, cutParameters(groups.byId(id)), isEnd),
       store: (id, chunks) => dedupe.store(id, chunks),
+      hurry: () => gatherer.hurry(),
       readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
       reserve: (_group, lengthBytes) => {
         if (state.readOnlyReason !== undefined) throw new FilesystemError('EROFS')

@@ -22,6 +22,8 @@ export interface FlushServices {
   readonly extents: ExtentMap
   cut(group: number, data: Uint8Array, isEnd: boolean): Promise<CutResult>
   store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]>
+  /** until the returned function is called, stores don't wait for company */
+  hurry(): () => void
   /** Copies stored bytes of the file to `target`. @throws EIO */
   readStored(inode: number, startBytes: number, target: Uint8Array): Promise<void>
 }
@@ -85,8 +87,13 @@ export class FlushPipeline {
 
   /** Everything pushed so far is installed or has failed. */
   async settled(): Promise<void> {
-    await this.#cutting
-    await this.#installing
+    const calm = this.#services.hurry()
+    try {
+      await this.#cutting
+      await this.#installing
+    } finally {
+      calm()
+    }
   }
 
   async #step(epoch: number, run: Run | undefined, isEnd: boolean): Promise<void> {
@@ -265,6 +272,12 @@ export class FlushPipeline {
   ): void {
     const done = stretch.runs
     const chunks: NewChunk[] = []
+    // Small stores may wait for others to share a region with; meanwhile the bench must be free for them.
+    const isOnBench = stretch.buffer !== done.at(-1)?.buffer
+    if (isOnBench) {
+      data = data.slice()
+      stretch.buffer.release()
+    }
     let at = 0
     for (const [index, lengthBytes] of cut.lengths.entries()) {
       chunks.push({
@@ -296,7 +309,7 @@ export class FlushPipeline {
       } catch (error) {
         this.#owner.failed(error instanceof Error ? error : new Error(String(error)), done)
       } finally {
-        stretch.buffer.release()
+        if (!isOnBench) stretch.buffer.release()
       }
     })()
   }
