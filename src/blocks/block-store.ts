@@ -71,7 +71,8 @@ export interface OpenRegion {
 }
 
 /** A region that can't be trusted: torn, edited, swapped, of another group or key. Callers answer EIO. */
-export type DamageReason = 'missing' | 'truncated' | 'header' | 'authentication' | 'decompression' | 'table' | 'io'
+export type DamageReason =
+  'missing' | 'truncated' | 'header' | 'authentication' | 'decompression' | 'table' | 'io'
 
 export interface BlockStore {
   /**
@@ -82,7 +83,11 @@ export interface BlockStore {
    *   whether LevelDB is behind the block files
    * @throws FilesystemError ENOSPC or EIO from the disk
    */
-  append(policy: SealingPolicy, chunks: readonly NewChunk[], sequence: number): Promise<ChunkLocation[]>
+  append(
+    policy: SealingPolicy,
+    chunks: readonly NewChunk[],
+    sequence: number,
+  ): Promise<ChunkLocation[]>
 
   /**
    * fdatasync of every block file with unsynced bytes, and of the directories of new ones. Everything whose append had

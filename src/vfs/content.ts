@@ -47,7 +47,13 @@ export interface ContentStore {
    * @param changed called whenever size, committable size or mapped bytes change, so that the inode's record goes into
    *   the next commit
    */
-  open(inode: number, group: number, sizeBytes: number, mappedBytes: number, changed: () => void): FileContent
+  open(
+    inode: number,
+    group: number,
+    sizeBytes: number,
+    mappedBytes: number,
+    changed: () => void,
+  ): FileContent
   /** Lets go of a clean content that no handle uses any more. */
   close(content: FileContent): void
   /** Forgets all data of a file that nothing names any more; extents are deleted in slices over later commits. */

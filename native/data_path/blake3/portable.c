@@ -1,0 +1,2 @@
+/* Compiles the portable compression function of the BLAKE3 sources that the system has installed. */
+#include <blake3_portable.c>

@@ -1,0 +1,2 @@
+/* Compiles the sse2 compression function of the BLAKE3 sources that the system has installed. */
+#include <blake3_sse2_x86-64_unix.S>

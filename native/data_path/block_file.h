@@ -1,0 +1,63 @@
+// One block file on disk: aligned reads and writes, past the page cache where the filesystem lets us.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "data_path/cipher.h"
+#include "data_path/region_format.h"
+
+namespace coffer {
+
+/** What a block file is expected to be, and the content encryption key (null when the key id is 0). */
+struct BlockIdentity {
+  uint16_t group = 0;
+  uint16_t key_id = 0;
+  uint32_t block = 0;
+  bool has_key = false;
+  uint8_t content_key[kKeyBytes] = {};
+};
+
+class BlockFile {
+ public:
+  /** Makes a new file with its header page; nothing is left behind on failure. @throws JobError with the errno's name */
+  static std::shared_ptr<BlockFile> Create(const std::string& path, const BlockIdentity& identity,
+                                           uint64_t created_seconds);
+  /** Opens for reading and checks the header page. @throws JobError, Damage */
+  static std::shared_ptr<BlockFile> Open(const std::string& path, const BlockIdentity& identity);
+
+  ~BlockFile();
+  BlockFile(const BlockFile&) = delete;
+  BlockFile& operator=(const BlockFile&) = delete;
+
+  const BlockIdentity& identity() const { return identity_; }
+  /** The key of this file's regions; null when they are clear. */
+  const uint8_t* key() const { return identity_.has_key ? key_ : nullptr; }
+
+  /** Takes `bytes` of the file's end for the caller alone and returns where they start. @throws JobError EFBIG */
+  uint64_t Reserve(size_t bytes);
+  /** All of `bytes`, whole pages from page-aligned memory. @throws JobError with the errno's name */
+  void Write(std::span<const uint8_t> bytes, uint64_t offset);
+  /** How much could be read; less than asked only at the end of the file. @throws Damage "io" */
+  size_t Read(std::span<uint8_t> bytes, uint64_t offset);
+  /** fdatasync. @throws JobError with the errno's name */
+  void Sync();
+
+ private:
+  BlockFile(int descriptor, const BlockIdentity& identity) : descriptor_(descriptor), identity_(identity) {}
+  bool DropDirect();
+
+  int descriptor_;
+  BlockIdentity identity_;
+  uint8_t key_[kKeyBytes] = {};
+  std::atomic<uint64_t> tail_{kPageBytes};
+};
+
+/** fsync of a directory. @throws JobError with the errno's name */
+void SyncDirectory(const std::string& path);
+
+}  // namespace coffer

@@ -1,0 +1,283 @@
+// The functions that JavaScript sees: arguments in, a job into the pool, a promise out.
+
+#include "data_path/data_path.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "common/arena.h"
+#include "common/job_pool.h"
+#include "common/napi_util.h"
+#include "data_path/jobs.h"
+#include "data_path/thread_memory.h"
+
+namespace coffer {
+
+namespace {
+
+/** What belongs to one JavaScript environment. */
+struct DataPath {
+  JobPool* pool;
+  InstructionSet instruction_set = BestInstructionSet();
+};
+
+DataPath& StateOf(Call& call) { return *static_cast<DataPath*>(call.data); }
+
+void CopyKey(napi_env env, napi_value value, uint8_t* key) {
+  const auto bytes = BytesOf(env, value);
+  if (bytes.size() != kKeyBytes) throw ArgumentError("A key has 32 bytes");
+  std::memcpy(key, bytes.data(), kKeyBytes);
+}
+
+/** cutAndFingerprint(data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd) */
+napi_value CutAndFingerprint(Call& call) {
+  auto job = std::make_unique<CutJob>();
+  napi_value* const arguments = call.arguments;
+  job->data = BytesOf(call.env, arguments[0]);
+  job->parameters.key_low = Uint32Of(call.env, arguments[1]) | 1;
+  job->parameters.key_high = Uint32Of(call.env, arguments[2]) | 1;
+  job->parameters.window = Uint32Of(call.env, arguments[3]);
+  job->parameters.bytes_max = Uint32Of(call.env, arguments[4]);
+  if (job->parameters.window == 0 || job->parameters.bytes_max == 0) throw ArgumentError("A size is at least 1");
+  if (job->parameters.bytes_max > kChunkBytesMax) throw ArgumentError("Chunks have 256 KiB at most");
+  CopyKey(call.env, arguments[5], job->fingerprint_key);
+  job->is_end = BoolOf(call.env, arguments[6]);
+  job->instruction_set = StateOf(call).instruction_set;
+  return StateOf(call).pool->Submit(std::move(job), Lane::kWork, {arguments[0]});
+}
+
+/** setInstructionSet(name): the name in effect */
+napi_value SetInstructionSet(Call& call) {
+  const std::string name = StringOf(call.env, call.arguments[0]);
+  const InstructionSet best = BestInstructionSet();
+  InstructionSet set = best;
+  if (name == "scalar") set = InstructionSet::kScalar;
+  if (name == "avx2") set = std::min(best, InstructionSet::kAvx2);
+  StateOf(call).instruction_set = set;
+  static constexpr const char* kNames[] = {"scalar", "avx2", "avx512"};
+  return MakeString(call.env, kNames[static_cast<size_t>(set)]);
+}
+
+/** setCipher(name): the name in effect */
+napi_value SetCipherByName(Call& call) {
+  SetCipher(StringOf(call.env, call.arguments[0]) == "openssl" ? CipherKind::kOpenSsl : BestCipher());
+  return MakeString(call.env, CurrentCipher() == CipherKind::kOpenSsl ? "openssl" : "ipsec-mb");
+}
+
+/** encrypt(key, nonce, associated, data): ciphertext followed by the tag; for tests of the cipher */
+napi_value EncryptBytes(Call& call) {
+  uint8_t key[kKeyBytes];
+  CopyKey(call.env, call.arguments[0], key);
+  const auto nonce = BytesOf(call.env, call.arguments[1]);
+  if (nonce.size() != kNonceBytes) throw ArgumentError("A nonce has 12 bytes");
+  const auto data = BytesOf(call.env, call.arguments[3]);
+  std::vector<uint8_t> out(data.size() + kTagBytes);
+  Encrypt(key, nonce.data(), BytesOf(call.env, call.arguments[2]), data, out.data(), out.data() + data.size());
+  return MakeBytes(call.env, out);
+}
+
+/** deriveBlockKey(contentKey, salt) */
+napi_value DeriveKey(Call& call) {
+  uint8_t content_key[kKeyBytes];
+  uint8_t out[kKeyBytes];
+  CopyKey(call.env, call.arguments[0], content_key);
+  DeriveBlockKey(content_key, BytesOf(call.env, call.arguments[1]), out);
+  return MakeBytes(call.env, out);
+}
+
+BlockIdentity IdentityOf(napi_env env, napi_value object) {
+  BlockIdentity identity;
+  identity.group = static_cast<uint16_t>(Uint32Of(env, Property(env, object, "group")));
+  identity.key_id = static_cast<uint16_t>(Uint32Of(env, Property(env, object, "keyId")));
+  identity.block = Uint32Of(env, Property(env, object, "block"));
+  identity.has_key = identity.key_id != 0;
+  if (identity.has_key) CopyKey(env, Property(env, object, "key"), identity.content_key);
+  return identity;
+}
+
+/** createBlockFile(path, identity, createdSeconds): Promise<handle> */
+napi_value CreateBlockFile(Call& call) {
+  auto job = std::make_unique<FileJob>();
+  job->path = StringOf(call.env, call.arguments[0]);
+  job->identity = IdentityOf(call.env, call.arguments[1]);
+  job->created_seconds = Uint53Of(call.env, call.arguments[2]);
+  job->is_new = true;
+  return StateOf(call).pool->Submit(std::move(job), Lane::kUrgent, {});
+}
+
+/** openBlockFile(path, identity): Promise<handle> */
+napi_value OpenBlockFile(Call& call) {
+  auto job = std::make_unique<FileJob>();
+  job->path = StringOf(call.env, call.arguments[0]);
+  job->identity = IdentityOf(call.env, call.arguments[1]);
+  return StateOf(call).pool->Submit(std::move(job), Lane::kUrgent, {});
+}
+
+/** closeBlockFile(handle) */
+napi_value CloseBlockFile(Call& call) {
+  CloseFile(call.env, call.arguments[0]);
+  return MakeUndefined(call.env);
+}
+
+void FillChunks(napi_env env, napi_value datas, napi_value fingerprints, std::vector<ChunkSlice>& chunks) {
+  uint32_t count = 0;
+  if (napi_get_array_length(env, datas, &count) != napi_ok) throw ArgumentError("An array is expected");
+  chunks.reserve(count);
+  for (uint32_t index = 0; index < count; index++) {
+    napi_handle_scope scope;
+    Check(napi_open_handle_scope(env, &scope));
+    napi_value data;
+    napi_value fingerprint;
+    Check(napi_get_element(env, datas, index, &data));
+    Check(napi_get_element(env, fingerprints, index, &fingerprint));
+    const auto name = BytesOf(env, fingerprint);
+    const auto bytes = BytesOf(env, data);
+    if (name.size() != 32) throw ArgumentError("A fingerprint has 32 bytes");
+    if (bytes.empty() || bytes.size() > kChunkBytesMax) throw ArgumentError("A chunk has 1 byte to 256 KiB");
+    chunks.push_back({name.data(), bytes});
+    Check(napi_close_handle_scope(env, scope));
+  }
+}
+
+void CheckCounts(const AppendJob& job) {
+  if (job.counts.empty() || job.counts.size() > kBatchRegionsMax) throw ArgumentError("A batch has 1 to 8 regions");
+  size_t first = 0;
+  for (const uint32_t count : job.counts) {
+    if (count == 0 || count > kRegionChunksMax || count > job.chunks.size() - first) {
+      throw ArgumentError("A region has 1 to 1024 of the chunks");
+    }
+    size_t raw_bytes = 0;
+    for (size_t slot = 0; slot < count; slot++) raw_bytes += job.chunks[first + slot].data.size();
+    if (raw_bytes > kRegionRawBytesMax) throw ArgumentError("A region has 512 KiB at most");
+    first += count;
+  }
+  if (first != job.chunks.size()) throw ArgumentError("Every chunk belongs to a region");
+}
+
+/** appendRegions(handle, sequence, algorithm, verify, datas, fingerprints, counts) */
+napi_value AppendRegions(Call& call) {
+  auto job = std::make_unique<AppendJob>();
+  napi_value* const arguments = call.arguments;
+  job->file = FileOf(call.env, arguments[0]);
+  job->sequence = Uint53Of(call.env, arguments[1]);
+  const uint32_t algorithm = Uint32Of(call.env, arguments[2]);
+  if (algorithm > static_cast<uint32_t>(Algorithm::kZstd)) throw ArgumentError("No such compression");
+  job->algorithm = static_cast<Algorithm>(algorithm);
+  job->verify = BoolOf(call.env, arguments[3]);
+  FillChunks(call.env, arguments[4], arguments[5], job->chunks);
+  const auto counts = WordsOf(call.env, arguments[6]);
+  job->counts.assign(counts.begin(), counts.end());
+  CheckCounts(*job);
+  return StateOf(call).pool->Submit(std::move(job), Lane::kWork, {arguments[4], arguments[5]});
+}
+
+/** readRegion(handle, page, guessBytes, out): Promise<chunk count> */
+napi_value ReadRegion(Call& call) {
+  auto job = std::make_unique<ReadJob>();
+  job->file = FileOf(call.env, call.arguments[0]);
+  job->page = Uint32Of(call.env, call.arguments[1]);
+  job->guess_bytes = Uint32Of(call.env, call.arguments[2]);
+  job->out = BytesOf(call.env, call.arguments[3]);
+  // Unauthenticated lengths decide how much of it is written, so it must hold the largest region.
+  if (job->out.size() < kPayloadBytesMax) throw ArgumentError("The target is smaller than the largest region");
+  return StateOf(call).pool->Submit(std::move(job), Lane::kUrgent, {call.arguments[3]});
+}
+
+/** syncBlockFile(handle): Promise<void> */
+napi_value SyncBlockFile(Call& call) {
+  auto job = std::make_unique<SyncJob>();
+  job->file = FileOf(call.env, call.arguments[0]);
+  return StateOf(call).pool->Submit(std::move(job), Lane::kWait, {});
+}
+
+/** syncDirectory(path): Promise<void> */
+napi_value SyncDirectoryByName(Call& call) {
+  auto job = std::make_unique<SyncJob>();
+  job->directory = StringOf(call.env, call.arguments[0]);
+  return StateOf(call).pool->Submit(std::move(job), Lane::kWait, {});
+}
+
+/** parseBlockHeader(bytes): object | null */
+napi_value ParseBlock(Call& call) {
+  const auto bytes = BytesOf(call.env, call.arguments[0]);
+  BlockHeader header;
+  napi_value result;
+  if (bytes.size() < kPageBytes || !ParseBlockHeader(bytes.data(), header)) {
+    Check(napi_get_null(call.env, &result));
+    return result;
+  }
+  Check(napi_create_object(call.env, &result));
+  SetProperty(call.env, result, "group", MakeNumber(call.env, header.group));
+  SetProperty(call.env, result, "keyId", MakeNumber(call.env, header.key_id));
+  SetProperty(call.env, result, "block", MakeNumber(call.env, header.block));
+  SetProperty(call.env, result, "createdSeconds", MakeNumber(call.env, static_cast<double>(header.created_seconds)));
+  return result;
+}
+
+/** parseRegionHeader(bytes): object | null */
+napi_value ParseRegion(Call& call) {
+  const auto bytes = BytesOf(call.env, call.arguments[0]);
+  RegionHeader header;
+  napi_value result;
+  if (bytes.size() < kRegionHeaderBytes || !ParseRegionHeader(bytes.data(), header)) {
+    Check(napi_get_null(call.env, &result));
+    return result;
+  }
+  Check(napi_create_object(call.env, &result));
+  const auto set = [&](const char* name, double value) {
+    SetProperty(call.env, result, name, MakeNumber(call.env, value));
+  };
+  set("group", header.group);
+  set("keyId", header.key_id);
+  set("block", header.block);
+  set("page", header.page);
+  set("sequence", static_cast<double>(header.sequence));
+  set("algorithm", static_cast<double>(header.algorithm));
+  set("rawBytes", header.raw_bytes);
+  set("storedBytes", header.stored_bytes);
+  set("chunkCount", header.chunk_count);
+  set("fileBytes", static_cast<double>(header.file_bytes()));
+  return result;
+}
+
+/** forgeRegion(bytes): in place; for tests */
+napi_value Forge(Call& call) {
+  ForgeRegion(BytesOf(call.env, call.arguments[0]));
+  return MakeUndefined(call.env);
+}
+
+/** setWorkThreads(count), before the first job */
+napi_value SetWorkThreads(Call& call) {
+  const uint32_t count = Uint32Of(call.env, call.arguments[0]);
+  if (count == 0) throw ArgumentError("At least one thread");
+  StateOf(call).pool->set_work_threads(count);
+  return MakeUndefined(call.env);
+}
+
+}  // namespace
+
+void RegisterDataPath(napi_env env, napi_value exports) {
+  auto* state = new DataPath{JobPool::Create(env)};
+  napi_add_env_cleanup_hook(env, [](void* data) { delete static_cast<DataPath*>(data); }, state);
+  RegisterArena(env, exports);
+  Export<CutAndFingerprint>(env, exports, "cutAndFingerprint", state);
+  Export<SetInstructionSet>(env, exports, "setInstructionSet", state);
+  Export<SetCipherByName>(env, exports, "setCipher", state);
+  Export<EncryptBytes>(env, exports, "encrypt", state);
+  Export<DeriveKey>(env, exports, "deriveBlockKey", state);
+  Export<CreateBlockFile>(env, exports, "createBlockFile", state);
+  Export<OpenBlockFile>(env, exports, "openBlockFile", state);
+  Export<CloseBlockFile>(env, exports, "closeBlockFile", state);
+  Export<AppendRegions>(env, exports, "appendRegions", state);
+  Export<ReadRegion>(env, exports, "readRegion", state);
+  Export<SyncBlockFile>(env, exports, "syncBlockFile", state);
+  Export<SyncDirectoryByName>(env, exports, "syncDirectory", state);
+  Export<ParseBlock>(env, exports, "parseBlockHeader", state);
+  Export<ParseRegion>(env, exports, "parseRegionHeader", state);
+  Export<Forge>(env, exports, "forgeRegion", state);
+  Export<SetWorkThreads>(env, exports, "setWorkThreads", state);
+}
+
+}  // namespace coffer

@@ -1,0 +1,1 @@
+export { AlertBoard, type Alert, type Severity } from './alert-board.ts'

@@ -1,0 +1,59 @@
+// What all commands share: where the socket is, how a call is made, how a result is printed.
+
+import { resolve } from 'node:path'
+
+import { connectControl } from '../control/client.ts'
+import type { ControlClient } from '../control/client.ts'
+import { CofferError } from '../errors.ts'
+import { UsageError } from './exit-codes.ts'
+import type { CliIo } from './io.ts'
+
+export interface GlobalArgs {
+  socket: string | undefined
+  json: boolean
+}
+
+/** The socket that was asked for, else the default of this user. */
+export function socketPath(io: CliIo, option: string | undefined): string {
+  const chosen = option ?? io.env['COFFER_SOCKET']
+  if (chosen !== undefined && chosen !== '') return resolve(chosen)
+  if (io.isRoot) return '/run/coffer/coffer.sock'
+  const runtime = io.env['XDG_RUNTIME_DIR']
+  if (runtime !== undefined && runtime !== '') return `${runtime}/coffer.sock`
+  throw new UsageError('XDG_RUNTIME_DIR is not set; name the control socket with --socket.')
+}
+
+/** Run `use` with a connection that is closed whatever happens. */
+export async function withControl<T>(
+  io: CliIo,
+  argv: GlobalArgs,
+  use: (client: ControlClient) => Promise<T>,
+): Promise<T> {
+  const client = await connectControl(socketPath(io, argv.socket))
+  try {
+    return await use(client)
+  } finally {
+    client.close()
+  }
+}
+
+/** Print the reply as JSON, or else as the text that `write` makes of it. */
+export function print<T>(io: CliIo, argv: GlobalArgs, reply: T, write: (reply: T) => string): void {
+  io.out(argv.json ? `${JSON.stringify(reply, null, 2)}\n` : write(reply))
+}
+
+/**
+ * Have a destructive step confirmed.
+ * @throws CofferError NOT_CONFIRMED unless the answer is yes; without a terminal there is no answer
+ */
+export async function confirm(io: CliIo, isYes: boolean, consequence: string): Promise<void> {
+  if (isYes) return
+  const answer = await io.ask(`${consequence}\nDo you want to continue (yes/no) [n]? `)
+  if (answer === undefined) {
+    const message = `${consequence} There is no terminal to confirm it on; add --yes if that is what you want.`
+    throw new CofferError('NOT_CONFIRMED', message)
+  }
+  if (!['y', 'yes'].includes(answer.trim().toLowerCase())) {
+    throw new CofferError('NOT_CONFIRMED', 'Nothing was done.')
+  }
+}

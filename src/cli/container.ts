@@ -1,0 +1,93 @@
+// coffer container add | show | delete
+
+import type { Argv } from 'yargs'
+
+import type { ContainerInfo } from '../control/methods.ts'
+import { confirm, print, withControl } from './common.ts'
+import type { GlobalArgs } from './common.ts'
+import { formatPairs, formatTable } from './format.ts'
+import type { CliIo } from './io.ts'
+import { formatSize } from './sizes.ts'
+
+export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return yargs.command('container', 'Containers: the directories that clients write to', family =>
+    family
+      .command(
+        'show [name]',
+        'Show one container, or all',
+        args => args.positional('name', { type: 'string', describe: 'Container' }),
+        async argv => {
+          const params = argv.name === undefined ? {} : { name: argv.name }
+          const reply = await withControl(io, argv, client => client.call('container.show', params))
+          print(io, argv, reply, ({ containers }) =>
+            argv.name === undefined
+              ? listContainers(containers)
+              : containers.map(describe).join('\n'),
+          )
+        },
+      )
+      .command(
+        'add <name>',
+        'Create a container',
+        args =>
+          args
+            .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
+            .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' }),
+        async argv => {
+          const group = argv.group === undefined ? {} : { group: argv.group }
+          const reply = await withControl(io, argv, client =>
+            client.call('container.add', { name: argv.name, ...group }),
+          )
+          print(io, argv, reply, describe)
+        },
+      )
+      .command(
+        'delete <name>',
+        'Delete a container',
+        args =>
+          args
+            .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
+            .option('delete-files', {
+              type: 'boolean',
+              default: false,
+              describe: 'Delete the files in it too',
+            })
+            .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+        async argv => {
+          const { name, deleteFiles } = argv
+          if (deleteFiles) {
+            await confirm(io, argv.yes, `All files in container ${name} will be deleted for good.`)
+          }
+          const reply = await withControl(io, argv, client =>
+            client.call('container.delete', { name, deleteFiles }),
+          )
+          print(io, argv, reply, () => `Container ${name} is deleted.\n`)
+        },
+      )
+      .demandCommand(1, 1, 'Say what to do: container add, show or delete.'),
+  )
+}
+
+function listContainers(containers: readonly ContainerInfo[]): string {
+  if (containers.length === 0)
+    return 'There are no containers; add one with "coffer container add NAME".\n'
+  return formatTable(
+    ['Name', 'Group', 'Files', 'Current'],
+    containers.map(({ name, group, files, currentBytes }) => [
+      name,
+      group,
+      files,
+      formatSize(currentBytes),
+    ]),
+  )
+}
+
+function describe(container: ContainerInfo): string {
+  return formatPairs([
+    ['Name', container.name],
+    ['Group', container.group],
+    ['Created', container.createdAt],
+    ['Files', container.files],
+    ['Current Bytes', formatSize(container.currentBytes)],
+  ])
+}

@@ -1,0 +1,60 @@
+// Starts a detached daemon process and waits until it says that it is ready, or why it can't be.
+
+import { spawn } from 'node:child_process'
+import { mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+import { z } from 'zod'
+
+import { CofferError } from '../errors.ts'
+
+/** What the daemon's process sends to the one that launched it. */
+const launchMessage = z.union([
+  z.object({ ready: z.literal(true) }),
+  z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
+])
+
+export type LaunchMessage = z.output<typeof launchMessage>
+
+/**
+ * Run `node ...args` detached, with its output appended to `logPath`; returns its pid once it is ready.
+ * @throws CofferError with the daemon's own code and sentence when it can't start
+ */
+export async function launchDaemon(args: readonly string[], logPath: string): Promise<number> {
+  await mkdir(dirname(logPath), { recursive: true, mode: 0o700 })
+  const log = await open(logPath, 'a', 0o600)
+  try {
+    const child = spawn(process.execPath, args, {
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd, 'ipc'],
+    })
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code, signal) => {
+        const how = signal === null ? `with status ${code}` : `by ${signal}`
+        const message = `The daemon ended ${how} before it was ready; see ${logPath}.`
+        reject(new CofferError('START_FAILED', message))
+      })
+      child.on('message', value => {
+        const message = launchMessage.safeParse(value)
+        if (!message.success) return
+        if ('ready' in message.data) resolve()
+        else reject(new CofferError(message.data.error.code, message.data.error.message))
+      })
+    }).finally(() => {
+      if (child.connected) child.disconnect()
+      child.unref()
+    })
+    return child.pid ?? 0
+  } finally {
+    await log.close()
+  }
+}
+
+/** Tell the launching process, if there is one and it still waits. */
+export async function tellLauncher(message: LaunchMessage): Promise<void> {
+  if (process.send === undefined || !process.connected) return
+  // A launcher that went away must not take the daemon with it.
+  await new Promise<void>(resolve => process.send?.(message, undefined, {}, () => resolve()))
+  if (process.connected) process.disconnect()
+}

@@ -1,0 +1,153 @@
+// The typed client of the control socket: the command line's way to the daemon, and the tests'.
+
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+
+import { CofferError } from '../errors.ts'
+import { describeIssues } from './dispatch.ts'
+import { LineSplitter } from './lines.ts'
+import { methods } from './methods.ts'
+import type { MethodInput, MethodName, MethodResult } from './methods.ts'
+import { MAX_LINE_BYTES, responseSchema, rpcErrorCodes } from './protocol.ts'
+import { hasCode } from './socket-path.ts'
+
+/** The daemon's answer was an error. `code` is its domain code, or RPC_ERROR for one of the protocol's. */
+export class ControlCallError extends CofferError {
+  /** JSON-RPC's numeric code. */
+  readonly rpcCode: number
+
+  constructor(code: string, rpcCode: number, message: string) {
+    super(code, message)
+    this.rpcCode = rpcCode
+  }
+
+  /** Whether the request itself was at fault, as opposed to what it met. */
+  get isUsage(): boolean {
+    return this.rpcCode === rpcErrorCodes.invalidParams
+  }
+}
+
+/** What connecting says when nobody listens. */
+const deadSocketCodes = ['ENOENT', 'ECONNREFUSED', 'ENOTDIR']
+
+/**
+ * Connect to a daemon.
+ * @throws CofferError NO_DAEMON when none answers on `path`
+ */
+export async function connectControl(path: string): Promise<ControlClient> {
+  const socket = await new Promise<Socket>((resolve, reject) => {
+    const connecting = connect(path)
+    connecting.once('connect', () => {
+      connecting.removeListener('error', reject)
+      resolve(connecting)
+    })
+    connecting.once('error', reject)
+  }).catch((cause: unknown) => {
+    throw wordConnectError(path, cause)
+  })
+  return new ControlClient(socket)
+}
+
+function wordConnectError(path: string, cause: unknown): CofferError {
+  if (deadSocketCodes.some(code => hasCode(cause, code))) {
+    const message = `No coffer daemon answers on ${path}; start one with "coffer start", or name its socket with --socket.`
+    return new CofferError('NO_DAEMON', message, { cause })
+  }
+  if (hasCode(cause, 'EACCES')) {
+    const message = `${path} may be used by the daemon's own user only; run the command as that user.`
+    return new CofferError('SOCKET_DENIED', message, { cause })
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new CofferError('SOCKET_FAILED', `Can't connect to ${path}: ${reason}.`, { cause })
+}
+
+interface Waiter {
+  resolve(result: unknown): void
+  reject(error: Error): void
+}
+
+export class ControlClient {
+  readonly #socket: Socket
+  readonly #splitter = new LineSplitter(MAX_LINE_BYTES)
+  readonly #waiters = new Map<number, Waiter>()
+  #lastId = 0
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', chunk => this.#onData(chunk))
+    socket.on('error', cause => this.#fail(`The connection to the daemon broke: ${cause.message}.`))
+    socket.on('close', () => this.#fail('The daemon closed the connection before it answered.'))
+  }
+
+  /**
+   * Call a method and wait for its result. Calls may overlap.
+   * @throws ControlCallError when the daemon refuses
+   */
+  async call<M extends MethodName>(method: M, params: MethodInput<M>): Promise<MethodResult<M>> {
+    const id = (this.#lastId += 1)
+    const answer = await new Promise<unknown>((resolve, reject) => {
+      if (!this.#socket.writable) {
+        reject(new CofferError('CONNECTION_LOST', 'The connection to the daemon is closed.'))
+        return
+      }
+      this.#waiters.set(id, { resolve, reject })
+      this.#socket.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`)
+    })
+    const parsed = methods[method].result.safeParse(answer)
+    if (!parsed.success) {
+      const issues = describeIssues(parsed.error)
+      const message = `The daemon's answer to ${method} is not understood (${issues}); is it of another version?`
+      throw new CofferError('BAD_ANSWER', message)
+    }
+    // The schema of the same table row has just proved it.
+    return parsed.data as MethodResult<M>
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #onData(chunk: Buffer): void {
+    const lines = this.#splitter.push(chunk)
+    if (lines === undefined) {
+      this.#fail("The daemon's answer is too long.")
+      this.#socket.destroy()
+      return
+    }
+    for (const line of lines) this.#onLine(line)
+  }
+
+  #onLine(line: Buffer): void {
+    let message: unknown
+    try {
+      message = JSON.parse(line.toString('utf8'))
+    } catch {
+      message = undefined
+    }
+    const parsed = responseSchema.safeParse(message)
+    if (!parsed.success) {
+      this.#fail('What answers on the socket does not speak the control protocol.')
+      this.#socket.destroy()
+      return
+    }
+    const { id, result, error } = parsed.data
+    const failed =
+      error && new ControlCallError(error.data?.code ?? 'RPC_ERROR', error.code, error.message)
+    if (id === null && failed) this.#failAll(failed)
+    if (typeof id !== 'number') return
+    const waiter = this.#waiters.get(id)
+    this.#waiters.delete(id)
+    if (failed) waiter?.reject(failed)
+    else waiter?.resolve(result)
+  }
+
+  #fail(message: string): void {
+    this.#failAll(new CofferError('CONNECTION_LOST', message))
+  }
+
+  #failAll(error: Error): void {
+    const waiters = [...this.#waiters.values()]
+    this.#waiters.clear()
+    for (const waiter of waiters) waiter.reject(error)
+  }
+}

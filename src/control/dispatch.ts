@@ -1,0 +1,82 @@
+// One request in, one answer out: parses a line, validates, calls the target, words what went wrong.
+
+import createDebug from 'debug'
+import type { z } from 'zod'
+
+import { CofferError } from '../errors.ts'
+import { discover, isMethodName, methods } from './methods.ts'
+import { requestSchema, rpcErrorCodes } from './protocol.ts'
+import type { RequestId, RpcError, RpcResponse } from './protocol.ts'
+import type { ControlTarget } from './target.ts'
+
+const debug = createDebug('coffer:control')
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** Answer one line; undefined for a notification, which by JSON-RPC gets no answer. */
+export async function answerLine(
+  target: ControlTarget,
+  line: Buffer,
+): Promise<RpcResponse | undefined> {
+  let message: unknown
+  try {
+    message = JSON.parse(decoder.decode(line))
+  } catch {
+    return failure(null, { code: rpcErrorCodes.parse, message: 'The line is not JSON in UTF-8.' })
+  }
+  const request = requestSchema.safeParse(message)
+  if (!request.success) {
+    const text = `The message is not a JSON-RPC 2.0 request: ${describeIssues(request.error)}.`
+    return failure(null, { code: rpcErrorCodes.invalidRequest, message: text })
+  }
+  const { id, method, params } = request.data
+  const outcome = await call(target, method, params)
+  if (id === undefined) return undefined
+  return 'error' in outcome
+    ? failure(id, outcome.error)
+    : { jsonrpc: '2.0', id, result: outcome.result }
+}
+
+export function failure(id: RequestId, error: RpcError): RpcResponse {
+  return { jsonrpc: '2.0', id, error }
+}
+
+/** All of zod's issues as one readable clause: `name: too short; group: expected string`. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
+    .join('; ')
+}
+
+type Outcome = { result: unknown } | { error: RpcError }
+
+async function call(target: ControlTarget, method: string, params: unknown): Promise<Outcome> {
+  if (!isMethodName(method)) {
+    const message = `There is no method ${JSON.stringify(method)}; rpc.discover lists those that exist.`
+    return { error: { code: rpcErrorCodes.methodNotFound, message } }
+  }
+  const parsed = methods[method].params.safeParse(params ?? {})
+  if (!parsed.success) {
+    const message = `The parameters of ${method} are not valid: ${describeIssues(parsed.error)}.`
+    return { error: { code: rpcErrorCodes.invalidParams, message } }
+  }
+  try {
+    if (method === 'rpc.discover') return { result: discover() }
+    // The compiler can't see that a method and its own parameters go together: each pair was just
+    // proved by the schema of the same table row.
+    const run = target[method].bind(target) as (params: unknown) => Promise<unknown>
+    return { result: await run(parsed.data) }
+  } catch (error) {
+    return { error: wordError(method, error) }
+  }
+}
+
+function wordError(method: string, error: unknown): RpcError {
+  if (error instanceof CofferError) {
+    debug('%s failed with %s: %s', method, error.code, error.message)
+    return { code: rpcErrorCodes.domain, message: error.message, data: { code: error.code } }
+  }
+  debug('%s failed unexpectedly: %O', method, error)
+  const message = `An internal error kept ${method} from completing; the daemon's log has the details.`
+  return { code: rpcErrorCodes.internal, message }
+}

@@ -1,0 +1,202 @@
+// The control socket: accepts connections, bounds what each may cost, answers line by line. What a
+// request means is dispatch.ts's business.
+
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+
+import createDebug from 'debug'
+
+import { answerLine, failure } from './dispatch.ts'
+import { LineSplitter } from './lines.ts'
+import { MAX_LINE_BYTES, rpcErrorCodes } from './protocol.ts'
+import type { RpcResponse } from './protocol.ts'
+import { claimSocketPath } from './socket-path.ts'
+import type { ControlTarget } from './target.ts'
+
+const debug = createDebug('coffer:control')
+
+/** An administrator, some scripts and monitoring need a handful; each costs up to a line of memory. */
+const MAX_CONNECTIONS = 64
+
+/** Requests of one connection that run at once; the next are read when these are answered. */
+const MAX_IN_FLIGHT = 16
+
+/** How long close() waits for requests that run, before it cuts them off. */
+const DRAIN_MILLISECONDS = 5000
+
+/** Leaves the owner alone with the socket: 0777 minus this is 0600. */
+const SOCKET_UMASK = 0o177
+
+export interface ControlServer {
+  /** Accept nothing more, let running requests be answered, end. Not to be awaited inside of a request. */
+  close(): Promise<void>
+}
+
+/**
+ * Serve `target` on a Unix socket.
+ * @throws CofferError SOCKET_IN_USE when a live daemon holds the path
+ */
+export async function startControlServer(
+  path: string,
+  target: ControlTarget,
+): Promise<ControlServer> {
+  await claimSocketPath(path)
+  const connections = new Set<Connection>()
+  const server = createServer(socket => {
+    if (connections.size >= MAX_CONNECTIONS && !evictIdle(connections)) {
+      refuse(socket)
+      return
+    }
+    const connection = new Connection(socket, target)
+    connections.add(connection)
+    socket.once('close', () => connections.delete(connection))
+  })
+  await listenPrivately(server, path)
+  debug('listening on %s', path)
+  return {
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      await Promise.all([...connections].map(async connection => await connection.drain()))
+      await closed
+    },
+  }
+}
+
+/** Bind with the socket's final mode: a chmod afterwards would leave a moment for others to connect. */
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  const listening = once(server, 'listening')
+  const umask = process.umask(SOCKET_UMASK)
+  try {
+    server.listen(path)
+  } finally {
+    process.umask(umask)
+  }
+  await listening
+  // An error of accept (out of descriptors) passes; the daemon must not die of it.
+  server.on('error', error => debug('accept failed: %O', error))
+}
+
+/** Cut off the connection that has been idle the longest, so that hoarders can't lock others out. */
+function evictIdle(connections: Set<Connection>): boolean {
+  let oldest: Connection | undefined
+  for (const connection of connections) {
+    if (!connection.isIdle) continue
+    if (oldest === undefined || connection.lastActive < oldest.lastActive) oldest = connection
+  }
+  if (oldest === undefined) return false
+  debug('cut off an idle connection in favour of a new one')
+  connections.delete(oldest)
+  oldest.destroy()
+  return true
+}
+
+function refuse(socket: Socket): void {
+  socket.on('error', error => debug('refused connection: %O', error))
+  const message = `All ${MAX_CONNECTIONS} control connections are busy; try again later.`
+  socket.end(encode(failure(null, { code: rpcErrorCodes.domain, message, data: { code: 'BUSY' } })))
+  // Whatever it still sends is of no interest, and must not be waited for.
+  socket.once('finish', () => socket.destroy())
+}
+
+function encode(response: RpcResponse): string {
+  return `${JSON.stringify(response)}\n`
+}
+
+/** One client: reads no faster than it answers, and than the client takes the answers. */
+class Connection {
+  readonly #socket: Socket
+  readonly #target: ControlTarget
+  readonly #splitter = new LineSplitter(MAX_LINE_BYTES)
+  readonly #waiting: Buffer[] = []
+  #inFlight = 0
+  #isEnding = false
+  /** Monotonic; orders connections by how long they have been idle. */
+  lastActive = performance.now()
+
+  constructor(socket: Socket, target: ControlTarget) {
+    this.#socket = socket
+    this.#target = target
+    socket.on('data', chunk => this.#onData(chunk))
+    socket.on('drain', () => this.#pump())
+    socket.on('error', error => debug('connection failed: %O', error))
+  }
+
+  /** Nothing asked that is not answered; a line that was begun does not count. */
+  get isIdle(): boolean {
+    return this.#inFlight === 0 && this.#waiting.length === 0
+  }
+
+  destroy(): void {
+    this.#isEnding = true
+    this.#socket.destroy()
+  }
+
+  /** Let what runs be answered, drop what waits, end. */
+  async drain(): Promise<void> {
+    this.#isEnding = true
+    this.#waiting.length = 0
+    if (this.#socket.destroyed) return
+    const closed = new Promise<void>(resolve => this.#socket.once('close', () => resolve()))
+    const timer = setTimeout(() => this.#socket.destroy(), DRAIN_MILLISECONDS)
+    this.#endWhenAnswered()
+    await closed
+    clearTimeout(timer)
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#isEnding) return
+    this.lastActive = performance.now()
+    const lines = this.#splitter.push(chunk)
+    if (lines === undefined) {
+      this.#rejectOversize()
+      return
+    }
+    // An empty line is a keep-alive of people who type into netcat.
+    for (const line of lines) if (line.length > 0) this.#waiting.push(line)
+    this.#pump()
+  }
+
+  #rejectOversize(): void {
+    const message = `A message is longer than ${MAX_LINE_BYTES} bytes; the connection is closed.`
+    this.#socket.write(encode(failure(null, { code: rpcErrorCodes.tooLarge, message })))
+    this.#isEnding = true
+    this.#waiting.length = 0
+    this.#endWhenAnswered()
+  }
+
+  /** Start what may start, then read on only if nothing is left over. */
+  #pump(): void {
+    while (this.#inFlight < MAX_IN_FLIGHT && !this.#socket.writableNeedDrain) {
+      const line = this.#waiting.shift()
+      if (line === undefined) break
+      this.#inFlight += 1
+      void this.#answer(line)
+    }
+    if (this.#isEnding) this.#endWhenAnswered()
+    else if (this.#waiting.length > 0 || this.#socket.writableNeedDrain) this.#socket.pause()
+    else this.#socket.resume()
+  }
+
+  async #answer(line: Buffer): Promise<void> {
+    try {
+      const response = await answerLine(this.#target, line)
+      if (response !== undefined && this.#socket.writable) this.#socket.write(encode(response))
+    } catch (error) {
+      // A result that JSON can't express: the target's mistake, which must not end the daemon.
+      debug('an answer could not be sent: %O', error)
+      this.destroy()
+    } finally {
+      this.#inFlight -= 1
+      this.lastActive = performance.now()
+      this.#pump()
+    }
+  }
+
+  #endWhenAnswered(): void {
+    if (this.#inFlight > 0 || this.#socket.destroyed) return
+    this.#socket.resume()
+    this.#socket.end(() => this.#socket.destroy())
+  }
+}

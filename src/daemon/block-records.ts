@@ -1,0 +1,64 @@
+// Block records in the metadata store: what each commit remembers about the block files.
+
+import { StoreError } from '../errors.ts'
+import { prefixEnd, TABLE } from '../metadata/index.ts'
+import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import type { BlockRecord } from '../blocks/block-store.ts'
+
+//  0 1 version  1 1 closed  2 2 group  4 2 key id  6 4 length  10 4 regions  14 4 chunks  18 4 raw  22 4 compressed
+const RECORD_VERSION = 1
+const RECORD_BYTES = 26
+
+/** @throws StoreError UNKNOWN_VERSION */
+export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockRecord[]> {
+  const records: BlockRecord[] = []
+  const prefix = Buffer.from([TABLE.block])
+  for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
+    const record = Buffer.from(value)
+    if (record.length !== RECORD_BYTES || record[0] !== RECORD_VERSION) {
+      throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')
+    }
+    records.push({
+      block: Buffer.from(key).readUInt32BE(1),
+      isClosed: record[1] === 1,
+      group: record.readUInt16LE(2),
+      keyId: record.readUInt16LE(4),
+      lengthBytes: record.readUInt32LE(6),
+      regionCount: record.readUInt32LE(10),
+      chunkCount: record.readUInt32LE(14),
+      rawBytes: record.readUInt32LE(18),
+      compressedBytes: record.readUInt32LE(22),
+    })
+  }
+  return records
+}
+
+/** Writes down what the block store says has changed. */
+export class BlockRecordKeeper implements CommitParticipant {
+  readonly #collectRecords: () => BlockRecord[]
+
+  constructor(collectRecords: () => BlockRecord[]) {
+    this.#collectRecords = collectRecords
+  }
+
+  collect(batch: MetadataWriter): void {
+    for (const record of this.#collectRecords()) {
+      const key = Buffer.alloc(5)
+      key[0] = TABLE.block
+      key.writeUInt32BE(record.block, 1)
+      const value = Buffer.alloc(RECORD_BYTES)
+      value[0] = RECORD_VERSION
+      value[1] = record.isClosed ? 1 : 0
+      value.writeUInt16LE(record.group, 2)
+      value.writeUInt16LE(record.keyId, 4)
+      value.writeUInt32LE(record.lengthBytes, 6)
+      value.writeUInt32LE(record.regionCount, 10)
+      value.writeUInt32LE(record.chunkCount, 14)
+      value.writeUInt32LE(record.rawBytes, 18)
+      value.writeUInt32LE(record.compressedBytes, 22)
+      batch.put(key, value)
+    }
+  }
+
+  settled(): void {}
+}

@@ -1,0 +1,26 @@
+// What the command line asks of the daemon, and nothing else: how it is started, and how it ends.
+
+export interface DaemonOptions {
+  /** Directory of the store; created when missing. */
+  store: string
+  /** Where the filesystem appears; created when missing. */
+  mount: string
+  /** Path of the control socket. */
+  socket: string
+  /** Let other users than the one who started the daemon use the mount. */
+  allowOther: boolean
+  /** Directory of the second copy of every keystore. */
+  keystoreBackup?: string
+  /** Average chunk size of groups that are created without one. */
+  chunkSizeBytes?: number
+  /** Upper bound of the daemon's caches and write buffers together. */
+  memoryBytes?: number
+}
+
+export interface RunningDaemon {
+  /** Settles when the daemon has ended: resolved after an orderly end, rejected with what broke. */
+  stopped: Promise<void>
+
+  /** Commit, unmount, end. With `force`, files that are still open don't keep the mount. */
+  stop(options: { force: boolean }): Promise<void>
+}

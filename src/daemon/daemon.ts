@@ -1,0 +1,156 @@
+// The daemon: opens the store, mounts it, serves the control socket, and ends all of it in order.
+
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import createDebug from 'debug'
+import { startControlServer } from '../control/index.ts'
+import type { ControlServer } from '../control/index.ts'
+import { CofferError, StoreError } from '../errors.ts'
+import { mountFilesystem } from '../fuse/index.ts'
+import type { FuseMount } from '../fuse/index.ts'
+import { lockFileExclusive, setIoFlusher } from '../native/fuse-device.ts'
+import type { Timestamp } from '../vfs/index.ts'
+import type { DaemonOptions, RunningDaemon } from './contract.ts'
+import { controlTarget } from './control-target.ts'
+import { openStorage } from './storage.ts'
+import type { Storage } from './storage.ts'
+import { checkMountPoint, openStoreDirectory } from './store-directory.ts'
+import { Throughput } from './throughput.ts'
+
+const log = createDebug('coffer:daemon')
+
+const SAMPLE_INTERVAL_MS = 1000
+
+/** @throws CofferError with a sentence for the administrator when it can't start; nothing is left behind then */
+export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon> {
+  const undo: (() => Promise<void>)[] = []
+  try {
+    return await start(options, undo)
+  } catch (error) {
+    for (const step of undo.reverse()) {
+      await step().catch((failure: unknown) => log('while undoing a failed start: %O', failure))
+    }
+    throw error
+  }
+}
+
+async function start(options: DaemonOptions, undo: (() => Promise<void>)[]): Promise<RunningDaemon> {
+  const directory = await openStoreDirectory(options.store)
+  lockStore(directory.lock, options.store)
+  await mkdir(options.mount, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    // Something is there already; whether it can be mounted on is checked next.
+    if (error.code !== 'EEXIST') throw error
+  })
+  const mountPoint = await checkMountPoint(options.mount, directory.path)
+  const late: { mount?: FuseMount } = {}
+  const storage = await openStorage({
+    directory,
+    now: wallClock,
+    entryChanged: (parent, name) => {
+      late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
+    },
+  })
+  undo.push(() => storage.close())
+  const mount = await mountFilesystem({ mountPoint, allowOther: options.allowOther }, storage.vfs)
+  late.mount = mount
+  undo.push(() => mount.unmount({ force: true }))
+  if (!setIoFlusher()) log('not privileged to be an I/O flusher')
+  const daemon = new Daemon(storage, mount)
+  const server = await startControlServer(
+    options.socket,
+    controlTarget({
+      storage,
+      mount,
+      version: packageVersion(),
+      socket: options.socket,
+      storePath: directory.path,
+      metadataPath: directory.metadata,
+      startedAt: new Date(),
+      now: () => new Date(),
+      throughput: daemon.throughput,
+      stop: how => {
+        daemon.stop(how).catch((error: unknown) => log('stop: %O', error))
+      },
+    }),
+  )
+  daemon.serve(server)
+  return daemon
+}
+
+/** The lock ends with the process. @throws StoreError STORE_IN_USE */
+function lockStore(path: string, store: string): void {
+  try {
+    lockFileExclusive(path)
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw cause
+    throw new StoreError('STORE_IN_USE', `Another daemon has the store ${store} open.`, { cause })
+  }
+}
+
+class Daemon implements RunningDaemon {
+  readonly stopped: Promise<void>
+  readonly throughput = new Throughput()
+  readonly #storage: Storage
+  readonly #mount: FuseMount
+  readonly #sampler: NodeJS.Timeout
+  #server: ControlServer | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(storage: Storage, mount: FuseMount) {
+    this.#storage = storage
+    this.#mount = mount
+    this.#sampler = setInterval(() => {
+      const { bytesWritten, bytesRead } = mount.statistics
+      this.throughput.sample(performance.now(), bytesWritten, bytesRead)
+    }, SAMPLE_INTERVAL_MS)
+    this.#sampler.unref()
+    // Whoever unmounts: once the mount is gone, what it wrote is committed and the rest ends.
+    this.stopped = mount.closed.then(() => this.#end())
+  }
+
+  serve(server: ControlServer): void {
+    this.#server = server
+  }
+
+  /** @throws CofferError MOUNT_BUSY when files are open and it is not forced; the daemon then goes on */
+  stop({ force }: { force: boolean }): Promise<void> {
+    this.#stopping ??= this.#unmount(force).finally(() => {
+      this.#stopping = undefined
+    })
+    return this.#stopping
+  }
+
+  async #unmount(force: boolean): Promise<void> {
+    try {
+      await this.#mount.unmount({ force })
+    } catch (cause) {
+      throw new CofferError('MOUNT_BUSY', 'The mount is in use; close its files or use --force.', { cause })
+    }
+    await this.stopped
+  }
+
+  async #end(): Promise<void> {
+    clearInterval(this.#sampler)
+    try {
+      await this.#storage.close()
+    } finally {
+      await this.#server?.close()
+    }
+  }
+}
+
+/** Milliseconds are what Node's clock knows; ext4's own stamps are coarser (a jiffy). */
+function wallClock(): Timestamp {
+  const milliseconds = Date.now()
+  return {
+    seconds: Math.floor(milliseconds / 1000),
+    nanoseconds: (milliseconds % 1000) * 1_000_000,
+  }
+}
+
+function packageVersion(): string {
+  // From dist/src/daemon/ to the top of the checkout.
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  return String(JSON.parse(text).version)
+}

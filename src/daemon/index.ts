@@ -1,0 +1,2 @@
+export type { DaemonOptions, RunningDaemon } from './contract.ts'
+export { startDaemon } from './daemon.ts'

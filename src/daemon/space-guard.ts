@@ -1,0 +1,75 @@
+// Refuses new data before the disk is full: what has been acknowledged must still find room, and deletes and the
+// cleaner need some for themselves (promise 3).
+
+import { statfs } from 'node:fs/promises'
+import { FilesystemError } from '../errors.ts'
+
+/** Kept free for metadata, deletes and the cleaner: this share of the disk, within bounds. */
+const RESERVE_SHARE = 0.02
+const RESERVE_BYTES_MIN = 16 * 1024 * 1024
+const RESERVE_BYTES_MAX = 1024 * 1024 * 1024
+/** How stale the disk's own figure may be while writes go on. */
+const REFRESH_INTERVAL_MS = 500
+
+export interface DiskSpace {
+  readonly totalBytes: number
+  readonly freeBytes: number
+}
+
+export class SpaceGuard {
+  readonly #path: string
+  #space: DiskSpace = { totalBytes: 0, freeBytes: 0 }
+  #acceptedBytes = 0
+  #timer: NodeJS.Timeout | undefined
+  #isRefreshing = false
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async start(): Promise<void> {
+    await this.refresh()
+    this.#timer = setInterval(() => {
+      this.refresh().catch(() => {
+        // The disk doesn't answer: its next read or write says so to whoever needs it.
+      })
+    }, REFRESH_INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  async refresh(): Promise<void> {
+    if (this.#isRefreshing) return
+    this.#isRefreshing = true
+    try {
+      const acceptedBefore = this.#acceptedBytes
+      const figures = await statfs(this.#path)
+      this.#space = {
+        totalBytes: figures.blocks * figures.bsize,
+        freeBytes: figures.bavail * figures.bsize,
+      }
+      // What was accepted before the last look has mostly reached the disk; what came since counts in full.
+      this.#acceptedBytes -= acceptedBefore
+    } finally {
+      this.#isRefreshing = false
+    }
+  }
+
+  /** @throws FilesystemError ENOSPC */
+  reserve(lengthBytes: number, bufferedBytes: number): void {
+    const reserveBytes = Math.min(
+      RESERVE_BYTES_MAX,
+      Math.max(RESERVE_BYTES_MIN, this.#space.totalBytes * RESERVE_SHARE),
+    )
+    const leftBytes = this.#space.freeBytes - reserveBytes - this.#acceptedBytes - bufferedBytes
+    if (leftBytes < lengthBytes) throw new FilesystemError('ENOSPC', 'The store is full.')
+    this.#acceptedBytes += lengthBytes
+  }
+
+  get space(): DiskSpace {
+    return this.#space
+  }
+}

@@ -1,0 +1,101 @@
+// The store's directory: what lies where, and the file that says that it is a store and of which version.
+//
+//   FORMAT      one line: coffer store 1
+//   lock        held by the daemon
+//   metadata/   LevelDB
+//   blocks/     block files
+//   daemon.log
+
+import { mkdir, open, readdir, readFile, realpath, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { CofferError, StoreError } from '../errors.ts'
+
+const FORMAT_VERSION = 1
+const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
+/** What may lie in a directory that is to become a store: made before the daemon looks. */
+const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])
+
+export interface StoreDirectory {
+  readonly path: string
+  readonly metadata: string
+  readonly blocks: string
+  readonly lock: string
+  /** nothing is in it yet */
+  readonly isNew: boolean
+}
+
+/**
+ * Opens the directory as a store, or makes it one when it is missing or empty.
+ * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION
+ */
+export async function openStoreDirectory(path: string): Promise<StoreDirectory> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  const real = await realpath(path)
+  const formatPath = join(real, 'FORMAT')
+  let isNew = false
+  const line = await readFile(formatPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (line === undefined) {
+    const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
+    const isUnfinished = names.every(name => ['metadata', 'blocks', 'FORMAT.new'].includes(name))
+    if (names.length > 0 && !isUnfinished) {
+      throw new StoreError('NOT_A_STORE', `${path} is neither a coffer store nor empty.`)
+    }
+    if (names.includes('metadata') && (await readdir(join(real, 'metadata'))).length > 0) {
+      throw new StoreError('NOT_A_STORE', `${path} holds metadata but its FORMAT file is missing.`)
+    }
+    isNew = true
+  } else if (line !== FORMAT_LINE) {
+    throw new StoreError(
+      'UNKNOWN_VERSION',
+      `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
+    )
+  }
+  for (const name of ['metadata', 'blocks']) {
+    await mkdir(join(real, name), { recursive: true, mode: 0o700 })
+  }
+  if (isNew) await writeDurably(formatPath, FORMAT_LINE)
+  // A start that was cut off right after FORMAT leaves no database (LevelDB names it in CURRENT) and no blocks. Block
+  // files without metadata are another matter: they must never be taken for leftovers of a new store.
+  const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
+  const hasBlocks = (await readdir(join(real, 'blocks'))).length > 0
+  return {
+    path: real,
+    metadata: join(real, 'metadata'),
+    blocks: join(real, 'blocks'),
+    lock: join(real, 'lock'),
+    isNew: !hasDatabase && !hasBlocks,
+  }
+}
+
+/** Whole file or nothing, on disk when it returns. */
+async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  const directory = await open(dirname(path))
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** @throws CofferError MOUNT_POINT when the path can't be mounted on */
+export async function checkMountPoint(path: string, store: string): Promise<string> {
+  const real = await realpath(path).catch((error: Error) => {
+    throw new CofferError('MOUNT_POINT', `The mount point ${path} does not exist.`, { cause: error })
+  })
+  if (real === store || store.startsWith(`${real}/`)) {
+    throw new CofferError('MOUNT_POINT', 'The store can not lie below its own mount point.')
+  }
+  return real
+}

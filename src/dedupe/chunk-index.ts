@@ -1,0 +1,85 @@
+// The chunk index of all groups: (group, fingerprint) → location. New entries wait in memory for the next commit;
+// everything else is in LevelDB.
+
+import { StoreError } from '../errors.ts'
+import { PendingMap, TABLE } from '../metadata/index.ts'
+import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import type { ChunkLocation } from '../blocks/block-store.ts'
+
+const VALUE_VERSION = 1
+//   0 1 version   1 4 block   5 2 page   7 2 slot     little-endian
+const VALUE_BYTES = 9
+
+export class ChunkIndex implements CommitParticipant {
+  readonly #metadata: MetadataReader
+  readonly #pending = new PendingMap<string, ChunkLocation>()
+
+  constructor(metadata: MetadataReader) {
+    this.#metadata = metadata
+  }
+
+  /** The locations of known chunks, in the order asked; unknown = undefined. @throws StoreError RECORD_DAMAGED */
+  async lookup(group: number, fingerprints: readonly Uint8Array[]): Promise<(ChunkLocation | undefined)[]> {
+    const found: (ChunkLocation | undefined)[] = []
+    const askedKeys: Buffer[] = []
+    const askedPlaces: number[] = []
+    for (const [place, fingerprint] of fingerprints.entries()) {
+      const key = indexKey(group, fingerprint)
+      const pending = this.#pending.get(key.toString('latin1'))
+      found.push(pending ?? undefined)
+      if (pending === undefined) {
+        askedKeys.push(key)
+        askedPlaces.push(place)
+      }
+    }
+    if (askedKeys.length === 0) return found
+    const values = await this.#metadata.getMany(askedKeys)
+    for (const [index, value] of values.entries()) {
+      const place = askedPlaces[index]
+      if (value !== undefined && place !== undefined) found[place] = parseLocation(value)
+    }
+    return found
+  }
+
+  /** A chunk whose bytes have been written; the entry goes into the next commit, which syncs the bytes first. */
+  add(group: number, fingerprint: Uint8Array, location: ChunkLocation): void {
+    this.#pending.set(indexKey(group, fingerprint).toString('latin1'), location)
+  }
+
+  collect(batch: MetadataWriter): void {
+    for (const [key, location] of this.#pending.collect()) {
+      const bytes = Buffer.from(key, 'latin1')
+      if (location === null) batch.delete(bytes)
+      else batch.put(bytes, packLocation(location))
+    }
+  }
+
+  settled(): void {
+    this.#pending.settled()
+  }
+}
+
+function indexKey(group: number, fingerprint: Uint8Array): Buffer {
+  const key = Buffer.allocUnsafe(3 + fingerprint.length)
+  key[0] = TABLE.chunk
+  key.writeUInt16BE(group, 1)
+  key.set(fingerprint, 3)
+  return key
+}
+
+function packLocation(location: ChunkLocation): Buffer {
+  const value = Buffer.allocUnsafe(VALUE_BYTES)
+  value[0] = VALUE_VERSION
+  value.writeUInt32LE(location.block, 1)
+  value.writeUInt16LE(location.page, 5)
+  value.writeUInt16LE(location.slot, 7)
+  return value
+}
+
+function parseLocation(value: Uint8Array): ChunkLocation {
+  if (value.length !== VALUE_BYTES || value[0] !== VALUE_VERSION) {
+    throw new StoreError('UNKNOWN_VERSION', 'A chunk index record has an unknown version.')
+  }
+  const view = Buffer.from(value.buffer, value.byteOffset, value.length)
+  return { block: view.readUInt32LE(1), page: view.readUInt16LE(5), slot: view.readUInt16LE(7) }
+}

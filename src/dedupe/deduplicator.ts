@@ -1,0 +1,96 @@
+// Keeps each distinct chunk of a group once: known chunks are found, new ones appended, and two writers that bring
+// the same chunk at the same time share one append.
+
+import type { ChunkLocation, NewChunk, SealingPolicy } from '../blocks/block-store.ts'
+import type { ChunkIndex } from './chunk-index.ts'
+
+/** What dedupe needs of the block layer. */
+export interface ChunkAppender {
+  append(policy: SealingPolicy, chunks: readonly NewChunk[], sequence: number): Promise<ChunkLocation[]>
+}
+
+export interface DeduplicatorOptions {
+  readonly index: ChunkIndex
+  readonly blocks: ChunkAppender
+  /** how a group's new regions are sealed now */
+  readonly policyOf: (group: number) => SealingPolicy
+  /** number of the last durable commit */
+  readonly sequence: () => number
+}
+
+export class Deduplicator {
+  readonly #options: DeduplicatorOptions
+  /** group and fingerprint => the append that is storing the chunk */
+  readonly #inFlight = new Map<string, Promise<ChunkLocation>>()
+
+  constructor(options: DeduplicatorOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Locations of all chunks, in order. The chunks' memory is frozen until the promise settles. A chunk that somebody
+   * else is storing is waited for: a hit on something that can still fail would be no hit.
+   * @throws FilesystemError ENOSPC, EIO
+   */
+  async store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
+    const known = await this.#options.index.lookup(
+      group,
+      chunks.map(chunk => chunk.fingerprint),
+    )
+    const fresh: NewChunk[] = []
+    const freshKeys: string[] = []
+    const freshPlaces: number[] = []
+    const waiting: [place: number, location: Promise<ChunkLocation>][] = []
+    const within = new Map<string, number>()
+    const twins: [place: number, first: number][] = []
+    for (const [place, chunk] of chunks.entries()) {
+      if (known[place] !== undefined) continue
+      const key = `${group}:${Buffer.from(chunk.fingerprint).toString('latin1')}`
+      const first = within.get(key)
+      const elsewhere = this.#inFlight.get(key)
+      if (first !== undefined) twins.push([place, first])
+      else if (elsewhere !== undefined) waiting.push([place, elsewhere])
+      else {
+        within.set(key, place)
+        fresh.push(chunk)
+        freshKeys.push(key)
+        freshPlaces.push(place)
+      }
+    }
+    if (fresh.length > 0) {
+      const locations = await this.#append(group, fresh, freshKeys)
+      for (const [index, place] of freshPlaces.entries()) known[place] = locations[index]
+    }
+    for (const [place, location] of waiting) known[place] = await location
+    for (const [place, first] of twins) known[place] = known[first]
+    return known.map(location => {
+      if (location === undefined) throw new Error('a stored chunk has no location')
+      return location
+    })
+  }
+
+  async #append(group: number, chunks: NewChunk[], keys: string[]): Promise<ChunkLocation[]> {
+    const { blocks, index, policyOf, sequence } = this.#options
+    const appended = blocks.append(policyOf(group), chunks, sequence())
+    for (const [place, key] of keys.entries()) {
+      const location = appended.then(locations => {
+        const own = locations[place]
+        if (own === undefined) throw new Error('an append returned too few locations')
+        return own
+      })
+      // Whoever waits for it sees the failure; nobody waiting is no unhandled rejection.
+      location.catch(() => {})
+      this.#inFlight.set(key, location)
+    }
+    try {
+      const locations = await appended
+      for (const [place, chunk] of chunks.entries()) {
+        const location = locations[place]
+        if (location !== undefined) index.add(group, chunk.fingerprint, location)
+      }
+      return locations
+    } finally {
+      for (const key of keys) this.#inFlight.delete(key)
+    }
+  }
+}

@@ -1,0 +1,257 @@
+// The typed face of the addon's data path: memory, cutting, fingerprints, block files. Nothing here knows about
+// records, caches or groups' policies; src/blocks does.
+
+import { loadAddon } from './addon.ts'
+
+/** What a cut depends on; all of it is secret or a property of a group. */
+export interface CutParameters {
+  /** two secret 32-bit multipliers; they are made odd */
+  readonly keyLow: number
+  readonly keyHigh: number
+  readonly averageBytes: number
+  /** at most CHUNK_BYTES_MAX */
+  readonly maxBytes: number
+  /** 32 bytes */
+  readonly fingerprintKey: Uint8Array
+}
+
+export interface CutResult {
+  readonly lengths: Uint32Array
+  /** 32 bytes a chunk, in order */
+  readonly fingerprints: Uint8Array
+  /** the lengths' sum; the rest is undecided and belongs before the stream's next bytes */
+  readonly consumedBytes: number
+}
+
+declare const handleBrand: unique symbol
+/** An open block file inside the addon. */
+export interface BlockFileHandle {
+  readonly [handleBrand]: true
+}
+
+export interface BlockIdentity {
+  readonly group: number
+  readonly block: number
+  readonly keyId: number
+  /** the content encryption key; absent when keyId is 0 */
+  readonly key?: Uint8Array
+}
+
+/** In the region header; the order of the Compression words. */
+export const ALGORITHM = { none: 0, fast: 1, best: 2 } as const
+
+export interface AppendBatch {
+  readonly sequence: number
+  readonly algorithm: number
+  /** open every region again and compare before it counts as written */
+  readonly verify: boolean
+  /** not to be changed until the promise has settled, nor may the chunks' memory be */
+  readonly datas: readonly Uint8Array[]
+  readonly fingerprints: readonly Uint8Array[]
+  /** how many of the chunks go into each region; at most BATCH_REGIONS_MAX */
+  readonly counts: Uint32Array
+}
+
+export const BATCH_REGIONS_MAX = 8
+
+export interface AppendResult {
+  /** one a region */
+  readonly pages: Uint32Array
+  /** where the batch ends in the file */
+  readonly endBytes: number
+  readonly writtenBytes: number
+  readonly compressedBytes: number
+}
+
+export interface ParsedBlockHeader {
+  readonly group: number
+  readonly keyId: number
+  readonly block: number
+  readonly createdSeconds: number
+}
+
+export interface ParsedRegionHeader {
+  readonly group: number
+  readonly keyId: number
+  readonly block: number
+  readonly page: number
+  readonly sequence: number
+  readonly algorithm: number
+  readonly rawBytes: number
+  readonly storedBytes: number
+  readonly chunkCount: number
+  /** header, table, data and padding */
+  readonly fileBytes: number
+}
+
+export type InstructionSet = 'scalar' | 'avx2' | 'avx512' | 'auto'
+export type CipherName = 'openssl' | 'ipsec-mb' | 'auto'
+
+interface DataPathAddon {
+  allocateArena(bytes: number, prefault: boolean): ArrayBuffer
+  setWorkThreads(count: number): void
+  setInstructionSet(name: InstructionSet): string
+  setCipher(name: CipherName): string
+  encrypt(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, data: Uint8Array): Uint8Array
+  deriveBlockKey(contentKey: Uint8Array, salt: Uint8Array): Uint8Array
+  cutAndFingerprint(
+    data: Uint8Array,
+    keyLow: number,
+    keyHigh: number,
+    window: number,
+    maxBytes: number,
+    fingerprintKey: Uint8Array,
+    isEnd: boolean,
+  ): Promise<CutResult>
+  createBlockFile(
+    path: string,
+    identity: BlockIdentity,
+    createdSeconds: number,
+  ): Promise<BlockFileHandle>
+  openBlockFile(path: string, identity: BlockIdentity): Promise<BlockFileHandle>
+  closeBlockFile(handle: BlockFileHandle): void
+  appendRegions(
+    handle: BlockFileHandle,
+    sequence: number,
+    algorithm: number,
+    verify: boolean,
+    datas: readonly Uint8Array[],
+    fingerprints: readonly Uint8Array[],
+    counts: Uint32Array,
+  ): Promise<AppendResult>
+  readRegion(
+    handle: BlockFileHandle,
+    page: number,
+    guessBytes: number,
+    out: Uint8Array,
+  ): Promise<number>
+  syncBlockFile(handle: BlockFileHandle): Promise<void>
+  syncDirectory(path: string): Promise<void>
+  parseBlockHeader(bytes: Uint8Array): ParsedBlockHeader | null
+  parseRegionHeader(bytes: Uint8Array): ParsedRegionHeader | null
+  forgeRegion(bytes: Uint8Array): void
+}
+
+const addon = loadAddon() as DataPathAddon
+
+/** The mean length of an AE chunk is (e - 1) windows. */
+const WINDOWS_PER_AVERAGE = 1.718
+
+/** Memory for data: 2 MiB-aligned, of huge pages where the kernel has them, touched now if asked. */
+export function allocateArena(bytes: number, options: { prefault?: boolean } = {}): ArrayBuffer {
+  return addon.allocateArena(bytes, options.prefault ?? false)
+}
+
+/**
+ * Cuts and names the chunks of `data`, which must stay as it is until the promise has settled. Cuts depend on the bytes
+ * from a chunk's start on only, not on how a stream is handed over; the undecided rest isn't consumed unless `isEnd`.
+ */
+export function cutAndFingerprint(
+  data: Uint8Array,
+  parameters: CutParameters,
+  isEnd: boolean,
+): Promise<CutResult> {
+  const window = Math.max(1, Math.round(parameters.averageBytes / WINDOWS_PER_AVERAGE))
+  const { keyLow, keyHigh, maxBytes, fingerprintKey } = parameters
+  return addon.cutAndFingerprint(data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd)
+}
+
+/** Makes a block file that isn't there yet. Rejects with an Error whose `code` is the errno's name. */
+export function createBlockFile(
+  path: string,
+  identity: BlockIdentity,
+  createdSeconds: number,
+): Promise<BlockFileHandle> {
+  return addon.createBlockFile(path, identity, createdSeconds)
+}
+
+/** Opens for reading. Rejects with a code DAMAGE_<reason> or an errno's name. */
+export function openBlockFile(path: string, identity: BlockIdentity): Promise<BlockFileHandle> {
+  return addon.openBlockFile(path, identity)
+}
+
+/** Jobs that use the file still end well. */
+export function closeBlockFile(handle: BlockFileHandle): void {
+  addon.closeBlockFile(handle)
+}
+
+/** Seals, verifies and writes one batch of regions. Rejects with an Error whose `code` is the errno's name. */
+export function appendRegions(handle: BlockFileHandle, batch: AppendBatch): Promise<AppendResult> {
+  return addon.appendRegions(
+    handle,
+    batch.sequence,
+    batch.algorithm,
+    batch.verify,
+    batch.datas,
+    batch.fingerprints,
+    batch.counts,
+  )
+}
+
+/**
+ * Reads and opens one region: its table (36 bytes a chunk) and then the raw bytes come to lie in `out`, which has
+ * REGION_SLOT_BYTES at least. Resolves with the number of chunks. Rejects with a code DAMAGE_<reason>.
+ */
+export function readRegion(
+  handle: BlockFileHandle,
+  page: number,
+  guessBytes: number,
+  out: Uint8Array,
+): Promise<number> {
+  return addon.readRegion(handle, page, guessBytes, out)
+}
+
+/** fdatasync, on threads that do nothing else. */
+export function syncBlockFile(handle: BlockFileHandle): Promise<void> {
+  return addon.syncBlockFile(handle)
+}
+
+/** fsync of a directory, so that the names in it are durable. */
+export function syncDirectory(path: string): Promise<void> {
+  return addon.syncDirectory(path)
+}
+
+/** null when the page isn't a block header of this version; it has 4096 bytes. */
+export function parseBlockHeader(page: Uint8Array): ParsedBlockHeader | null {
+  return addon.parseBlockHeader(page)
+}
+
+/** null when the bytes aren't a region's header. It has a checksum, which is no proof of origin. */
+export function parseRegionHeader(bytes: Uint8Array): ParsedRegionHeader | null {
+  return addon.parseRegionHeader(bytes)
+}
+
+/** How many threads cut, seal and read; before the first job. */
+export function setWorkThreads(count: number): void {
+  addon.setWorkThreads(count)
+}
+
+/** For tests and benchmarks. Returns what is in effect, since the processor may not have what was asked for. */
+export function setInstructionSet(name: InstructionSet): string {
+  return addon.setInstructionSet(name)
+}
+
+/** For tests and benchmarks, like setInstructionSet. */
+export function setCipher(name: CipherName): string {
+  return addon.setCipher(name)
+}
+
+/** AES-256-GCM with the cipher in effect: the ciphertext and then the tag. For tests. */
+export function encrypt(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  data: Uint8Array,
+): Uint8Array {
+  return addon.encrypt(key, nonce, associated, data)
+}
+
+/** The key of a block file, from the content encryption key and the salt in its header. For tests. */
+export function deriveBlockKey(contentKey: Uint8Array, salt: Uint8Array): Uint8Array {
+  return addon.deriveBlockKey(contentKey, salt)
+}
+
+/** Makes tag and checksum of an edited clear region right again, as a forger could. For tests. */
+export function forgeRegion(bytes: Uint8Array): void {
+  addon.forgeRegion(bytes)
+}

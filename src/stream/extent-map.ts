@@ -1,0 +1,142 @@
+// The extents of all files: pages in LevelDB, changes in memory until their commit, a bounded cache of clean pages.
+
+import { inodeKey, PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
+import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import { EXTENT_PAGE_BYTES, packExtents, parseExtents } from './extent.ts'
+import type { Extent } from './extent.ts'
+
+/** Pages of up to some 10 KiB each: about 40 MiB at most. */
+const CACHED_PAGES_MAX = 2048
+
+export class ExtentMap implements CommitParticipant {
+  readonly #metadata: MetadataReader
+  readonly #pending = new PendingMap<string, readonly Extent[]>()
+  /** page key => extents, least recently used first */
+  readonly #clean = new Map<string, readonly Extent[]>()
+
+  constructor(metadata: MetadataReader) {
+    this.#metadata = metadata
+  }
+
+  /** Extents that overlap the range, ascending. @throws StoreError RECORD_DAMAGED */
+  overlapping(inode: number, startBytes: number, endBytes: number): Extent[] {
+    const found: Extent[] = []
+    if (endBytes <= startBytes) return found
+    const first = Math.max(0, pageOf(startBytes) - 1)
+    for (let page = first; page <= pageOf(endBytes - 1); page++) {
+      for (const extent of this.#page(inode, page)) {
+        if (extent.startBytes >= endBytes) break
+        if (extent.startBytes + extent.lengthBytes > startBytes) found.push(extent)
+      }
+    }
+    return found
+  }
+
+  /**
+   * The range now consists of exactly `extents` (which lie inside it; what they leave out is a hole). Extents that
+   * reach into the range from outside are cut off at its ends.
+   * @returns by how much the mapped bytes have grown (negative: shrunk)
+   */
+  replace(inode: number, startBytes: number, endBytes: number, extents: readonly Extent[]): number {
+    if (endBytes <= startBytes) return 0
+    const replaced = this.overlapping(inode, startBytes, endBytes)
+    const kept: Extent[] = []
+    let grownBytes = 0
+    const touched = new Set<number>()
+    for (const old of replaced) {
+      touched.add(pageOf(old.startBytes))
+      const oldEndBytes = old.startBytes + old.lengthBytes
+      grownBytes -= Math.min(oldEndBytes, endBytes) - Math.max(old.startBytes, startBytes)
+      if (old.startBytes < startBytes) kept.push({ ...old, lengthBytes: startBytes - old.startBytes })
+      if (oldEndBytes > endBytes) {
+        kept.push({
+          ...old,
+          startBytes: endBytes,
+          lengthBytes: oldEndBytes - endBytes,
+          chunkOffsetBytes: old.chunkOffsetBytes + (endBytes - old.startBytes),
+        })
+      }
+    }
+    for (const extent of extents) grownBytes += extent.lengthBytes
+    const added = [...kept, ...extents]
+    for (const extent of added) touched.add(pageOf(extent.startBytes))
+    const gone = new Set(replaced)
+    for (const page of touched) {
+      const merged = this.#page(inode, page).filter(extent => !gone.has(extent))
+      merged.push(...added.filter(extent => pageOf(extent.startBytes) === page))
+      merged.sort((a, b) => a.startBytes - b.startBytes)
+      this.#set(inode, page, merged)
+    }
+    return grownBytes
+  }
+
+  /** Removes up to `countMax` pages of a file; false when none is left. */
+  async discardSlice(inode: number, countMax: number): Promise<boolean> {
+    const prefix = inodeKey(TABLE.extents, inode)
+    let count = 0
+    for await (const { key } of this.#metadata.range(prefix, prefixEnd(prefix))) {
+      const name = Buffer.from(key).toString('latin1')
+      if (this.#pending.get(name) === null) continue
+      this.#clean.delete(name)
+      this.#pending.delete(name)
+      if (++count >= countMax) return true
+    }
+    for (const name of this.#pending.dirtyKeys()) {
+      if (name.startsWith(prefix.toString('latin1')) && this.#pending.get(name) !== null) {
+        this.#pending.delete(name)
+      }
+    }
+    return false
+  }
+
+  collect(batch: MetadataWriter): void {
+    for (const [name, extents] of this.#pending.collect()) {
+      const key = Buffer.from(name, 'latin1')
+      if (extents === null || extents.length === 0) batch.delete(key)
+      else batch.put(key, packExtents(key.readUInt32BE(9) * EXTENT_PAGE_BYTES, extents))
+    }
+  }
+
+  settled(): void {
+    this.#pending.settled()
+  }
+
+  #page(inode: number, page: number): readonly Extent[] {
+    const key = pageKey(inode, page)
+    const name = key.toString('latin1')
+    const pending = this.#pending.get(name)
+    if (pending !== undefined) return pending ?? []
+    const cached = this.#clean.get(name)
+    if (cached !== undefined) {
+      this.#clean.delete(name)
+      this.#clean.set(name, cached)
+      return cached
+    }
+    const value = this.#metadata.get(key)
+    const extents = value === undefined ? [] : parseExtents(page * EXTENT_PAGE_BYTES, value)
+    this.#clean.set(name, extents)
+    if (this.#clean.size > CACHED_PAGES_MAX) {
+      for (const oldest of this.#clean.keys()) {
+        this.#clean.delete(oldest)
+        break
+      }
+    }
+    return extents
+  }
+
+  #set(inode: number, page: number, extents: readonly Extent[]): void {
+    const name = pageKey(inode, page).toString('latin1')
+    this.#clean.delete(name)
+    this.#pending.set(name, extents)
+  }
+}
+
+function pageOf(offsetBytes: number): number {
+  return Math.floor(offsetBytes / EXTENT_PAGE_BYTES)
+}
+
+function pageKey(inode: number, page: number): Buffer {
+  const key = inodeKey(TABLE.extents, inode, 4)
+  key.writeUInt32BE(page, 9)
+  return key
+}

@@ -1,0 +1,78 @@
+// An extent maps a range of a file to (a part of) a chunk. A hole is the absence of an extent.
+
+import { StoreError } from '../errors.ts'
+import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
+import type { ChunkLocation } from '../blocks/block-store.ts'
+
+export interface Extent {
+  readonly startBytes: number
+  readonly lengthBytes: number
+  /** where the extent's first byte lies within its chunk */
+  readonly chunkOffsetBytes: number
+  readonly fingerprint: Uint8Array
+  readonly location: ChunkLocation
+}
+
+/**
+ * Extents are kept in pages by the place where they start. A chunk is shorter than a page, so that an offset's extent is
+ * in its own page or in the one before.
+ */
+export const EXTENT_PAGE_BYTES = 4 * 1024 * 1024
+
+const PAGE_VERSION = 1
+const PAGE_HEADER_BYTES = 5
+// 0 4 start within the page   4 4 length   8 4 offset in the chunk   12 4 block   16 2 page   18 2 slot   20 32 fingerprint
+const EXTENT_BYTES = 20 + FINGERPRINT_BYTES
+
+export function packExtents(pageStartBytes: number, extents: readonly Extent[]): Buffer {
+  const record = Buffer.allocUnsafe(PAGE_HEADER_BYTES + extents.length * EXTENT_BYTES)
+  record[0] = PAGE_VERSION
+  record.writeUInt32LE(extents.length, 1)
+  let at = PAGE_HEADER_BYTES
+  for (const extent of extents) {
+    record.writeUInt32LE(extent.startBytes - pageStartBytes, at)
+    record.writeUInt32LE(extent.lengthBytes, at + 4)
+    record.writeUInt32LE(extent.chunkOffsetBytes, at + 8)
+    record.writeUInt32LE(extent.location.block, at + 12)
+    record.writeUInt16LE(extent.location.page, at + 16)
+    record.writeUInt16LE(extent.location.slot, at + 18)
+    record.set(extent.fingerprint, at + 20)
+    at += EXTENT_BYTES
+  }
+  return record
+}
+
+/** @throws StoreError when the record is not exactly what packExtents makes: never guessed into a hole */
+export function parseExtents(pageStartBytes: number, value: Uint8Array): Extent[] {
+  const record = Buffer.from(value.buffer, value.byteOffset, value.length)
+  if (record.length < PAGE_HEADER_BYTES || record[0] !== PAGE_VERSION) {
+    throw new StoreError('UNKNOWN_VERSION', 'An extent record has an unknown version.')
+  }
+  const count = record.readUInt32LE(1)
+  if (record.length !== PAGE_HEADER_BYTES + count * EXTENT_BYTES) {
+    throw new StoreError('RECORD_DAMAGED', 'An extent record has the wrong length.')
+  }
+  const extents: Extent[] = []
+  let endBytes = 0
+  for (let at = PAGE_HEADER_BYTES; at < record.length; at += EXTENT_BYTES) {
+    const startBytes = record.readUInt32LE(at)
+    const lengthBytes = record.readUInt32LE(at + 4)
+    if (startBytes < endBytes || startBytes >= EXTENT_PAGE_BYTES || lengthBytes === 0) {
+      throw new StoreError('RECORD_DAMAGED', 'An extent record is out of order.')
+    }
+    endBytes = startBytes + lengthBytes
+    extents.push({
+      startBytes: pageStartBytes + startBytes,
+      lengthBytes,
+      chunkOffsetBytes: record.readUInt32LE(at + 8),
+      location: {
+        block: record.readUInt32LE(at + 12),
+        page: record.readUInt16LE(at + 16),
+        slot: record.readUInt16LE(at + 18),
+      },
+      // A copy: LevelDB's buffer holds the whole page alive otherwise.
+      fingerprint: Uint8Array.prototype.slice.call(record, at + 20, at + EXTENT_BYTES),
+    })
+  }
+  return extents
+}

@@ -1,0 +1,346 @@
+// Turns the unflushed runs of one file into chunks and extents. Cutting is strictly in order, since each buffer's
+// undecided tail (the carry) is cut together with what follows; storing overlaps with the next cut; extents are
+// installed in order again, so that older data never replaces newer.
+
+import { CHUNK_BYTES_MAX, FINGERPRINT_BYTES } from '../blocks/block-store.ts'
+import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
+import { ROOM_BYTES, runEndBytes } from './buffers.ts'
+import type { Run, StreamBuffers } from './buffers.ts'
+import { PooledBuffer } from './buffer-pool.ts'
+import type { Extent } from './extent.ts'
+import type { ExtentMap } from './extent-map.ts'
+
+export interface CutResult {
+  readonly lengths: Uint32Array
+  readonly fingerprints: Uint8Array
+  readonly consumedBytes: number
+}
+
+/** What the stream layer needs of the layers below. */
+export interface FlushServices {
+  readonly buffers: StreamBuffers
+  readonly extents: ExtentMap
+  cut(group: number, data: Uint8Array, isEnd: boolean): Promise<CutResult>
+  store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]>
+  /** until the returned function is called, stores don't wait for company */
+  hurry(): () => void
+  /** Copies stored bytes of the file to `target`. @throws EIO */
+  readStored(inode: number, startBytes: number, target: Uint8Array): Promise<void>
+}
+
+/** The file whose data is flushed. */
+export interface FlushOwner {
+  readonly inode: number
+  readonly group: number
+  /** extents up to `endBytes` are installed; these runs are not needed any more */
+  installed(endBytes: number, grownBytes: number, done: readonly Run[]): void
+  /** the last bytes of `origin` are in `carry` as well from now on, and stay there until it is done */
+  carried(carry: Run, origin: Run): void
+  /** these runs are in the carry whole */
+  superseded(runs: readonly Run[]): void
+  failed(error: Error, lost: readonly Run[]): void
+}
+
+/** A contiguous stretch that is about to be cut. */
+interface Stretch {
+  startBytes: number
+  offset: number
+  lengthBytes: number
+  readonly buffer: PooledBuffer
+  readonly runs: Run[]
+}
+
+export class FlushPipeline {
+  readonly #owner: FlushOwner
+  readonly #services: FlushServices
+  #cutting: Promise<void> = Promise.resolve()
+  #installing: Promise<void> = Promise.resolve()
+  /** the undecided tail of the last buffer, in memory of its own, so that waiting for more data holds no pooled buffer */
+  #carry: Run | undefined
+  #epoch = 0
+
+  constructor(owner: FlushOwner, services: FlushServices) {
+    this.#owner = owner
+    this.#services = services
+  }
+
+  /**
+   * Takes over a frozen run.
+   * @param isEnd nothing adjacent follows: the last chunk ends here
+   */
+  push(run: Run, isEnd: boolean): void {
+    const epoch = this.#epoch
+    this.#cutting = this.#cutting.then(() => this.#step(epoch, run, isEnd))
+  }
+
+  /** Cuts what is still undecided. */
+  end(): void {
+    const epoch = this.#epoch
+    this.#cutting = this.#cutting.then(() => this.#step(epoch, undefined, true))
+  }
+
+  /** Forgets all that is under way: the file was truncated to nothing. */
+  abandon(): void {
+    this.#epoch++
+    this.#dropCarry()
+  }
+
+  /** Everything pushed so far is installed or has failed. */
+  async settled(): Promise<void> {
+    const calm = this.#services.hurry()
+    try {
+      await this.#cutting
+      await this.#installing
+    } finally {
+      calm()
+    }
+  }
+
+  async #step(epoch: number, run: Run | undefined, isEnd: boolean): Promise<void> {
+    const runs = [this.#carry, run].filter(each => each !== undefined)
+    try {
+      if (epoch !== this.#epoch) {
+        if (run !== undefined) this.#owner.failed(ABANDONED, [run])
+        return
+      }
+      if (this.#carry !== undefined && run !== undefined) {
+        if (runEndBytes(this.#carry) !== run.startBytes) {
+          await this.#cutStretch(epoch, await this.#stretchOfCarry(this.#carry), true)
+        }
+      }
+      if (epoch !== this.#epoch) {
+        if (run !== undefined) this.#owner.failed(ABANDONED, [run])
+        return
+      }
+      if (run !== undefined) await this.#cutStretch(epoch, await this.#stretchOfRun(run), isEnd)
+      else if (this.#carry !== undefined) {
+        await this.#cutStretch(epoch, await this.#stretchOfCarry(this.#carry), true)
+      }
+    } catch (error) {
+      this.#dropCarry()
+      this.#owner.failed(error instanceof Error ? error : new Error(String(error)), runs)
+    }
+  }
+
+  /** The run in its own large buffer, or copied to a bench, with the carry or the started chunk in front. */
+  async #stretchOfRun(run: Run): Promise<Stretch> {
+    const { bench } = this.#services.buffers
+    let stretch: Stretch
+    if (run.dataOffset >= ROOM_BYTES) {
+      run.buffer.retain()
+      stretch = {
+        startBytes: run.startBytes,
+        offset: run.dataOffset,
+        lengthBytes: run.lengthBytes,
+        buffer: run.buffer,
+        runs: [run],
+      }
+    } else {
+      const buffer = await bench.acquire()
+      buffer.bytes.set(
+        run.buffer.bytes.subarray(run.dataOffset, run.dataOffset + run.lengthBytes),
+        ROOM_BYTES,
+      )
+      stretch = {
+        startBytes: run.startBytes,
+        offset: ROOM_BYTES,
+        lengthBytes: run.lengthBytes,
+        buffer,
+        runs: [run],
+      }
+    }
+    try {
+      const carry = this.#carry
+      if (carry !== undefined) {
+        this.#prepend(stretch, carry.buffer.bytes)
+        stretch.runs.unshift(carry)
+        this.#carry = undefined
+      } else {
+        await this.#prependStartedChunk(stretch)
+      }
+    } catch (error) {
+      stretch.buffer.release()
+      throw error
+    }
+    return stretch
+  }
+
+  async #stretchOfCarry(carry: Run): Promise<Stretch> {
+    const buffer = await this.#services.buffers.bench.acquire()
+    buffer.bytes.set(carry.buffer.bytes, ROOM_BYTES)
+    if (this.#carry === carry) this.#carry = undefined
+    return {
+      startBytes: carry.startBytes,
+      offset: ROOM_BYTES,
+      lengthBytes: carry.lengthBytes,
+      buffer,
+      runs: [carry],
+    }
+  }
+
+  #prepend(stretch: Stretch, bytes: Uint8Array): void {
+    if (bytes.length > stretch.offset) throw new RangeError('the headroom is too small')
+    stretch.buffer.bytes.set(bytes, stretch.offset - bytes.length)
+    stretch.offset -= bytes.length
+    stretch.startBytes -= bytes.length
+    stretch.lengthBytes += bytes.length
+  }
+
+  /**
+   * Data that begins inside a chunk, or where the file ended when it was flushed last (there the end of the chunk was
+   * no choice of the content), is cut again from that chunk's start.
+   */
+  async #prependStartedChunk(stretch: Stretch): Promise<void> {
+    const { startBytes } = stretch
+    if (startBytes === 0) return
+    await this.#installing
+    const { inode } = this.#owner
+    const [before] = this.#services.extents.overlapping(inode, startBytes - 1, startBytes)
+    if (before === undefined || startBytes - before.startBytes > ROOM_BYTES) return
+    const isInside = before.startBytes + before.lengthBytes > startBytes
+    const isFollowed =
+      this.#services.extents.overlapping(inode, startBytes, startBytes + 1).length > 0
+    if (!isInside && isFollowed) return
+    const lengthBytes = startBytes - before.startBytes
+    if (lengthBytes >= CHUNK_BYTES_MAX) return
+    const from = stretch.offset - lengthBytes
+    await this.#services.readStored(
+      inode,
+      before.startBytes,
+      stretch.buffer.bytes.subarray(from, stretch.offset),
+    )
+    stretch.offset = from
+    stretch.startBytes -= lengthBytes
+    stretch.lengthBytes += lengthBytes
+  }
+
+  /** Data that ends inside a chunk is cut together with the rest of that chunk. */
+  async #appendRestOfChunk(stretch: Stretch): Promise<void> {
+    const endBytes = stretch.startBytes + stretch.lengthBytes
+    await this.#installing
+    const { inode } = this.#owner
+    const [around] = this.#services.extents.overlapping(inode, endBytes, endBytes + 1)
+    if (around === undefined || around.startBytes >= endBytes) return
+    const restBytes = around.startBytes + around.lengthBytes - endBytes
+    const at = stretch.offset + stretch.lengthBytes
+    if (at + restBytes > stretch.buffer.bytes.length) return
+    await this.#services.readStored(inode, endBytes, stretch.buffer.bytes.subarray(at, at + restBytes))
+    stretch.lengthBytes += restBytes
+  }
+
+  async #cutStretch(epoch: number, stretch: Stretch, isEnd: boolean): Promise<void> {
+    let isHandedOn = false
+    try {
+      if (isEnd) await this.#appendRestOfChunk(stretch)
+      const { bytes } = stretch.buffer
+      const data = bytes.subarray(stretch.offset, stretch.offset + stretch.lengthBytes)
+      const cut = await this.#services.cut(this.#owner.group, data, isEnd)
+      if (cut.consumedBytes < stretch.lengthBytes) this.#carryOver(epoch, stretch, data, cut)
+      if (cut.consumedBytes > 0) {
+        isHandedOn = true
+        this.#storeAndInstall(epoch, stretch, data, cut)
+      }
+    } finally {
+      if (!isHandedOn) stretch.buffer.release()
+    }
+  }
+
+  /** Keeps the undecided tail for the next step. */
+  #carryOver(epoch: number, stretch: Stretch, data: Uint8Array, cut: CutResult): void {
+    const bytes = data.slice(cut.consumedBytes)
+    const carry: Run = {
+      startBytes: stretch.startBytes + cut.consumedBytes,
+      lengthBytes: bytes.length,
+      capacityBytes: bytes.length,
+      buffer: new PooledBuffer(bytes, () => {}),
+      dataOffset: 0,
+    }
+    const origin = stretch.runs.at(-1)
+    if (origin === undefined) throw new Error('a stretch without a run')
+    this.#carry = carry
+    this.#owner.carried(carry, origin)
+    if (cut.consumedBytes === 0) this.#owner.superseded(stretch.runs)
+    if (epoch !== this.#epoch) this.#dropCarry()
+  }
+
+  /** Stores without waiting; installs after everything before it. */
+  #storeAndInstall(
+    epoch: number,
+    stretch: Stretch,
+    data: Uint8Array,
+    cut: CutResult,
+  ): void {
+    const done = stretch.runs
+    const chunks: NewChunk[] = []
+    // Small stores may wait for others to share a region with; meanwhile the bench must be free for them.
+    const isOnBench = stretch.buffer !== done.at(-1)?.buffer
+    if (isOnBench) {
+      data = data.slice()
+      stretch.buffer.release()
+    }
+    let at = 0
+    for (const [index, lengthBytes] of cut.lengths.entries()) {
+      chunks.push({
+        fingerprint: cut.fingerprints.slice(
+          index * FINGERPRINT_BYTES,
+          (index + 1) * FINGERPRINT_BYTES,
+        ),
+        data: data.subarray(at, at + lengthBytes),
+      })
+      at += lengthBytes
+    }
+    const stored = this.#services.store(this.#owner.group, chunks)
+    // Its failure is handled where it is awaited below; until then it is nobody's unhandled rejection.
+    stored.catch(() => {})
+    const before = this.#installing
+    this.#installing = (async () => {
+      await before
+      try {
+        const locations = await stored
+        if (epoch !== this.#epoch) {
+          this.#owner.failed(ABANDONED, done)
+          return
+        }
+        const endBytes = stretch.startBytes + cut.consumedBytes
+        const extents = extentsOf(stretch.startBytes, chunks, locations)
+        const { inode } = this.#owner
+        const grownBytes = this.#services.extents.replace(inode, stretch.startBytes, endBytes, extents)
+        this.#owner.installed(endBytes, grownBytes, done)
+      } catch (error) {
+        this.#owner.failed(error instanceof Error ? error : new Error(String(error)), done)
+      } finally {
+        if (!isOnBench) stretch.buffer.release()
+      }
+    })()
+  }
+
+  #dropCarry(): void {
+    const carry = this.#carry
+    this.#carry = undefined
+    if (carry !== undefined) this.#owner.failed(ABANDONED, [carry])
+  }
+}
+
+/** Not a failure: the data isn't wanted any more. */
+export const ABANDONED = new Error('the data was abandoned')
+
+function extentsOf(
+  startBytes: number,
+  chunks: readonly NewChunk[],
+  locations: readonly ChunkLocation[],
+): Extent[] {
+  let at = startBytes
+  return chunks.map((chunk, index) => {
+    const location = locations[index]
+    if (location === undefined) throw new Error('a chunk has no location')
+    const extent = {
+      startBytes: at,
+      lengthBytes: chunk.data.length,
+      chunkOffsetBytes: 0,
+      fingerprint: chunk.fingerprint,
+      location,
+    }
+    at += chunk.data.length
+    return extent
+  })
+}

@@ -1,0 +1,6 @@
+export { StreamBuffers } from './buffers.ts'
+export { ExtentMap } from './extent-map.ts'
+export { FileStream, FILE_BYTES_MAX } from './file-stream.ts'
+export type { CutResult } from './flush-pipeline.ts'
+export { StoredReader } from './reader.ts'
+export { StreamStore, type StreamStoreOptions } from './stream-store.ts'

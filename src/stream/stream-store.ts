@@ -1,0 +1,62 @@
+// All files with open or unflushed data, and what they share.
+
+import { FileStream } from './file-stream.ts'
+import type { FileStreamServices } from './file-stream.ts'
+
+/** Extent pages that one slice of a deletion removes, so that no commit grows without bound. */
+const DISCARD_SLICE_PAGES = 1000
+/** Files that are flushed at the same time. */
+const PARALLEL_FLUSHES = 16
+
+export interface StreamStoreOptions extends Omit<FileStreamServices, 'relievePressure'> {
+  /** makes a slice of a deletion durable before the next one begins */
+  readonly commit: () => Promise<void>
+}
+
+export class StreamStore {
+  readonly #streams = new Set<FileStream>()
+  readonly #services: FileStreamServices
+  readonly #commit: () => Promise<void>
+
+  constructor(options: StreamStoreOptions) {
+    this.#commit = options.commit
+    this.#services = { ...options, relievePressure: () => this.#yieldAll() }
+  }
+
+  open(
+    inode: number,
+    group: number,
+    sizeBytes: number,
+    mappedBytes: number,
+    changed: () => void,
+  ): FileStream {
+    const stream = new FileStream(inode, group, sizeBytes, mappedBytes, this.#services, changed)
+    this.#streams.add(stream)
+    return stream
+  }
+
+  close(stream: FileStream): void {
+    if (stream.hasUnflushedData) throw new Error('a file with unflushed data can not be closed')
+    this.#streams.delete(stream)
+  }
+
+  /** As ContentStore.discard. */
+  async discard(inode: number): Promise<void> {
+    while (await this.#services.extents.discardSlice(inode, DISCARD_SLICE_PAGES)) await this.#commit()
+  }
+
+  /** Every file, even when some fail: a file's error stays with it for its next fsync or close. */
+  async flushAll(): Promise<void> {
+    const waiting = [...this.#streams].filter(stream => stream.hasUnflushedData)
+    const worker = async (): Promise<void> => {
+      for (let stream = waiting.pop(); stream !== undefined; stream = waiting.pop()) {
+        await stream.settle()
+      }
+    }
+    await Promise.all(Array.from({ length: PARALLEL_FLUSHES }, worker))
+  }
+
+  #yieldAll(): void {
+    for (const stream of this.#streams) stream.yieldBuffers()
+  }
+}

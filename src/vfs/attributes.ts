@@ -1,0 +1,133 @@
+// Attributes: reading and changing them, and the rules by which times and privileges follow what is done to a file.
+
+import { FilesystemError } from '../errors.ts'
+import type { Contents } from './contents.ts'
+import type { InodeTable } from './inode-table.ts'
+import type { Inode } from './inode.ts'
+import { PERMISSION_BITS, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from './linux.ts'
+import type { Reaper } from './reaper.ts'
+import type { AttributeChanges, Attributes, InodeNumber, Timestamp } from './types.ts'
+
+/** 8 TiB: what the page numbers of the extents' keys are good for */
+export const FILE_BYTES_MAX = 8 * 2 ** 40
+/** relatime's patience */
+const ACCESS_TIME_AGE_SECONDS = 24 * 60 * 60
+
+export interface AttributeParts {
+  readonly table: InodeTable
+  readonly contents: Contents
+  readonly reaper: Reaper
+  readonly now: () => Timestamp
+  readonly isReadOnly: () => boolean
+}
+
+export class AttributeOperations {
+  readonly #parts: AttributeParts
+
+  constructor(parts: AttributeParts) {
+    this.#parts = parts
+  }
+
+  get(number: InodeNumber): Attributes {
+    return this.#parts.table.get(number).attributes()
+  }
+
+  set(number: InodeNumber, changes: AttributeChanges): Attributes | Promise<Attributes> {
+    const inode = this.#parts.table.get(number)
+    if (changes.sizeBytes === undefined) return this.#apply(inode, changes)
+    const waiting = this.truncate(inode, changes.sizeBytes)
+    if (waiting === undefined) return this.#apply(inode, changes)
+    return waiting.then(() => this.#apply(inode, changes))
+  }
+
+  /** @throws EISDIR, EINVAL, EFBIG */
+  truncate(inode: Inode, sizeBytes: number): Promise<void> | undefined {
+    if (inode.isDirectory) throw new FilesystemError('EISDIR')
+    if (!inode.isRegular) throw new FilesystemError('EINVAL')
+    if (sizeBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    const { contents } = this.#parts
+    inode.pins++
+    const done = (): void => {
+      contents.refresh(inode)
+      this.modified(inode, false)
+      this.unpin(inode)
+    }
+    let waiting: void | Promise<void>
+    try {
+      waiting = contents.use(inode).truncate(sizeBytes)
+    } catch (error) {
+      this.unpin(inode)
+      throw error
+    }
+    if (waiting === undefined) {
+      done()
+      return undefined
+    }
+    return waiting.then(done, (error: unknown) => {
+      this.unpin(inode)
+      throw error
+    })
+  }
+
+  /** A handle or a waiting operation lets go of the inode. */
+  unpin(inode: Inode): void {
+    inode.pins--
+    if (inode.pins > 0) return
+    if (inode.linkCount === 0) void this.#parts.reaper.reapUnheld(inode)
+    else this.#parts.contents.rest(inode)
+  }
+
+  /** The data has changed. */
+  modified(inode: Inode, killPrivileges: boolean): void {
+    const now = this.#parts.now()
+    inode.modifyTime = now
+    inode.changeTime = now
+    if (killPrivileges) dropPrivileges(inode)
+    this.#parts.table.changed(inode)
+  }
+
+  /** Something beside the data has changed. */
+  changed(inode: Inode): void {
+    inode.changeTime = this.#parts.now()
+    this.#parts.table.changed(inode)
+  }
+
+  /** relatime: noted when the last access is older than the last change, or than a day. */
+  accessed(inode: Inode): void {
+    const { accessTime, modifyTime, changeTime } = inode
+    const now = this.#parts.now()
+    const isDue =
+      isNotAfter(accessTime, modifyTime) ||
+      isNotAfter(accessTime, changeTime) ||
+      now.seconds - accessTime.seconds >= ACCESS_TIME_AGE_SECONDS
+    if (!isDue || this.#parts.isReadOnly()) return
+    inode.accessTime = now
+    this.#parts.table.changed(inode)
+  }
+
+  #apply(inode: Inode, changes: AttributeChanges): Attributes {
+    const now = this.#parts.now()
+    const at = (time: Timestamp | 'now'): Timestamp => (time === 'now' ? now : time)
+    if (changes.killPrivileges === true) dropPrivileges(inode)
+    if (changes.mode !== undefined) {
+      inode.mode = (inode.mode & S_IFMT) | (changes.mode & PERMISSION_BITS)
+    }
+    if (changes.uid !== undefined) inode.uid = changes.uid
+    if (changes.gid !== undefined) inode.gid = changes.gid
+    if (changes.accessTime !== undefined) inode.accessTime = at(changes.accessTime)
+    if (changes.modifyTime !== undefined) inode.modifyTime = at(changes.modifyTime)
+    inode.changeTime = changes.changeTime ?? now
+    this.#parts.table.changed(inode)
+    return inode.attributes()
+  }
+}
+
+/** setgid without group execution means mandatory locking, not privileges: it stays */
+function dropPrivileges(inode: Inode): void {
+  inode.mode &= ~S_ISUID
+  if ((inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID
+}
+
+function isNotAfter(a: Timestamp, b: Timestamp): boolean {
+  return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanoseconds <= b.nanoseconds)
+}

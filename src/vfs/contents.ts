@@ -1,0 +1,144 @@
+// Which inodes have their file data open: opened at first use, closed when no handle is left and everything is flushed.
+
+import type { Containers } from './containers.ts'
+import type { ContentStore, FileContent } from './content.ts'
+import type { InodeTable } from './inode-table.ts'
+import type { Inode } from './inode.ts'
+
+/**
+ * A file with so much stored is flushed before it is discarded; a smaller one is emptied, so that short-lived files are
+ * never stored at all. Emptying is done in one go, where discarding takes slices.
+ */
+const EMPTIED_BYTES_MAX = 2 ** 30
+
+export class Contents {
+  readonly #store: ContentStore
+  readonly #table: InodeTable
+  readonly #containers: Containers
+  readonly #reportError: (error: unknown) => void
+  readonly #open = new Set<Inode>()
+  /** open for their unflushed data alone */
+  readonly #lingering = new Set<Inode>()
+  /** lingering ones that have changed: perhaps they are clean now */
+  #changed = new Set<Inode>()
+
+  /** @param reportError told of data that was lost after its last handle was closed */
+  constructor(
+    store: ContentStore,
+    table: InodeTable,
+    containers: Containers,
+    reportError: (error: unknown) => void,
+  ) {
+    this.#reportError = reportError
+    this.#store = store
+    this.#table = table
+    this.#containers = containers
+  }
+
+  /** The data of a regular file. The caller has pinned the inode and calls `rest` when it has unpinned it. */
+  use(inode: Inode): FileContent {
+    this.#lingering.delete(inode)
+    if (inode.content !== undefined) return inode.content
+    const group = this.#containers.groupOf(inode.container)
+    const content = this.#store.open(inode.number, group, inode.sizeBytes, inode.mappedBytes, () =>
+      this.refresh(inode),
+    )
+    inode.content = content
+    this.#open.add(inode)
+    return content
+  }
+
+  /** Takes over size and mapped bytes. */
+  refresh(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined) return
+    if (this.#lingering.has(inode)) this.#queueSweep(inode)
+    if (inode.linkCount > 0) {
+      this.#containers.account(inode.container, content.sizeBytes - inode.sizeBytes, 0)
+    }
+    inode.sizeBytes = content.sizeBytes
+    inode.mappedBytes = content.mappedBytes
+    this.#table.changed(inode)
+  }
+
+  /** No handle may be left: closes what is clean, and keeps the rest until it is. */
+  rest(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined || inode.pins > 0) return
+    if (content.hasUnflushedData) this.#lingering.add(inode)
+    else this.#close(inode, content)
+  }
+
+  /**
+   * All data of an inode that nothing names or holds any more. The content is closed first: what it still had to store
+   * would otherwise come after the deletion and stay for good.
+   */
+  async discard(inode: Inode): Promise<void> {
+    const content = inode.content
+    if (content !== undefined) {
+      this.#lingering.delete(inode)
+      if (content.hasUnflushedData) await abandon(content)
+      // a sweep may have been faster
+      if (inode.content === content) this.#close(inode, content)
+    }
+    await this.#store.discard(inode.number)
+  }
+
+  /** per container: bytes that readers see, but a commit made now can't write down */
+  overhang(): ReadonlyMap<number, number> {
+    const sums = new Map<number, number>()
+    for (const inode of this.#open) {
+      const ahead = inode.sizeBytes - inode.committableSizeBytes
+      if (ahead === 0 || inode.linkCount === 0) continue
+      sums.set(inode.container, (sums.get(inode.container) ?? 0) + ahead)
+    }
+    return sums
+  }
+
+  /** A commit may have been what a content waited for. */
+  sweep(): void {
+    for (const inode of this.#lingering) this.#closeIfClean(inode)
+  }
+
+  /** Later, since the call comes from inside the content. */
+  #queueSweep(inode: Inode): void {
+    this.#changed.add(inode)
+    if (this.#changed.size > 1) return
+    setImmediate(() => {
+      const changed = this.#changed
+      this.#changed = new Set()
+      for (const each of changed) this.#closeIfClean(each)
+    })
+  }
+
+  #closeIfClean(inode: Inode): void {
+    const content = inode.content
+    if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
+    else if (!content.hasUnflushedData) {
+      // nobody is left who would ask for it
+      const error = content.takeError()
+      if (error !== undefined && inode.linkCount > 0) this.#reportError(error)
+      this.#close(inode, content)
+    }
+  }
+
+  #close(inode: Inode, content: FileContent): void {
+    this.#lingering.delete(inode)
+    this.#open.delete(inode)
+    if (inode.sizeBytes !== content.sizeBytes || inode.mappedBytes !== content.mappedBytes) {
+      this.refresh(inode)
+    }
+    inode.content = undefined
+    this.#store.close(content)
+  }
+}
+
+/** Makes a content clean whose data nobody wants any more. */
+async function abandon(content: FileContent): Promise<void> {
+  if (content.mappedBytes <= EMPTIED_BYTES_MAX) await content.truncate(0)
+  try {
+    await content.flush()
+  } catch {
+    // the data that could not be stored is not wanted
+  }
+}

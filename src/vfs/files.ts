@@ -1,0 +1,239 @@
+// Open files: reading, writing and everything else that goes by a handle. The bytes are the content's business.
+
+import { FilesystemError } from '../errors.ts'
+import type { Committer } from '../metadata/contract.ts'
+import { FILE_BYTES_MAX, type AttributeOperations } from './attributes.ts'
+import type { FileContent } from './content.ts'
+import type { Contents } from './contents.ts'
+import type { Inode } from './inode.ts'
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  O_ACCMODE,
+  O_ANY_SYNC,
+  O_APPEND,
+  O_DIRECT,
+  O_NOATIME,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from './linux.ts'
+import type { OpenedFile, ReadResult, WriteContext } from './types.ts'
+
+interface OpenFile {
+  readonly inode: Inode
+  readonly content: FileContent
+  readonly directIo: boolean
+  /** O_SYNC or O_DSYNC: a write is durable when it returns */
+  readonly isSynchronous: boolean
+  readonly keepsAccessTime: boolean
+}
+
+export interface FileParts {
+  readonly contents: Contents
+  readonly attributes: AttributeOperations
+  readonly committer: Committer
+}
+
+export class Files {
+  readonly #parts: FileParts
+  readonly #files = new Map<number, OpenFile>()
+  #nextHandle = 1
+
+  constructor(parts: FileParts) {
+    this.#parts = parts
+  }
+
+  /** Whether files are open, for a clean stop. */
+  get openCount(): number {
+    return this.#files.size
+  }
+
+  /**
+   * @param isNew made by this very open
+   * @throws EISDIR, ENXIO for what has no data here
+   */
+  open(inode: Inode, flags: number, isNew: boolean): OpenedFile | Promise<OpenedFile> {
+    if (inode.isDirectory) throw new FilesystemError('EISDIR')
+    if (!inode.isRegular) throw new FilesystemError('ENXIO')
+    if ((flags & O_TRUNC) !== 0 && inode.sizeBytes > 0) {
+      const waiting = this.#parts.attributes.truncate(inode, 0)
+      if (waiting !== undefined) return waiting.then(() => this.#handle(inode, flags, isNew))
+    }
+    return this.#handle(inode, flags, isNew)
+  }
+
+  read(handle: number, offsetBytes: number, sizeBytes: number): ReadResult | Promise<ReadResult> {
+    const file = this.#get(handle)
+    if (!file.keepsAccessTime) this.#parts.attributes.accessed(file.inode)
+    return file.content.read(offsetBytes, sizeBytes)
+  }
+
+  write(
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    context: WriteContext,
+  ): number | Promise<number> {
+    const file = this.#get(handle)
+    const { inode, content } = file
+    // Pages that the kernel writes back have their place. Only what bypasses its cache is appended here, where the
+    // end is known
+    const appends = file.directIo && (context.flags & O_APPEND) !== 0
+    const at = appends ? inode.sizeBytes : offsetBytes
+    if (at + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    const waiting = content.write(at, data)
+    if (file.directIo) inode.isPageCacheStale = true
+    const isSynchronous = file.isSynchronous || (context.flags & O_ANY_SYNC) !== 0
+    if (waiting === undefined && !isSynchronous) {
+      this.#written(inode, context)
+      return data.length
+    }
+    return this.#finishWrite(file, waiting, data.length, context, isSynchronous)
+  }
+
+  flush(handle: number): void {
+    const { content } = this.#get(handle)
+    content.drain()
+    const error = content.takeError()
+    if (error !== undefined) throw error
+  }
+
+  release(handle: number): void {
+    const { inode, content } = this.#get(handle)
+    this.#files.delete(handle)
+    if (inode.linkCount > 0) content.drain()
+    this.#parts.attributes.unpin(inode)
+  }
+
+  async fsync(handle: number): Promise<void> {
+    await this.#makeDurable(this.#get(handle).content)
+  }
+
+  /** @throws EINVAL, EFBIG, EOPNOTSUPP */
+  fallocate(
+    handle: number,
+    offsetBytes: number,
+    lengthBytes: number,
+    mode: number,
+  ): void | Promise<void> {
+    const { inode } = this.#get(handle)
+    if (offsetBytes < 0 || lengthBytes <= 0) throw new FilesystemError('EINVAL')
+    if (offsetBytes + lengthBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    switch (mode) {
+      case FALLOC_FL_KEEP_SIZE:
+        // space can't be set aside for data of which nobody knows how well it dedupes
+        return undefined
+      case 0:
+        return this.#extend(inode, offsetBytes + lengthBytes)
+      case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+      case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
+        return this.#punch(inode, offsetBytes, lengthBytes)
+      case FALLOC_FL_ZERO_RANGE:
+        return this.#punch(inode, offsetBytes, lengthBytes).then(() =>
+          this.#extend(inode, offsetBytes + lengthBytes),
+        )
+      default:
+        throw new FilesystemError('EOPNOTSUPP')
+    }
+  }
+
+  /** @throws ENXIO, EINVAL */
+  async lseek(handle: number, offsetBytes: number, whence: number): Promise<number> {
+    const { inode, content } = this.#get(handle)
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw new FilesystemError('EINVAL')
+    if (offsetBytes < 0 || offsetBytes >= inode.sizeBytes) throw new FilesystemError('ENXIO')
+    const found = await content.seek(offsetBytes, whence)
+    if (found !== undefined) return found
+    if (whence === SEEK_DATA) throw new FilesystemError('ENXIO')
+    // behind the last byte is a hole
+    return inode.sizeBytes
+  }
+
+  #get(handle: number): OpenFile {
+    const file = this.#files.get(handle)
+    if (file === undefined) throw new FilesystemError('EBADF')
+    return file
+  }
+
+  /**
+   * Direct I/O for whoever streams a new file in: a backup's pages aren't read again soon, and copying them through the
+   * page cache costs a third of the throughput.
+   */
+  #handle(inode: Inode, flags: number, isNew: boolean): OpenedFile {
+    const access = flags & O_ACCMODE
+    const directIo =
+      isNew ||
+      (flags & O_DIRECT) !== 0 ||
+      access === O_WRONLY ||
+      (access !== O_RDONLY && inode.sizeBytes === 0)
+    inode.pins++
+    let content: FileContent
+    try {
+      content = this.#parts.contents.use(inode)
+    } catch (error) {
+      this.#parts.attributes.unpin(inode)
+      throw error
+    }
+    const handle = this.#nextHandle++
+    this.#files.set(handle, {
+      inode,
+      content,
+      directIo,
+      isSynchronous: (flags & O_ANY_SYNC) !== 0,
+      keepsAccessTime: (flags & O_NOATIME) !== 0,
+    })
+    const keepCache = !directIo && !inode.isPageCacheStale
+    if (!directIo) inode.isPageCacheStale = false
+    return { handle, directIo, keepCache }
+  }
+
+  async #finishWrite(
+    file: OpenFile,
+    waiting: void | Promise<void>,
+    writtenBytes: number,
+    context: WriteContext,
+    isSynchronous: boolean,
+  ): Promise<number> {
+    await waiting
+    this.#written(file.inode, context)
+    if (isSynchronous) await this.#makeDurable(file.content)
+    return writtenBytes
+  }
+
+  #written(inode: Inode, context: WriteContext): void {
+    this.#parts.contents.refresh(inode)
+    this.#parts.attributes.modified(inode, context.killPrivileges)
+  }
+
+  async #makeDurable(content: FileContent): Promise<void> {
+    await content.flush()
+    const error = content.takeError()
+    if (error !== undefined) throw error
+    await this.#parts.committer.commit()
+  }
+
+  #extend(inode: Inode, sizeBytes: number): void | Promise<void> {
+    if (sizeBytes <= inode.sizeBytes) return undefined
+    return this.#parts.attributes.truncate(inode, sizeBytes)
+  }
+
+  /** The handle keeps the inode and its content while this waits. */
+  async #punch(inode: Inode, offsetBytes: number, lengthBytes: number): Promise<void> {
+    const { contents, attributes } = this.#parts
+    inode.pins++
+    try {
+      const inside = Math.min(lengthBytes, inode.sizeBytes - offsetBytes)
+      if (inside > 0) {
+        await contents.use(inode).punch(offsetBytes, inside)
+        contents.refresh(inode)
+      }
+      attributes.modified(inode, false)
+    } finally {
+      attributes.unpin(inode)
+    }
+  }
+}

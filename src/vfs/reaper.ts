@@ -1,0 +1,106 @@
+// Inodes that nothing names any more: kept while handles or the kernel hold them, marked on disk so that a restart
+// finishes what was left, and then deleted with everything that belongs to them.
+
+import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
+import { inodeKey, prefixEnd, TABLE } from '../metadata/keys.ts'
+import type { Contents } from './contents.ts'
+import type { ContentStore } from './content.ts'
+import type { InodeTable } from './inode-table.ts'
+import type { Inode } from './inode.ts'
+import { Overlay } from './overlay.ts'
+import type { InodeNumber } from './types.ts'
+import type { Xattrs } from './xattrs.ts'
+
+/** an orphan mark says everything by being there; the byte is its version */
+const ORPHAN_MARK = Uint8Array.of(1)
+const INODE_AT = 1
+
+export interface ReaperParts {
+  readonly metadata: MetadataReader
+  readonly table: InodeTable
+  readonly xattrs: Xattrs
+  readonly contents: Contents
+  readonly store: ContentStore
+  /** told of failures in the background; what failed is tried again at the next start */
+  readonly reportError: (error: unknown) => void
+}
+
+export class Reaper {
+  readonly #parts: ReaperParts
+  readonly #marks = new Overlay<InodeNumber, true>()
+  readonly #reaping = new Set<InodeNumber>()
+
+  constructor(parts: ReaperParts) {
+    this.#parts = parts
+  }
+
+  /** The inode's last name is gone. Resolves when its data is gone too, or at once when it is still held. */
+  orphaned(inode: Inode): Promise<void> | undefined {
+    this.#marks.set(inode.number, true)
+    return this.reapUnheld(inode)
+  }
+
+  /** A handle or a reference of the kernel has gone. */
+  reapUnheld(inode: Inode): Promise<void> | undefined {
+    const { table, xattrs } = this.#parts
+    if (inode.linkCount > 0 || inode.isDeleted || table.isReferred(inode)) return undefined
+    if (this.#reaping.has(inode.number)) return undefined
+    xattrs.discard(inode)
+    if (!inode.isRegular) {
+      this.#finish(inode)
+      return undefined
+    }
+    return this.#reapFile(inode)
+  }
+
+  /** At start, when nothing is held: finishes what an earlier run left. */
+  async recover(): Promise<void> {
+    const { metadata, table, store } = this.#parts
+    const from = Buffer.of(TABLE.orphan)
+    for await (const { key } of metadata.range(from, prefixEnd(from))) {
+      const number = orphanOf(key)
+      const inode = table.find(number)
+      if (inode !== undefined) {
+        await this.reapUnheld(inode)
+        continue
+      }
+      await store.discard(number)
+      this.#marks.set(number, null)
+    }
+  }
+
+  collect(batch: MetadataWriter): void {
+    this.#marks.collect((inode, change) => {
+      const key = inodeKey(TABLE.orphan, inode)
+      if (change === null) batch.delete(key)
+      else batch.put(key, ORPHAN_MARK)
+    })
+  }
+
+  settled(): void {
+    this.#marks.settled()
+  }
+
+  /** The mark stays until the data is gone: a crash in between is finished by `recover`. */
+  async #reapFile(inode: Inode): Promise<void> {
+    this.#reaping.add(inode.number)
+    try {
+      await this.#parts.contents.discard(inode)
+      this.#finish(inode)
+    } catch (error) {
+      this.#parts.reportError(error)
+    } finally {
+      this.#reaping.delete(inode.number)
+    }
+  }
+
+  #finish(inode: Inode): void {
+    this.#marks.set(inode.number, null)
+    this.#parts.table.delete(inode)
+  }
+}
+
+function orphanOf(key: Uint8Array): InodeNumber {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
+  return bytes.readUInt32BE(INODE_AT) * 2 ** 32 + bytes.readUInt32BE(INODE_AT + 4)
+}

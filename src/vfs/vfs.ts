@@ -1,0 +1,458 @@
+// The filesystem: inodes, names, handles, attributes and containers, on top of a metadata store and file contents.
+// This class puts the concerns together and counts the kernel's references; each concern has a file of its own.
+
+import type {
+  CommitParticipant,
+  Committer,
+  MetadataReader,
+  MetadataWriter,
+} from '../metadata/contract.ts'
+import { FilesystemError } from '../errors.ts'
+import { AttributeOperations } from './attributes.ts'
+import { Containers, type ContainerInfo } from './containers.ts'
+import { ContainerTrees, type NewContainer } from './container-trees.ts'
+import type { ContentStore } from './content.ts'
+import { Contents } from './contents.ts'
+import { Dentries } from './dentries.ts'
+import { Files } from './files.ts'
+import { InodeTable, ROOT_INODE } from './inode-table.ts'
+import type { Inode } from './inode.ts'
+import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFDIR, S_IFLNK } from './linux.ts'
+import { Listings } from './listings.ts'
+import { nameHash } from './name-hash.ts'
+import { Namespace } from './namespace.ts'
+import { Reaper } from './reaper.ts'
+import type {
+  AttributeChanges,
+  Attributes,
+  ByteString,
+  Caller,
+  DirectoryEntry,
+  Entry,
+  FilesystemStatistics,
+  InodeNumber,
+  OpenedFile,
+  ReadResult,
+  RenameFlags,
+  Timestamp,
+  WriteContext,
+} from './types.ts'
+import { Xattrs } from './xattrs.ts'
+
+/** what df counts in */
+const STATFS_BLOCK_BYTES = 4096
+/** numbers are never short: any large number tells programs so */
+const STATFS_INODES = 2 ** 40
+const ROOT_PERMISSIONS = 0o755
+
+export interface DiskTotals {
+  readonly totalBytes: number
+  readonly freeBytes: number
+}
+
+export interface VfsOptions {
+  readonly metadata: MetadataReader
+  readonly committer: Committer
+  readonly content: ContentStore
+  readonly now: () => Timestamp
+  /** the disk's totals, for statfs */
+  readonly statistics: () => DiskTotals
+  /** at least 16 secret bytes, always the same ones for a store: the places of names in directories depend on them */
+  readonly hashKey: Uint8Array
+  /** a name at the root came or went without the kernel's doing: it must forget what it remembers of the name */
+  readonly entryChanged?: (parent: InodeNumber, name: ByteString) => void
+  /**
+   * Failures that no caller sees: deletions in the background, which are tried again at the next start, and data that
+   * could not be stored after its file was closed.
+   */
+  readonly reportError?: (error: unknown) => void
+  /** while true, every change is refused with EROFS: the store has failed, and memory must not run away from it */
+  readonly isReadOnly?: () => boolean
+  /** bound of the inode cache */
+  readonly cachedInodesMax?: number
+}
+
+export class Vfs implements CommitParticipant {
+  readonly #metadata: MetadataReader
+  readonly #committer: Committer
+  readonly #statistics: () => DiskTotals
+  readonly #isReadOnly: () => boolean
+  readonly #table: InodeTable
+  readonly #dentries: Dentries
+  readonly #xattrs: Xattrs
+  readonly #containers: Containers
+  readonly #contents: Contents
+  readonly #reaper: Reaper
+  readonly #namespace: Namespace
+  readonly #attributes: AttributeOperations
+  readonly #files: Files
+  readonly #listings: Listings
+  readonly #trees: ContainerTrees
+
+  /** `start` must have resolved before the first operation. */
+  constructor(options: VfsOptions) {
+    const { metadata, committer, now } = options
+    const touched = (): void => committer.touched()
+    const reportError = options.reportError ?? (() => undefined)
+    const isReadOnly = options.isReadOnly ?? (() => false)
+    const table = new InodeTable(metadata, touched, options.cachedInodesMax)
+    const dentries = new Dentries(metadata, nameHash(options.hashKey), touched)
+    const xattrs = new Xattrs(metadata)
+    const containers = new Containers(touched)
+    const contents = new Contents(options.content, table, containers, reportError)
+    const reaper = new Reaper({
+      metadata,
+      table,
+      xattrs,
+      contents,
+      store: options.content,
+      reportError,
+    })
+    const namespace = new Namespace({ table, dentries, containers, reaper, now })
+    const attributes = new AttributeOperations({ table, contents, reaper, now, isReadOnly })
+    this.#metadata = metadata
+    this.#committer = committer
+    this.#statistics = options.statistics
+    this.#isReadOnly = isReadOnly
+    this.#table = table
+    this.#dentries = dentries
+    this.#xattrs = xattrs
+    this.#containers = containers
+    this.#contents = contents
+    this.#reaper = reaper
+    this.#namespace = namespace
+    this.#attributes = attributes
+    this.#files = new Files({ contents, attributes, committer })
+    this.#listings = new Listings(dentries, inode => attributes.unpin(inode))
+    this.#trees = new ContainerTrees({
+      table,
+      dentries,
+      containers,
+      namespace,
+      reaper,
+      committer,
+      now,
+      entryChanged: options.entryChanged ?? (() => undefined),
+      reportError,
+    })
+    if (table.find(ROOT_INODE) === undefined) this.#makeRoot(now())
+  }
+
+  /** Loads the containers and finishes what an earlier run left. */
+  async start(): Promise<void> {
+    await this.#containers.load(this.#metadata)
+    await this.recoverOrphans()
+  }
+
+  /** Deletes inodes that lost their last name in an earlier run, and goes on with deleting containers. */
+  async recoverOrphans(): Promise<void> {
+    await this.#reaper.recover()
+    this.#trees.recover()
+  }
+
+  /** Ends background work; call before the last commit. */
+  async stop(): Promise<void> {
+    await this.#trees.stop()
+  }
+
+  // ---- the commit
+
+  collect(batch: MetadataWriter): void {
+    this.#table.collect(batch)
+    this.#dentries.collect(batch)
+    this.#xattrs.collect(batch)
+    this.#containers.collect(batch, this.#contents.overhang())
+    this.#reaper.collect(batch)
+  }
+
+  settled(): void {
+    this.#table.settled()
+    this.#dentries.settled()
+    this.#xattrs.settled()
+    this.#containers.settled()
+    this.#reaper.settled()
+    this.#contents.sweep()
+  }
+
+  // ---- containers
+
+  /** @throws CONTAINER_EXISTS, CONTAINER_NAME_INVALID */
+  addContainer(container: NewContainer): ContainerInfo {
+    this.#checkWritable()
+    return this.#trees.add(container)
+  }
+
+  /**
+   * The container is gone from the mount when this returns; its space comes back in the background.
+   * @throws CONTAINER_NOT_FOUND, CONTAINER_NOT_EMPTY
+   */
+  deleteContainer(name: ByteString, options: { readonly deleteFiles: boolean }): void {
+    this.#checkWritable()
+    this.#trees.delete(name, options)
+  }
+
+  containers(): ContainerInfo[] {
+    return this.#containers.list()
+  }
+
+  /** @throws CONTAINER_NOT_FOUND */
+  containerByName(name: ByteString): ContainerInfo {
+    return this.#containers.get(name)
+  }
+
+  /** Resolves when the trees of all deleted containers are gone. */
+  containersReclaimed(): Promise<void> {
+    return this.#trees.reclaimed()
+  }
+
+  // ---- names
+
+  lookup(parent: InodeNumber, name: ByteString): Entry | undefined {
+    const inode = this.#namespace.lookup(parent, name)
+    return inode === undefined ? undefined : this.#refer(inode)
+  }
+
+  forget(number: InodeNumber, count: number): void {
+    if (!this.#table.unrefer(number, count)) return
+    const inode = this.#table.peek(number)
+    if (inode !== undefined && inode.linkCount === 0) void this.#reaper.reapUnheld(inode)
+  }
+
+  symlink(parent: InodeNumber, name: ByteString, target: ByteString, caller: Caller): Entry {
+    this.#checkWritable()
+    return this.#refer(this.#namespace.symlink(parent, name, target, caller))
+  }
+
+  readlink(number: InodeNumber): ByteString {
+    const inode = this.#table.get(number)
+    if (inode.type !== S_IFLNK) throw new FilesystemError('EINVAL')
+    return inode.target
+  }
+
+  mknod(
+    parent: InodeNumber,
+    name: ByteString,
+    mode: number,
+    deviceNumber: number,
+    caller: Caller,
+  ): Entry {
+    this.#checkWritable()
+    return this.#refer(this.#namespace.mknod(parent, name, mode, deviceNumber, caller))
+  }
+
+  mkdir(parent: InodeNumber, name: ByteString, mode: number, caller: Caller): Entry {
+    this.#checkWritable()
+    return this.#refer(this.#namespace.mkdir(parent, name, mode, caller))
+  }
+
+  unlink(parent: InodeNumber, name: ByteString, _caller?: Caller): void {
+    this.#checkWritable()
+    this.#namespace.unlink(parent, name)
+  }
+
+  rmdir(parent: InodeNumber, name: ByteString, _caller?: Caller): void {
+    this.#checkWritable()
+    this.#namespace.rmdir(parent, name)
+  }
+
+  rename(
+    parent: InodeNumber,
+    name: ByteString,
+    newParent: InodeNumber,
+    newName: ByteString,
+    flags: RenameFlags,
+    _caller?: Caller,
+  ): void {
+    this.#checkWritable()
+    this.#namespace.rename(parent, name, newParent, newName, flags)
+  }
+
+  link(number: InodeNumber, newParent: InodeNumber, newName: ByteString, _caller?: Caller): Entry {
+    this.#checkWritable()
+    return this.#refer(this.#namespace.link(number, newParent, newName))
+  }
+
+  // ---- attributes
+
+  getattr(number: InodeNumber): Attributes {
+    return this.#attributes.get(number)
+  }
+
+  setattr(
+    number: InodeNumber,
+    changes: AttributeChanges,
+    _caller?: Caller,
+  ): Attributes | Promise<Attributes> {
+    this.#checkWritable()
+    return this.#attributes.set(number, changes)
+  }
+
+  statfs(_inode?: InodeNumber): FilesystemStatistics {
+    const { totalBytes, freeBytes } = this.#statistics()
+    const freeBlocks = Math.floor(freeBytes / STATFS_BLOCK_BYTES)
+    return {
+      blockSizeBytes: STATFS_BLOCK_BYTES,
+      totalBlocks: Math.floor(totalBytes / STATFS_BLOCK_BYTES),
+      freeBlocks,
+      availableBlocks: freeBlocks,
+      totalInodes: STATFS_INODES,
+      freeInodes: STATFS_INODES - this.#table.usedNumbers,
+      nameLengthMax: NAME_BYTES_MAX,
+    }
+  }
+
+  setxattr(number: InodeNumber, name: ByteString, value: Uint8Array, flags: number): void {
+    this.#checkWritable()
+    const inode = this.#table.get(number)
+    this.#xattrs.set(inode, name, value, flags)
+    this.#attributes.changed(inode)
+  }
+
+  getxattr(number: InodeNumber, name: ByteString): Uint8Array {
+    return this.#xattrs.get(this.#table.get(number), name)
+  }
+
+  listxattr(number: InodeNumber): readonly ByteString[] {
+    return this.#xattrs.list(this.#table.get(number))
+  }
+
+  removexattr(number: InodeNumber, name: ByteString): void {
+    this.#checkWritable()
+    const inode = this.#table.get(number)
+    this.#xattrs.remove(inode, name)
+    this.#attributes.changed(inode)
+  }
+
+  // ---- open files
+
+  open(number: InodeNumber, flags: number, _caller?: Caller): OpenedFile | Promise<OpenedFile> {
+    if ((flags & O_TRUNC) !== 0) this.#checkWritable()
+    return this.#files.open(this.#table.get(number), flags, false)
+  }
+
+  create(
+    parent: InodeNumber,
+    name: ByteString,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): { entry: Entry; file: OpenedFile } | Promise<{ entry: Entry; file: OpenedFile }> {
+    const existing = this.#namespace.lookup(parent, name)
+    if (existing !== undefined && (flags & O_EXCL) !== 0) throw new FilesystemError('EEXIST')
+    if (existing === undefined || (flags & O_TRUNC) !== 0) this.#checkWritable()
+    const inode = existing ?? this.#namespace.create(parent, name, mode, caller)
+    // held by the kernel's new reference while a truncation waits
+    this.#table.refer(inode)
+    const finish = (file: OpenedFile): { entry: Entry; file: OpenedFile } => ({
+      entry: inode.entry(),
+      file,
+    })
+    try {
+      const opened = this.#files.open(inode, flags, existing === undefined)
+      if (!(opened instanceof Promise)) return finish(opened)
+      return opened.then(finish, (error: unknown) => {
+        this.forget(inode.number, 1)
+        throw error
+      })
+    } catch (error) {
+      this.forget(inode.number, 1)
+      throw error
+    }
+  }
+
+  read(handle: number, offsetBytes: number, sizeBytes: number): ReadResult | Promise<ReadResult> {
+    return this.#files.read(handle, offsetBytes, sizeBytes)
+  }
+
+  write(
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    context: WriteContext,
+  ): number | Promise<number> {
+    this.#checkWritable()
+    return this.#files.write(handle, offsetBytes, data, context)
+  }
+
+  flush(handle: number): void {
+    this.#files.flush(handle)
+  }
+
+  release(handle: number): void {
+    this.#files.release(handle)
+  }
+
+  async fsync(handle: number, _dataOnly?: boolean): Promise<void> {
+    await this.#files.fsync(handle)
+  }
+
+  fallocate(
+    handle: number,
+    offsetBytes: number,
+    lengthBytes: number,
+    mode: number,
+  ): void | Promise<void> {
+    this.#checkWritable()
+    return this.#files.fallocate(handle, offsetBytes, lengthBytes, mode)
+  }
+
+  async lseek(handle: number, offsetBytes: number, whence: number): Promise<number> {
+    return this.#files.lseek(handle, offsetBytes, whence)
+  }
+
+  // ---- open directories
+
+  opendir(number: InodeNumber, _caller?: Caller): number {
+    return this.#listings.open(this.#namespace.directory(number))
+  }
+
+  readdir(
+    handle: number,
+    cookie: number,
+    countMax: number,
+  ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]> {
+    return this.#listings.read(handle, cookie, countMax)
+  }
+
+  releasedir(handle: number): void {
+    this.#listings.close(handle)
+  }
+
+  async fsyncdir(handle: number, _dataOnly?: boolean): Promise<void> {
+    this.#listings.check(handle)
+    await this.#committer.commit()
+  }
+
+  /** @throws EROFS */
+  #checkWritable(): void {
+    if (this.#isReadOnly()) throw new FilesystemError('EROFS')
+  }
+
+  /** The kernel holds one more reference to what it is told of. */
+  #refer(inode: Inode): Entry {
+    this.#table.refer(inode)
+    return inode.entry()
+  }
+
+  #makeRoot(now: Timestamp): void {
+    this.#table.createAs(ROOT_INODE, {
+      mode: S_IFDIR | ROOT_PERMISSIONS,
+      uid: 0,
+      gid: 0,
+      linkCount: 2,
+      generation: 1,
+      sizeBytes: 0,
+      mappedBytes: 0,
+      deviceNumber: 0,
+      container: 0,
+      parent: ROOT_INODE,
+      childCount: 0,
+      hasXattrs: false,
+      accessTime: now,
+      modifyTime: now,
+      changeTime: now,
+      birthTime: now,
+      target: '',
+    })
+  }
+}

@@ -1,0 +1,96 @@
+// Append and read back, in every way of sealing.
+
+import t from 'tap'
+import { randomInt } from 'node:crypto'
+import {
+  CLEAR,
+  COMPRESSIONS,
+  KEYED,
+  openStore,
+  randomChunk,
+  readsBack,
+  temporaryDirectory,
+  textChunk,
+} from './helpers.ts'
+import { BLOCK_FILE_BYTES_MAX } from '../../src/blocks/index.ts'
+import { setCipher } from '../../src/native/data-path.ts'
+
+for (const compression of COMPRESSIONS) {
+  for (const policy of [CLEAR, KEYED]) {
+    t.test(`compression ${compression}, key ${policy.keyId}`, async t => {
+      const directory = await temporaryDirectory(t)
+      const store = await openStore(directory)
+      const chunks = [
+        ...Array.from({ length: 60 }, (_, index) => textChunk(1 + randomInt(100_000), index + 1)),
+        ...Array.from({ length: 60 }, () => randomChunk(1 + randomInt(256 * 1024))),
+        ...Array.from({ length: 3000 }, () => randomChunk(1 + randomInt(20))),
+      ]
+      const locations = await store.append({ ...policy, compression }, chunks, 5)
+      t.ok(await readsBack(store, chunks, locations), 'reads back while open')
+      await store.sync()
+      const records = store.collectRecords()
+      t.equal(records.length, 1)
+      t.equal(records[0]?.chunkCount, chunks.length)
+      t.equal(
+        records[0]?.rawBytes,
+        chunks.reduce((sum, chunk) => sum + chunk.data.length, 0),
+      )
+      t.equal(store.collectRecords().length, 0)
+      await store.close()
+      const again = await openStore(directory, { records, committedSequence: 5 })
+      t.same(
+        again.collectRecords().map(record => record.isClosed),
+        [true],
+      )
+      t.ok(await readsBack(again, chunks, locations), 'reads back after reopening')
+      await again.close()
+    })
+  }
+}
+
+t.test('OpenSSL and libipsec-mb write and read the same regions', async t => {
+  t.teardown(() => void setCipher('auto'))
+  const directory = await temporaryDirectory(t)
+  const store = await openStore(directory)
+  const chunks = [textChunk(5000), randomChunk(200_000)]
+  setCipher('openssl')
+  const byOpenSsl = await store.append(KEYED, chunks, 1)
+  setCipher('auto')
+  t.ok(await readsBack(store, chunks, byOpenSsl))
+  const byDefault = await store.append(KEYED, chunks, 1)
+  setCipher('openssl')
+  t.ok(await readsBack(store, chunks, byDefault))
+  await store.close()
+})
+
+t.test('many appends at once fill several block files, none too large', async t => {
+  const directory = await temporaryDirectory(t)
+  const store = await openStore(directory)
+  const chunks = Array.from({ length: 64 }, () => randomChunk(64 * 1024))
+  const appends = Array.from({ length: 40 }, () => store.append(CLEAR, chunks, 1))
+  const locations = (await Promise.all(appends)).flat()
+  await Promise.all([store.sync(), store.sync(), store.sync()])
+  const records = store.collectRecords()
+  t.ok(records.length >= 3)
+  t.ok(records.every(record => record.lengthBytes <= BLOCK_FILE_BYTES_MAX))
+  t.equal(records.filter(record => !record.isClosed).length, 1)
+  t.equal(
+    new Set(locations.map(({ block, page, slot }) => `${block}:${page}:${slot}`)).size,
+    64 * 40,
+  )
+  const last = locations.slice(-64)
+  t.ok(await readsBack(store, chunks, last))
+  await store.close()
+  t.ok(store.collectRecords().every(record => record.isClosed))
+})
+
+t.test('the source may change once the append has settled', async t => {
+  const store = await openStore(await temporaryDirectory(t))
+  const chunk = randomChunk(100_000)
+  const copy = { fingerprint: Buffer.from(chunk.fingerprint), data: Buffer.from(chunk.data) }
+  const locations = await store.append(CLEAR, [chunk], 1)
+  chunk.data.fill(0)
+  chunk.fingerprint.fill(0)
+  t.ok(await readsBack(store, [copy], locations))
+  await store.close()
+})

@@ -1,0 +1,305 @@
+// Whole command lines against a fake daemon: what is printed, and with which status.
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+import t from 'tap'
+import type { Test } from 'tap'
+
+import { runCli } from '../../src/cli/cli.ts'
+import { socketPath } from '../../src/cli/common.ts'
+import { toArgs, toDaemonOptions } from '../../src/cli/daemon.ts'
+import type { CliIo } from '../../src/cli/io.ts'
+import { launchDaemon } from '../../src/cli/launch.ts'
+import type { SystemStatus } from '../../src/control/methods.ts'
+import { startControlServer } from '../../src/control/server.ts'
+import type { DaemonOptions } from '../../src/daemon/contract.ts'
+import { CofferError } from '../../src/errors.ts'
+import { fakeTarget } from '../control/fake-target.ts'
+
+interface Outcome {
+  status: number
+  out: string
+  err: string
+}
+
+/** The answers are used up one by one; without any there is no terminal. */
+async function run(
+  line: string,
+  io: Partial<CliIo> = {},
+  answers: string[] = [],
+): Promise<Outcome> {
+  const outcome = { status: 0, out: '', err: '' }
+  outcome.status = await runCli(line.split(' '), {
+    env: {},
+    isRoot: false,
+    out: text => (outcome.out += text),
+    err: text => (outcome.err += text),
+    ask: async () => answers.shift(),
+    loadDaemon: async () => await Promise.reject(new Error('not in this test')),
+    ...io,
+  })
+  return outcome
+}
+
+async function makeFolder(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-cli-'))
+  t.teardown(async () => await rm(folder, { recursive: true }))
+  return folder
+}
+
+async function serve(t: Test, status: Partial<SystemStatus> = {}): Promise<Pick<CliIo, 'env'>> {
+  const path = join(await makeFolder(t), 'sock')
+  const server = await startControlServer(path, fakeTarget(status))
+  t.teardown(async () => await server.close())
+  return { env: { COFFER_SOCKET: path } }
+}
+
+t.test('the words of people', async t => {
+  const io = await serve(t)
+  t.equal((await run('container show', io)).out.includes('There are no containers'), true)
+  t.equal(
+    (await run('container --add --name backups', io)).out,
+    'Name          : backups\n' +
+      'Group         : DefaultGroup\n' +
+      'Created       : 2026-01-02T03:04:05.000Z\n' +
+      'Files         : 0\n' +
+      'Current Bytes : 0 B\n',
+  )
+  t.equal(
+    (await run('container show', io)).out,
+    'Name     Group         Files  Current\nbackups  DefaultGroup      0  0 B\n',
+  )
+  t.match((await run('container show backups', io)).out, /^Name +: backups\n/)
+  t.match(
+    (await run('storage-group add g --compression best --chunk-size 32KiB', io)).out,
+    /Compression : best\nChunk Size +: 32.00 KiB\nEncryption +: off\n/,
+  )
+  t.match((await run('storage_group --show', io)).out, /\nDefaultGroup +fast +64.00 KiB +off +0\n/)
+  t.match((await run('storage-group show g', io)).out, /^Name +: g\n/)
+  t.match((await run('status', io)).out, /Uptime +: 1d 02h 03m 04s\n/)
+  t.match(
+    (await run('stats system', io)).out,
+    /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write Throughput +: 2 B\/s\n/s,
+  )
+  t.match((await run('stats storage-group g', io)).out, /^Name +: g\n.*Physical Bytes/s)
+  const stats = await run('stats container backups', io)
+  t.match(stats.out, /Group +: DefaultGroup\n/)
+  t.notMatch(stats.out, /Physical/, 'a container shares its blocks with its group')
+  t.equal((await run('alerts show', io)).out, 'There are no alerts.\n')
+})
+
+t.test('alerts, locks and read-only are shown', async t => {
+  const io = await serve(t, {
+    lockedGroups: ['a', 'b'],
+    isReadOnly: true,
+    readOnlyReason: 'the disk is full',
+    alerts: [
+      { code: 'DISK_FULL', severity: 'critical', text: 'Full.', since: '2026-01-01T00:00:00Z' },
+    ],
+  })
+  const { out } = await run('status', io)
+  t.match(out, /Locked Groups +: a, b\n/)
+  t.match(out, /Writable +: no: the disk is full\n/)
+  t.match(out, /critical +2026-01-01T00:00:00Z +DISK_FULL +Full.\n/)
+  t.match((await run('alerts show', io)).out, /^Severity +Since/)
+})
+
+t.test('--json prints one document and nothing else', async t => {
+  const io = await serve(t)
+  const lines = [
+    'container add backups --json',
+    '--json container show',
+    'container --json --show',
+    'storage-group show --json',
+    'stats system --json',
+    'status --json',
+    'alerts show --json',
+    'container delete backups --json',
+  ]
+  for (const line of lines) {
+    const { status, out, err } = await run(line, io)
+    t.equal(status, 0, line)
+    t.type(JSON.parse(out), 'object')
+    t.equal(err, '')
+  }
+  t.equal(JSON.parse((await run('stats system --json', io)).out).currentBytes, 3 * 1024 ** 3)
+})
+
+t.test('exit status', async t => {
+  const io = await serve(t)
+  const cases: [line: string, status: number, err: RegExp][] = [
+    ['container delete nope', 1, /^coffer: There is no nope\.\n$/],
+    ['container add a/b', 2, /characters out of/],
+    ['container add', 2, /Not enough non-option arguments/],
+    ['container', 2, /container add, show or delete; see/],
+    ['', 2, /./],
+    ['bogus', 2, /Unknown (argument|command): bogus/],
+    ['container add x y', 2, /Unknown argument: y/],
+    ['container add x --bogus', 2, /Unknown argument: bogus/],
+    ['container add x --group', 2, /group/],
+    ['storage-group add g --compression lots', 2, /compression/],
+    ['storage-group add g --chunk-size 5parsecs', 2, /"parsecs" is not a unit/],
+    ['storage-group add g --chunk-size 1PiB', 2, /chunkSizeBytes/],
+    ['status --socket /nonexistent/sock', 3, /No coffer daemon answers on \/nonexistent\/sock/],
+    ['start --store x', 2, /mount/],
+  ]
+  for (const [line, status, err] of cases) {
+    const outcome = await run(line, io)
+    t.equal(outcome.status, status, line)
+    t.match(outcome.err, err)
+    t.equal(outcome.err.split('\n').length, 2, `one line: ${outcome.err}`)
+    t.equal(outcome.out, '')
+  }
+})
+
+t.test('deleting files is confirmed', async t => {
+  const io = await serve(t)
+  const line = 'container delete a --delete-files'
+  await run('container add a', io)
+  const refused = await run(line, io)
+  t.equal(refused.status, 1)
+  t.match(refused.err, /no terminal.*--yes/)
+  for (const answer of ['', 'no', 'maybe']) t.equal((await run(line, io, [answer])).status, 1)
+  t.match((await run('container show a', io)).out, 'a', 'it is still there')
+  t.equal((await run(line, io, ['yes'])).out, 'Container a is deleted.\n')
+  await run('container add a', io)
+  t.equal((await run(`${line} --yes`, io)).status, 0)
+})
+
+t.test('the default socket', async t => {
+  const io = { env: {}, isRoot: false, out() {}, err() {} } as unknown as CliIo
+  t.equal(socketPath({ ...io, isRoot: true }, undefined), '/run/coffer/coffer.sock')
+  t.equal(
+    socketPath({ ...io, env: { XDG_RUNTIME_DIR: '/run/user/5' } }, undefined),
+    '/run/user/5/coffer.sock',
+  )
+  const env = { COFFER_SOCKET: '/a', XDG_RUNTIME_DIR: '/run/user/5' }
+  t.equal(socketPath({ ...io, env }, undefined), '/a')
+  t.equal(socketPath({ ...io, env }, '/b'), '/b')
+  t.throws(() => socketPath(io, undefined), { code: 'USAGE' })
+})
+
+t.test('options of the daemon survive the way to its process', async t => {
+  const io = { env: {}, isRoot: true } as unknown as CliIo
+  const argv = { store: '/s', mount: '/-m', socket: '/k', allowOther: true, keystoreBackup: '/b' }
+  const options = toDaemonOptions(io, { ...argv, chunkSize: 65_536, memory: 1e9 })
+  let seen: DaemonOptions | undefined
+  await run(['run', ...toArgs(options)].join(' '), {
+    loadDaemon: async () => ({
+      startDaemon: async given => {
+        seen = given
+        return { stopped: Promise.resolve(), stop: async () => {} }
+      },
+    }),
+  })
+  t.strictSame(seen, options)
+})
+
+t.test('run', async t => {
+  const line = 'run --store s --mount m --socket k'
+  const failing = async () => ({
+    startDaemon: async () => await Promise.reject(new CofferError('X', 'The store is locked.')),
+  })
+  t.match(await run(line, { loadDaemon: failing }), {
+    status: 1,
+    err: 'coffer: The store is locked.\n',
+  })
+
+  const broken = async () => ({
+    startDaemon: async () => ({
+      stopped: Promise.reject(new CofferError('X', 'The mount is gone.')),
+      stop: async () => {},
+    }),
+  })
+  t.match(await run(line, { loadDaemon: broken }), {
+    status: 1,
+    err: 'coffer: The mount is gone.\n',
+  })
+
+  const forces: boolean[] = []
+  const stoppable = async () => ({
+    startDaemon: async () => {
+      let end = () => {}
+      const stopped = new Promise<void>(resolve => (end = resolve))
+      return {
+        stopped,
+        stop: async ({ force }: { force: boolean }) => {
+          forces.push(force)
+          if (!force) throw new Error('a file is open.')
+          end()
+        },
+      }
+    },
+  })
+  const running = run(line, { loadDaemon: stoppable })
+  await sleep(50)
+  process.kill(process.pid, 'SIGTERM')
+  await sleep(50)
+  process.kill(process.pid, 'SIGTERM')
+  // Waiting for a signal does not keep a process alive; a timer does.
+  await sleep(50)
+  t.match(await running, { status: 0, err: 'The daemon goes on: a file is open.\n' })
+  t.strictSame(forces, [false, true], 'a second signal forces')
+})
+
+t.test('launching a process', async t => {
+  const folder = await makeFolder(t)
+  const log = join(folder, 'store', 'daemon.log')
+
+  const ready = 'console.error("hello"); process.send({ready: true}); setInterval(() => {}, 1000)'
+  const pid = await launchDaemon(['-e', ready], log)
+  t.ok(process.kill(pid, 0), 'it runs on')
+  process.kill(pid)
+  t.equal(await readFile(log, 'utf8'), 'hello\n')
+
+  const error = 'process.send({error: {code: "LOCKED", message: "The store is locked."}})'
+  await t.rejects(launchDaemon(['-e', `${error}; process.disconnect()`], log), {
+    code: 'LOCKED',
+    message: 'The store is locked.',
+  })
+  await t.rejects(launchDaemon(['-e', 'process.exitCode = 5'], log), {
+    code: 'START_FAILED',
+    message: /with status 5.*daemon\.log/,
+  })
+  await t.rejects(launchDaemon(['-e', 'process.kill(process.pid, "SIGKILL")'], log), {
+    message: /by SIGKILL/,
+  })
+})
+
+t.test('stop waits for the process to be gone', async t => {
+  const log = join(await makeFolder(t), 'log')
+  const script = 'process.send({ready: true}); setTimeout(() => {}, 300)'
+  const pid = await launchDaemon(['-e', script], log)
+  const io = await serve(t, { pid })
+  const before = performance.now()
+  t.match(await run('stop', io), { status: 0, out: 'The daemon has ended.\n' })
+  t.ok(performance.now() - before > 100, 'it did wait')
+  t.match(await run('stop --force', io), { status: 1, err: /--yes/ })
+})
+
+t.test('a second daemon is refused early', async t => {
+  const io = await serve(t)
+  t.match(await run('start --store s --mount m', io), { status: 1, err: /runs already/ })
+})
+
+t.test('the launcher follows links and says what is missing', async t => {
+  const { spawnSync } = await import('node:child_process')
+  const { copyFile, mkdir, symlink } = await import('node:fs/promises')
+  const launcher = fileURLToPath(new URL('../../../scripts/coffer', import.meta.url))
+  const folder = await makeFolder(t)
+  await symlink(launcher, join(folder, 'coffer'))
+  const linked = spawnSync(join(folder, 'coffer'), ['status', '--socket', '/nonexistent'], {
+    encoding: 'utf8',
+  })
+  t.equal(linked.status, 3, linked.stderr)
+
+  await mkdir(join(folder, 'scripts'))
+  await copyFile(launcher, join(folder, 'scripts', 'coffer'))
+  const unbuilt = spawnSync(join(folder, 'scripts', 'coffer'), ['status'], { encoding: 'utf8' })
+  t.equal(unbuilt.status, 1)
+  t.match(unbuilt.stderr, /npm run setup/)
+})

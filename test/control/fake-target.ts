@@ -1,0 +1,111 @@
+// A control target that keeps containers in memory: what tests of the socket and of the command line talk to.
+
+import type {
+  ContainerInfo,
+  GroupInfo,
+  GroupStats,
+  SystemStatus,
+} from '../../src/control/methods.ts'
+import type { ControlTarget } from '../../src/control/target.ts'
+import { CofferError } from '../../src/errors.ts'
+
+const now = '2026-01-02T03:04:05.000Z'
+
+const savings = {
+  currentBytes: 3 * 1024 ** 3,
+  postDedupeBytes: 1024 ** 3,
+  postCompressionBytes: 512 * 1024 ** 2,
+  postEncryptionBytes: 512 * 1024 ** 2,
+  dedupePercent: 66.67,
+  compressionPercent: 50,
+  totalPercent: 83.33,
+  files: 12,
+  chunks: 345,
+}
+const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
+
+export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
+  const groups = new Map<string, GroupInfo>([['DefaultGroup', fakeGroup('DefaultGroup')]])
+  const containers = new Map<string, ContainerInfo>()
+  return {
+    'system.status': async () => ({
+      version: '0.1.0',
+      pid: process.pid,
+      store: '/srv/store',
+      mount: '/srv/mount',
+      socket: '/run/coffer.sock',
+      startedAt: now,
+      uptimeSeconds: 93_784,
+      groups: groups.size,
+      containers: containers.size,
+      lockedGroups: [],
+      isReadOnly: false,
+      readOnlyReason: null,
+      alerts: [],
+      ...status,
+    }),
+    'daemon.stop': async () => ({}),
+    'storageGroup.show': async ({ name }) => ({
+      groups: name === undefined ? [...groups.values()] : [get(groups, name)],
+    }),
+    'storageGroup.add': async ({ name, compression, chunkSizeBytes }) => {
+      const group = { ...fakeGroup(name), compression }
+      if (chunkSizeBytes !== undefined) group.chunkSizeBytes = chunkSizeBytes
+      groups.set(name, group)
+      return group
+    },
+    'container.show': async ({ name }) => ({
+      containers: name === undefined ? [...containers.values()] : [get(containers, name)],
+    }),
+    'container.add': async ({ name, group }) => {
+      if (containers.has(name)) {
+        throw new CofferError('CONTAINER_EXISTS', `There is a container ${name} already.`)
+      }
+      const container = { name, group, createdAt: now, files: 0, currentBytes: 0 }
+      containers.set(name, container)
+      return container
+    },
+    'container.delete': async ({ name }) => {
+      get(containers, name)
+      containers.delete(name)
+      return {}
+    },
+    'stats.system': async () => ({
+      ...savings,
+      ...storage,
+      rssBytes: 1024 ** 2,
+      bytesWritten: 10,
+      bytesRead: 20,
+      writeBytesPerSecond: 1.5,
+      readBytesPerSecond: 0,
+    }),
+    'stats.storageGroup': async ({ name }): Promise<GroupStats> => ({
+      name,
+      ...savings,
+      ...storage,
+    }),
+    'stats.container': async ({ name }) => ({
+      name,
+      group: get(containers, name).group,
+      ...savings,
+    }),
+    'alerts.show': async () => ({ alerts: status.alerts ?? [] }),
+  }
+}
+
+function fakeGroup(name: string): GroupInfo {
+  return {
+    name,
+    compression: 'fast',
+    chunkSizeBytes: 65_536,
+    containers: 0,
+    isEncrypted: false,
+    isLocked: false,
+  }
+}
+
+function get<T>(from: Map<string, T>, name: string): T {
+  const found = from.get(name)
+  if (found === undefined) throw new CofferError('NOT_FOUND', `There is no ${name}.`)
+  return found
+}

@@ -1,0 +1,123 @@
+// Deduplicator and gatherer over fakes: what is stored once, what shares an append, what a failure reaches.
+
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import type { ChunkLocation, NewChunk, SealingPolicy } from '../../src/blocks/block-store.ts'
+import { AppendGatherer, ChunkIndex, Deduplicator } from '../../src/dedupe/index.ts'
+import { FilesystemError } from '../../src/errors.ts'
+import { MemoryMetadata } from '../helpers/memory-metadata.ts'
+
+const policyOf = (group: number): SealingPolicy => ({ group, compression: 'none', keyId: 0 })
+
+function chunk(name: number, bytes = 1000): NewChunk {
+  return { fingerprint: Buffer.alloc(32, name), data: new Uint8Array(bytes).fill(name) }
+}
+
+class FakeBlocks {
+  readonly appends: number[][] = []
+  failure: Error | undefined
+  #next = 1
+
+  async append(_policy: SealingPolicy, chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
+    this.appends.push(chunks.map(each => each.data[0] ?? 0))
+    await turn()
+    if (this.failure !== undefined) throw this.failure
+    return chunks.map(() => ({ block: this.#next++, page: 1, slot: 0 }))
+  }
+}
+
+function setUp() {
+  const metadata = new MemoryMetadata()
+  const index = new ChunkIndex(metadata)
+  metadata.participants.push(index)
+  const blocks = new FakeBlocks()
+  const dedupe = new Deduplicator({ index, blocks, policyOf, sequence: () => metadata.participants.length })
+  return { metadata, index, blocks, dedupe }
+}
+
+t.test('a chunk is stored once: within a call, over calls, over commits, over a restart', async t => {
+  const { metadata, blocks, dedupe } = setUp()
+  const [a, b, again] = await dedupe.store(1, [chunk(1), chunk(2), chunk(1)])
+  t.same(blocks.appends, [[1, 2]])
+  t.same(again, a)
+  t.same(await dedupe.store(1, [chunk(2)]), [b])
+  await metadata.commit()
+  t.same(await dedupe.store(1, [chunk(2), chunk(1)]), [b, a])
+  const later = new Deduplicator({ index: new ChunkIndex(metadata), blocks, policyOf, sequence: () => 1 })
+  t.same(await later.store(1, [chunk(1)]), [a])
+  t.equal(blocks.appends.length, 1)
+})
+
+t.test('groups share nothing', async t => {
+  const { blocks, dedupe } = setUp()
+  await dedupe.store(1, [chunk(1)])
+  await dedupe.store(2, [chunk(1)])
+  t.equal(blocks.appends.length, 2)
+})
+
+t.test('two writers that bring the same chunk share one append, and its failure', async t => {
+  const { blocks, dedupe } = setUp()
+  const [[one], [other]] = await Promise.all([dedupe.store(1, [chunk(5)]), dedupe.store(1, [chunk(5)])])
+  t.same(one, other)
+  t.equal(blocks.appends.length, 1)
+  blocks.failure = new FilesystemError('ENOSPC')
+  const both = await Promise.allSettled([dedupe.store(1, [chunk(6)]), dedupe.store(1, [chunk(6)])])
+  t.match(both, [
+    { status: 'rejected', reason: { code: 'ENOSPC' } },
+    { status: 'rejected', reason: { code: 'ENOSPC' } },
+  ])
+  blocks.failure = undefined
+  await dedupe.store(1, [chunk(6)])
+  t.same(blocks.appends.at(-1), [6], 'a failed chunk is no hit')
+})
+
+t.test('small appends wait for each other and get their own locations', async t => {
+  const blocks = new FakeBlocks()
+  const gatherer = new AppendGatherer(blocks)
+  const [one, two] = await Promise.all([
+    gatherer.append(policyOf(1), [chunk(1), chunk(2)], 3),
+    gatherer.append(policyOf(1), [chunk(3)], 3),
+  ])
+  t.same(blocks.appends, [[1, 2, 3]])
+  t.same([...(one ?? []), ...(two ?? [])].map(location => location.block), [1, 2, 3])
+})
+
+t.test('big appends do not wait, full regions do not wait, and groups stay apart', async t => {
+  const blocks = new FakeBlocks()
+  const gatherer = new AppendGatherer(blocks)
+  await gatherer.append(policyOf(1), [chunk(1, 300_000)], 1)
+  t.same(blocks.appends, [[1]])
+  const waiting = [2, 3, 4].map(name => gatherer.append(policyOf(1), [chunk(name, 200_000)], 1))
+  t.same(blocks.appends, [[1], [2, 3]])
+  waiting.push(gatherer.append(policyOf(2), [chunk(5)], 1))
+  await Promise.all(waiting)
+  t.same(blocks.appends, [[1], [2, 3], [4], [5]])
+})
+
+t.test('in a hurry nothing waits, and what comes during an append goes together', async t => {
+  const blocks = new FakeBlocks()
+  const gatherer = new AppendGatherer(blocks)
+  const early = gatherer.append(policyOf(1), [chunk(1)], 1)
+  const calm = gatherer.hurry()
+  t.same(blocks.appends, [[1]], 'what waited is sent at once')
+  const during = [2, 3].map(name => gatherer.append(policyOf(1), [chunk(name)], 1))
+  await Promise.all([early, ...during])
+  t.same(blocks.appends, [[1], [2, 3]])
+  calm()
+  calm()
+  const late = gatherer.append(policyOf(1), [chunk(4)], 1)
+  await delay(5)
+  t.equal(blocks.appends.length, 2, 'calm again')
+  await late
+})
+
+t.test('a failed shared append fails everybody who shared it', async t => {
+  const blocks = new FakeBlocks()
+  blocks.failure = new FilesystemError('EIO')
+  const gatherer = new AppendGatherer(blocks)
+  const both = await Promise.allSettled([
+    gatherer.append(policyOf(1), [chunk(1)], 1),
+    gatherer.append(policyOf(1), [chunk(2)], 1),
+  ])
+  t.match(both, [{ reason: { code: 'EIO' } }, { reason: { code: 'EIO' } }])
+})

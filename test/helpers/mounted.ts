@@ -1,0 +1,83 @@
+// A real daemon on a real mount, for tests: started by the launcher, as an administrator would.
+
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Tests run compiled, from dist/test/helpers/. */
+const LAUNCHER = resolve(import.meta.dirname, '../../../scripts/coffer')
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+
+/** Why tests that mount can't run here, or false. */
+export const mountSkipReason: string | false = existsSync('/dev/fuse')
+  ? process.getuid?.() === 0
+    ? false
+    : 'mounts as a normal user are tested where fusermount3 allows them; these tests run as root'
+  : '/dev/fuse is missing'
+
+export class MountedCoffer {
+  readonly base: string
+  readonly store: string
+  readonly mount: string
+  readonly socket: string
+
+  constructor() {
+    this.base = mkdtempSync(join(tmpdir(), 'coffer-system-'))
+    this.store = join(this.base, 'store')
+    this.mount = join(this.base, 'mnt')
+    this.socket = join(this.base, 'run', 'coffer.sock')
+    mkdirSync(this.mount)
+  }
+
+  /** Runs a command of the CLI. Rejects with `code` and `stderr` when it fails. */
+  async coffer(...args: string[]): Promise<string> {
+    const { stdout } = await run(LAUNCHER, [...args, '--socket', this.socket], {
+      maxBuffer: OUTPUT_BYTES_MAX,
+    })
+    return stdout
+  }
+
+  async json<Result>(...args: string[]): Promise<Result> {
+    return JSON.parse(await this.coffer(...args, '--json')) as Result
+  }
+
+  async start(): Promise<void> {
+    await this.coffer('start', '--store', this.store, '--mount', this.mount)
+  }
+
+  async stop(): Promise<void> {
+    await this.coffer('stop')
+  }
+
+  /** SIGKILL, and the dead mount taken away as an administrator would. */
+  async kill(): Promise<void> {
+    const { pid } = await this.json<{ pid: number }>('status')
+    process.kill(pid, 'SIGKILL')
+    while (existsSync(`/proc/${pid}/fd`)) await new Promise(done => setTimeout(done, 10))
+    await run('umount', ['-l', this.mount])
+  }
+
+  /** Ends whatever still runs and removes everything. */
+  async remove(): Promise<void> {
+    await this.coffer('stop', '--force').catch(() => undefined)
+    await run('umount', ['-l', this.mount]).catch(() => undefined)
+    await rm(this.base, { recursive: true, force: true })
+  }
+}
+
+/** Runs a program; rejects with its stderr when it fails. */
+export async function tool(command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await run(command, args, { maxBuffer: OUTPUT_BYTES_MAX })
+  return stdout
+}
+
+/** A shell line, for pipes. */
+export async function shell(line: string): Promise<string> {
+  return tool('bash', '-euo', 'pipefail', '-c', line)
+}
+

@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Level } from 'level'
+import { inodeKey, openMetadataStore, PendingMap, prefixEnd, TABLE } from '../../src/metadata/index.ts'
+import type { MetadataStore, MetadataWriter } from '../../src/metadata/index.ts'
+import { packFrame, parseFrame } from '../../src/metadata/frame.ts'
+
+const key = (text: string): Buffer => Buffer.from(text)
+
+async function openIn(directory: string, overrides: { syncData?: () => Promise<void> } = {}) {
+  const failures: Error[] = []
+  const store = await openMetadataStore({
+    directory,
+    createIfMissing: true,
+    syncData: overrides.syncData ?? (async () => {}),
+    flushData: async () => {},
+    failed: error => failures.push(error),
+  })
+  return { store, failures }
+}
+
+async function directoryOf(test: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'coffer-metadata-'))
+  test.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A participant over a PendingMap of text. */
+function participate(store: MetadataStore): PendingMap<string, string> {
+  const pending = new PendingMap<string, string>()
+  store.addParticipant({
+    collect(batch: MetadataWriter) {
+      for (const [name, value] of pending.collect()) {
+        if (value === null) batch.delete(key(name))
+        else batch.put(key(name), key(value))
+      }
+    },
+    settled: () => pending.settled(),
+  })
+  return pending
+}
+
+t.test('what was committed is there after reopening, and the sequence counts commits', async t => {
+  const directory = await directoryOf(t)
+  const first = await openIn(directory)
+  const pending = participate(first.store)
+  pending.set('Da', '1')
+  pending.set('Db', '2')
+  await first.store.commit()
+  pending.delete('Da')
+  await first.store.close()
+  const second = await openIn(directory)
+  t.equal(second.store.get(key('Da')), undefined)
+  t.equal(second.store.get(key('Db'))?.toString(), '2')
+  t.equal(second.store.sequence, 2)
+  await second.store.close()
+})
+
+t.test('concurrent commits share one, and each sees its own changes durable', async t => {
+  const { store } = await openIn(await directoryOf(t))
+  const pending = participate(store)
+  const commits: Promise<void>[] = []
+  for (let index = 0; index < 50; index++) {
+    pending.set(`D${index}`, 'x')
+    commits.push(store.commit())
+  }
+  await Promise.all(commits)
+  t.ok(store.sequence <= 3, `50 commits took ${store.sequence} batches`)
+  t.equal((await store.getMany([key('D0'), key('D49')])).filter(Boolean).length, 2)
+  await store.close()
+})
+
+t.test('a commit asked for in the turn in which the last one ends is not lost', async t => {
+  const { store } = await openIn(await directoryOf(t))
+  for (let index = 0; index < 20; index++) {
+    await store.commit().then(() => store.commit())
+  }
+  t.equal(store.sequence, 40)
+  await store.close()
+})
+
+t.test('data is synced before the batch, and a failed sync is final', async t => {
+  const directory = await directoryOf(t)
+  let fails = false
+  const { store, failures } = await openIn(directory, {
+    syncData: async () => {
+      if (fails) throw new Error('EIO')
+    },
+  })
+  const pending = participate(store)
+  pending.set('Da', 'old')
+  await store.commit()
+  fails = true
+  pending.set('Da', 'new')
+  await t.rejects(store.commit(), { code: 'STORE_READ_ONLY' })
+  fails = false
+  await t.rejects(store.commit(), { code: 'STORE_READ_ONLY' })
+  t.equal(failures.length, 1)
+  t.equal(store.get(key('Da'))?.toString(), 'old')
+  await store.close()
+})
+
+t.test('a second opener is refused', async t => {
+  const directory = await directoryOf(t)
+  const { store } = await openIn(directory)
+  await t.rejects(openIn(directory), { code: 'STORE_IN_USE' })
+  await store.close()
+})
+
+t.test('a value changed behind our back is refused, not returned', async t => {
+  const directory = await directoryOf(t)
+  const first = await openIn(directory)
+  participate(first.store).set('Da', 'value')
+  await first.store.close()
+  const raw = new Level<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
+  const frame = await raw.get(key('Da'))
+  if (frame === undefined) throw new Error('the record is missing')
+  frame[frame.length - 1] = (frame[frame.length - 1] ?? 0) ^ 1
+  await raw.put(key('Da'), frame, { sync: true })
+  await raw.close()
+  const second = await openIn(directory)
+  t.throws(() => second.store.get(key('Da')), { code: 'RECORD_DAMAGED' })
+  await t.rejects(second.store.getMany([key('Da')]), { code: 'RECORD_DAMAGED' })
+  await second.store.close()
+})
+
+t.test('frames: another key, another version and a short frame are refused', async t => {
+  const frame = packFrame(key('a'), key('payload'))
+  t.equal(parseFrame(key('a'), frame).toString(), 'payload')
+  t.throws(() => parseFrame(key('b'), frame), { code: 'RECORD_DAMAGED' })
+  t.throws(() => parseFrame(key('a'), frame.subarray(0, 4)), { code: 'RECORD_DAMAGED' })
+  frame[0] = 9
+  t.throws(() => parseFrame(key('a'), frame), { code: 'UNKNOWN_VERSION' })
+})
+
+t.test('keys order numerically and prefixes end where they should', async t => {
+  t.ok(Buffer.compare(inodeKey(TABLE.inode, 255), inodeKey(TABLE.inode, 256)) < 0)
+  t.ok(Buffer.compare(inodeKey(TABLE.inode, 2 ** 32 - 1), inodeKey(TABLE.inode, 2 ** 32)) < 0)
+  t.same(prefixEnd(Buffer.from([1, 0xff])), Buffer.from([2]))
+  t.throws(() => prefixEnd(Buffer.from([0xff])), RangeError)
+})

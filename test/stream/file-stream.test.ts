@@ -1,0 +1,253 @@
+// The stream layer against a plain buffer, over fakes of everything below: chunks are cut after bytes below a bound and
+// kept in a map.
+
+import { createHash } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
+import t from 'tap'
+import type { ChunkLocation, NewChunk, OpenRegion } from '../../src/blocks/block-store.ts'
+import { FilesystemError } from '../../src/errors.ts'
+import { ExtentMap, StoredReader, StreamBuffers, StreamStore } from '../../src/stream/index.ts'
+import type { CutResult, FileStream } from '../../src/stream/index.ts'
+import { MemoryMetadata } from '../helpers/memory-metadata.ts'
+
+const CHUNK_MAX = 8 * 1024
+const CHUNK_MIN = 64
+
+function cut(data: Uint8Array, isEnd: boolean): CutResult {
+  const lengths: number[] = []
+  let start = 0
+  for (let at = 0; at < data.length; at++) {
+    const length = at + 1 - start
+    if (length >= CHUNK_MAX || (length >= CHUNK_MIN && (data[at] ?? 0) < 2)) {
+      lengths.push(length)
+      start = at + 1
+    }
+  }
+  if (isEnd && start < data.length) {
+    lengths.push(data.length - start)
+    start = data.length
+  }
+  const prints: Buffer[] = []
+  let from = 0
+  for (const length of lengths) {
+    prints.push(createHash('sha256').update(data.subarray(from, from + length)).digest())
+    from += length
+  }
+  return { lengths: Uint32Array.from(lengths), fingerprints: Buffer.concat(prints), consumedBytes: start }
+}
+
+/** Chunks in memory: one region a chunk. */
+class FakeChunks {
+  readonly #locations = new Map<string, ChunkLocation>()
+  readonly #chunks: NewChunk[] = []
+  failure: Error | undefined
+  pinned = 0
+
+  async store(chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
+    await turn()
+    if (this.failure !== undefined) throw this.failure
+    return chunks.map(chunk => {
+      const key = Buffer.from(chunk.fingerprint).toString('hex')
+      const known = this.#locations.get(key)
+      if (known !== undefined) return known
+      this.#chunks.push({ fingerprint: chunk.fingerprint, data: chunk.data.slice() })
+      const location = { block: this.#chunks.length, page: 1, slot: 0 }
+      this.#locations.set(key, location)
+      return location
+    })
+  }
+
+  async readRegion(block: number): Promise<OpenRegion> {
+    await turn()
+    const chunk = this.#chunks[block - 1]
+    if (chunk === undefined) throw new Error('no such block')
+    this.pinned++
+    return {
+      chunkCount: 1,
+      fingerprintAt: () => chunk.fingerprint,
+      chunkAt: () => chunk.data,
+      retain: () => {
+        this.pinned++
+      },
+      release: () => {
+        this.pinned--
+      },
+    }
+  }
+}
+
+function setUp() {
+  const metadata = new MemoryMetadata()
+  const extents = new ExtentMap(metadata)
+  metadata.participants.push(extents)
+  const chunks = new FakeChunks()
+  const damages: string[] = []
+  const reader = new StoredReader({
+    extents,
+    regions: { readRegion: block => chunks.readRegion(block), cachedRegion: () => undefined },
+    damaged: (inode, block, error) => damages.push(`${inode} ${block} ${error.message}`),
+  })
+  const buffers = new StreamBuffers(new Uint8Array(32 * 1024 * 1024))
+  const free = [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount]
+  const store = new StreamStore({
+    buffers,
+    extents,
+    reader,
+    cut: async (_group, data, isEnd) => {
+      await turn()
+      return cut(data, isEnd)
+    },
+    store: (_group, list) => chunks.store(list),
+    hurry: () => () => {},
+    readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
+    reserve: () => {},
+    commit: () => metadata.commit(),
+  })
+  const isIdle = () =>
+    [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount].every(
+      (count, index) => count === free[index],
+    ) && chunks.pinned === 0
+  return { metadata, extents, chunks, damages, store, isIdle }
+}
+
+async function readAll(stream: FileStream, offset = 0, length = stream.sizeBytes): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for (let at = offset; at < offset + length; ) {
+    const read = await stream.read(at, Math.min(100_000, offset + length - at))
+    const bytes = Buffer.concat(read.pieces)
+    read.release()
+    if (bytes.length === 0) break
+    parts.push(bytes)
+    at += bytes.length
+  }
+  return Buffer.concat(parts)
+}
+
+type Step =
+  | { kind: 'write'; at: number; length: number; seed: number }
+  | { kind: 'truncate'; size: number }
+  | { kind: 'punch'; at: number; length: number }
+  | { kind: 'flush' | 'drain' | 'commit' | 'reopen' }
+
+const offset = fc.oneof(fc.nat(300_000), fc.nat(9_000_000), fc.constantFrom(0, 4096, 65_536, 4_194_304))
+const length = fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 300_000 }))
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('write' as const), at: offset, length, seed: fc.nat(255) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), size: fc.oneof(fc.constant(0), offset) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('punch' as const), at: offset, length }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('flush' as const, 'drain' as const, 'commit' as const, 'reopen' as const) }) },
+)
+
+function fill(bytes: Uint8Array, seed: number): void {
+  let state = seed * 2654435761 + 1
+  for (let at = 0; at < bytes.length; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    bytes[at] = state >>> 24
+  }
+}
+
+t.test('random writes, truncations and holes read back as from a plain buffer', async t => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async steps => {
+      const { metadata, store, isIdle, damages } = setUp()
+      let stream = store.open(7, 1, 0, 0, () => {})
+      let model = Buffer.alloc(0)
+      const resize = (size: number): void => {
+        const next = Buffer.alloc(size)
+        model.copy(next)
+        model = next
+      }
+      for (const current of steps) {
+        if (current.kind === 'write') {
+          const data = new Uint8Array(current.length)
+          fill(data, current.seed)
+          if (current.at + current.length > model.length) resize(current.at + current.length)
+          model.set(data, current.at)
+          await stream.write(current.at, data)
+          // The caller's buffer is its own again.
+          data.fill(0xee)
+        } else if (current.kind === 'truncate') {
+          resize(current.size)
+          await stream.truncate(current.size)
+        } else if (current.kind === 'punch') {
+          model.fill(0, Math.min(current.at, model.length), Math.min(current.at + current.length, model.length))
+          await stream.punch(current.at, current.length)
+        } else if (current.kind === 'flush') await stream.flush()
+        else if (current.kind === 'drain') stream.drain()
+        else if (current.kind === 'commit') await metadata.commit()
+        else {
+          await stream.flush()
+          const { sizeBytes, mappedBytes } = stream
+          store.close(stream)
+          stream = store.open(7, 1, sizeBytes, mappedBytes, () => {})
+        }
+        if (stream.sizeBytes !== model.length) throw new Error('sizes differ')
+        if (stream.committableSizeBytes > stream.sizeBytes) throw new Error('committable beyond the end')
+      }
+      if (Buffer.compare(await readAll(stream), model) !== 0) throw new Error('contents differ before the flush')
+      await stream.flush()
+      if (Buffer.compare(await readAll(stream), model) !== 0) throw new Error('contents differ after the flush')
+      if (stream.committableSizeBytes !== model.length) throw new Error('flushed, but not committable')
+      await turn()
+      if (!isIdle()) throw new Error('a buffer or a region was not given back')
+      if (damages.length > 0) throw new Error(damages.join())
+    }),
+    { numRuns: 25 },
+  )
+  t.pass()
+})
+
+t.test('a failed store is reported once, to the next who asks, and gives its buffers back', async t => {
+  const { store, chunks, isIdle } = setUp()
+  const stream = store.open(7, 1, 0, 0, () => {})
+  chunks.failure = new FilesystemError('ENOSPC')
+  await stream.write(0, new Uint8Array(100_000).fill(1))
+  await t.rejects(stream.flush(), { code: 'ENOSPC' })
+  chunks.failure = undefined
+  await stream.flush()
+  t.ok(isIdle())
+})
+
+t.test('more data than buffers makes writers wait and loses nothing', async t => {
+  const { store, isIdle } = setUp()
+  const streams = Array.from({ length: 8 }, (_, index) => store.open(index + 10, 1, 0, 0, () => {}))
+  const pieces = Array.from({ length: 12 }, (_, index) => {
+    const piece = new Uint8Array(1024 * 1024)
+    fill(piece, index)
+    return piece
+  })
+  await Promise.all(
+    streams.map(async stream => {
+      for (const [index, piece] of pieces.entries()) await stream.write(index * piece.length, piece)
+    }),
+  )
+  await store.flushAll()
+  const expected = Buffer.concat(pieces)
+  for (const stream of streams) t.equal(Buffer.compare(await readAll(stream), expected), 0)
+  t.ok(isIdle())
+})
+
+t.test('discard removes every extent, committed or not', async t => {
+  const { metadata, store, extents } = setUp()
+  const stream = store.open(7, 1, 0, 0, () => {})
+  await stream.write(0, new Uint8Array(50_000).fill(3))
+  await stream.flush()
+  await metadata.commit()
+  await stream.write(9_000_000, new Uint8Array(50_000).fill(4))
+  await stream.flush()
+  await store.discard(7)
+  await metadata.commit()
+  t.equal(extents.overlapping(7, 0, 10_000_000).length, 0)
+  t.equal(metadata.records.size, 0)
+})
+
+t.test('what a crash may show never reaches past stored data', async t => {
+  const { store } = setUp()
+  const stream = store.open(7, 1, 0, 0, () => {})
+  await stream.write(0, new Uint8Array(1000))
+  t.equal(stream.sizeBytes, 1000)
+  t.equal(stream.committableSizeBytes, 0)
+  await stream.flush()
+  t.equal(stream.committableSizeBytes, 1000)
+})
