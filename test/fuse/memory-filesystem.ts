@@ -28,6 +28,8 @@ const O_TRUNC = 0o1000
 const SEEK_DATA = 3
 /** Reads come in pieces of an odd size, so that replies of several pieces are tried. */
 const PIECE_BYTES = 100_003
+/** Larger files are refused: they would have to be in memory. */
+const FILE_BYTES_MAX = 64 * 1024 * 1024
 
 interface Node {
   readonly inode: InodeNumber
@@ -157,6 +159,7 @@ export class MemoryFilesystem implements FuseFilesystem {
   }
 
   #resize(node: Node, sizeBytes: number): void {
+    if (sizeBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     if (sizeBytes > node.data.length) {
       const data = Buffer.alloc(sizeBytes * 2)
       node.data.copy(data, 0, 0, node.sizeBytes)
