@@ -216,12 +216,7 @@ export class MemoryFilesystem implements FuseFilesystem {
     return this.#entry(this.#create(parent, name, mode, caller))
   }
 
-  async mkdir(
-    parent: InodeNumber,
-    name: ByteString,
-    mode: number,
-    caller: Caller,
-  ): Promise<Entry> {
+  async mkdir(parent: InodeNumber, name: ByteString, mode: number, caller: Caller): Promise<Entry> {
     return this.#entry(this.#create(parent, name, S_IFDIR | (mode & 0o7777), caller))
   }
 

@@ -7,6 +7,7 @@ import { accessSync, constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { mountFilesystem, type FuseMount } from '../../src/fuse/index.ts'
@@ -113,16 +114,37 @@ void t.test('a large directory', { skip }, async t => {
   t.equal(filesystem.openHandles, 0, 'nothing stays open')
 })
 
-void t.test('references', { skip }, async t => {
-  const { path, filesystem } = await mounted(t)
-  for (let index = 0; index < 300; index += 1) filesystem.plant(`planted-${index}`, Buffer.alloc(1))
-  await run('ls', ['-l', path])
-  if (!isRoot) return
-  // Dropping the kernel's caches makes it forget: counts that go below 0 show that we counted otherwise.
-  await fs.writeFile('/proc/sys/vm/drop_caches', '2').catch(() => undefined)
-  const counts = [...filesystem.nodes.values()].filter(node => node.inode > 1)
-  t.ok(counts.every(node => node.references >= 0))
-})
+void t.test(
+  'references are given with each name that is seen, and come back to exactly 0',
+  { skip },
+  async t => {
+    const { path, filesystem, mount } = await mounted(t)
+    const names = Array.from({ length: 300 }, (_, index) => `planted-${index}`)
+    for (const name of names) filesystem.plant(name, Buffer.alloc(1))
+    const references = () =>
+      [...filesystem.nodes.values()].filter(node => node.inode > 1).map(node => node.references)
+    t.ok(references().every(count => count === 0))
+    // Twice, by listing and by name: how many references that takes is the kernel's business.
+    await run('ls', ['-l', path])
+    await Promise.all(names.map(name => fs.stat(join(path, name))))
+    t.ok(
+      references().every(count => count > 0),
+      'the kernel knows every file',
+    )
+
+    // A name that is dropped takes its inode with it, which the kernel then forgets.
+    await Promise.all(names.map(name => mount.invalidateEntry(1, name)))
+    const patience = Date.now() + 10_000
+    while (references().some(count => count !== 0) && Date.now() < patience) await delay(10)
+    t.same(
+      references().filter(count => count !== 0),
+      [],
+      'what was given has come back, no more and no less',
+    )
+    const { requestsByOpcode } = mount.statistics
+    t.ok((requestsByOpcode['forget'] ?? 0) + (requestsByOpcode['batch_forget'] ?? 0) > 0)
+  },
+)
 
 void t.test('extended attributes', { skip }, async t => {
   const { path } = await mounted(t)
@@ -180,20 +202,25 @@ void t.test('unmounting', { skip }, async t => {
     t.same(await fs.readdir(path), [])
   })
 
-  await t.test('by umount -l while a file is open', { skip: isRoot ? false : 'needs root' }, async t => {
-    const { path, mount } = await mounted(t)
-    // Another process holds the file. Were it this one, starting a program would never end: the new process closes
-    // the file before it runs, which asks us, while we wait in this thread for it to run.
-    const script = 'exec 3>"$0/open"; echo opened; read line; echo "$line" >&3; exec 3>&-; echo closed'
-    const holder = spawn('sh', ['-c', script, path], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const [opened] = (await once(holder.stdout, 'data')) as [Buffer]
-    t.equal(opened.toString(), 'opened\n')
-    await run('umount', ['-l', path])
-    holder.stdin.end('the detached mount lives on\n')
-    await mount.closed
-    await mount.unmount()
-    t.equal(mount.statistics.requestsByOpcode['write'], 1)
-  })
+  await t.test(
+    'by umount -l while a file is open',
+    { skip: isRoot ? false : 'needs root' },
+    async t => {
+      const { path, mount } = await mounted(t)
+      // Another process holds the file. Were it this one, starting a program would never end: the new process closes
+      // the file before it runs, which asks us, while we wait in this thread for it to run.
+      const script =
+        'exec 3>"$0/open"; echo opened; read line; echo "$line" >&3; exec 3>&-; echo closed'
+      const holder = spawn('sh', ['-c', script, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+      const [opened] = (await once(holder.stdout, 'data')) as [Buffer]
+      t.equal(opened.toString(), 'opened\n')
+      await run('umount', ['-l', path])
+      holder.stdin.end('the detached mount lives on\n')
+      await mount.closed
+      await mount.unmount()
+      t.equal(mount.statistics.requestsByOpcode['write'], 1)
+    },
+  )
 
   await t.test('twice is fine', async t => {
     const { mount } = await mounted(t)
