@@ -47,7 +47,7 @@ interface TypedOperation<Result> {
 export type Operation = TypedOperation<unknown>
 
 /** By opcode; what is absent is ENOSYS. */
-export const operations: (Operation | undefined)[] = new Array<Operation | undefined>(OPCODE_LIMIT)
+export const operations = Array.from<Operation | undefined>({ length: OPCODE_LIMIT })
 
 function define<Result>(opcode: number, operation: TypedOperation<Result>): void {
   operations[opcode] = operation
