@@ -16,7 +16,9 @@
 namespace coffer {
 namespace {
 
-// A gathered reply up to this size is written at once: the copy takes less time than waking a thread (some 20 us).
+// A gathered reply up to this size is written at once. Measured on a virtual machine with two processors: a thread
+// that waits for a condition variable runs 15 us after the signal (median), copying 16 KiB takes 0.5 us. Where the
+// best limit lies between the two was not measured.
 constexpr size_t kInlineReplyBytesMax = 16 * 1024;
 
 // ---- mount and unmount, off the event loop ----
@@ -154,7 +156,7 @@ void CheckReplyLength(size_t length) {
   if (length > SharedArea::kReplyBytes) throw CodedError("ERR_OUT_OF_RANGE", "the reply area is smaller");
 }
 
-/** reply(length): errno. On the JavaScript thread: a small write takes 1 to 3 us, waking a thread some 20. */
+/** reply(length): errno. Written on the JavaScript thread, so that no other has to be woken for a small reply. */
 napi_value Reply(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Call call = Unpack(env, info);

@@ -13,7 +13,8 @@ const NAME_BYTES_TYPICAL = 24
 /** Entries with what their lookups gave, index by index. */
 export interface Listing {
   readonly entries: readonly DirectoryEntry[]
-  readonly found: readonly (Entry | undefined)[]
+  /** each holds a reference; cut to those that the reply carries when it is encoded */
+  readonly found: (Entry | undefined)[]
 }
 
 function isDot(entry: DirectoryEntry): boolean {
@@ -111,9 +112,9 @@ export function encodeReaddirplus(
   return end
 }
 
-/** Drops the references of the entries from `start` on. */
+/** Drops the references of the entries from `start` on, once: the listing holds them no more. */
 export function forgetFrom(filesystem: FuseFilesystem, listing: Listing, start: number): void {
-  for (const found of listing.found.slice(start)) {
+  for (const found of listing.found.splice(start)) {
     if (found !== undefined) filesystem.forget(found.attributes.inode, 1)
   }
 }

@@ -7,6 +7,7 @@ import { decodeAttributeChanges, type RequestReader } from './decode.ts'
 import {
   encodeReaddir,
   encodeReaddirplus,
+  forgetFrom,
   runReaddir,
   runReaddirplus,
   type Listing,
@@ -46,7 +47,7 @@ interface TypedOperation<Result> {
 export type Operation = TypedOperation<unknown>
 
 /** By opcode; what is absent is ENOSYS. */
-export const operations: (Operation | undefined)[] = new Array<Operation | undefined>(OPCODE_LIMIT)
+export const operations = Array.from<Operation | undefined>({ length: OPCODE_LIMIT })
 
 function define<Result>(opcode: number, operation: TypedOperation<Result>): void {
   operations[opcode] = operation
@@ -129,8 +130,7 @@ define<Entry>(Opcode.MKDIR, {
 
 define<void>(Opcode.UNLINK, {
   argumentBytes: 2,
-  run: (filesystem, request) =>
-    filesystem.unlink(request.node, request.name(0), request.caller()),
+  run: (filesystem, request) => filesystem.unlink(request.node, request.name(0), request.caller()),
 })
 
 define<void>(Opcode.RMDIR, {
@@ -283,6 +283,7 @@ define<Listing>(Opcode.READDIRPLUS, {
   run: runReaddirplus,
   encode: (reply, listing, roomBytes, filesystem) =>
     encodeReaddirplus(filesystem, reply, listing, roomBytes),
+  undo: (filesystem, listing) => forgetFrom(filesystem, listing, 0),
 })
 
 define<void>(Opcode.RELEASEDIR, {
