@@ -18,4 +18,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 console.log('mounted')
 await mount.closed
 const { user, system } = process.cpuUsage()
-console.log(JSON.stringify({ ...mount.statistics, userMicroseconds: user, systemMicroseconds: system }))
+console.log(
+  JSON.stringify({ ...mount.statistics, userMicroseconds: user, systemMicroseconds: system }),
+)
