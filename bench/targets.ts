@@ -83,8 +83,9 @@ export class NothingTarget implements Target {
 
   async start(): Promise<void> {
     await mkdir(this.directory, { recursive: true })
+    // Its writers bypass the page cache, as coffer's do.
     // Detached: an interrupt from the keyboard must end the worker first.
-    const child = spawn(process.execPath, [script('null-mount.js'), this.directory], {
+    const child = spawn(process.execPath, [script('null-mount.js'), this.directory, 'writers'], {
       detached: true,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
