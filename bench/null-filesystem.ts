@@ -1,6 +1,7 @@
 // A filesystem that does nothing: takes writes, reads zeros, keeps names and sizes of one flat directory.
 // It shows what the transport alone costs.
 
+import { constants } from 'node:fs'
 import { FilesystemError } from '../src/errors.ts'
 import type {
   AttributeChanges,
@@ -61,14 +62,16 @@ function refuse(): never {
   throw new FilesystemError('EOPNOTSUPP')
 }
 
+/** Who bypasses the kernel's page cache. */
+export type DirectIo = 'none' | 'writers' | 'all'
+
 export class NullFilesystem implements FuseFilesystem {
   readonly #files = new Map<InodeNumber, NullFile>()
   readonly #names = new Map<ByteString, InodeNumber>()
-  readonly #directIo: boolean
+  readonly #directIo: DirectIo
   #lastInode = ROOT
 
-  /** @param directIo bypass the kernel's page cache */
-  constructor(directIo: boolean) {
+  constructor(directIo: DirectIo) {
     this.#directIo = directIo
     const time = now()
     const root = { inode: ROOT, mode: S_IFDIR | 0o777, uid: 0, gid: 0, sizeBytes: 0, time }
@@ -82,8 +85,9 @@ export class NullFilesystem implements FuseFilesystem {
   }
 
   /** A handle is the inode's number: there is nothing to remember about an open file. */
-  #opened(inode: InodeNumber): OpenedFile {
-    return { handle: inode, directIo: this.#directIo, keepCache: false }
+  #opened(inode: InodeNumber, isWriter: boolean): OpenedFile {
+    const directIo = this.#directIo === 'all' || (this.#directIo === 'writers' && isWriter)
+    return { handle: inode, directIo, keepCache: false }
   }
 
   lookup(_parent: InodeNumber, name: ByteString): Entry | undefined {
@@ -120,11 +124,11 @@ export class NullFilesystem implements FuseFilesystem {
     this.#files.set(file.inode, file)
     this.#names.set(name, file.inode)
     const entry = { attributes: attributesOf(file), generation: 0 }
-    return { entry, file: this.#opened(file.inode) }
+    return { entry, file: this.#opened(file.inode, true) }
   }
 
-  open(inode: InodeNumber): OpenedFile {
-    return this.#opened(this.#file(inode).inode)
+  open(inode: InodeNumber, flags: number): OpenedFile {
+    return this.#opened(this.#file(inode).inode, (flags & constants.O_WRONLY) !== 0)
   }
 
   read(handle: number, offsetBytes: number, sizeBytes: number): ReadResult {
@@ -150,17 +154,11 @@ export class NullFilesystem implements FuseFilesystem {
     // Nothing is kept, so nothing can have failed.
   }
 
-  release(): void {
-    // There is no state per handle.
-  }
+  release(): void {}
 
-  async fsync(): Promise<void> {
-    // Nothing to make durable.
-  }
+  async fsync(): Promise<void> {}
 
-  async fsyncdir(): Promise<void> {
-    // Nothing to make durable.
-  }
+  async fsyncdir(): Promise<void> {}
 
   fallocate(): void {
     refuse()
@@ -186,9 +184,7 @@ export class NullFilesystem implements FuseFilesystem {
     return entries
   }
 
-  releasedir(): void {
-    // There is no state per handle.
-  }
+  releasedir(): void {}
 
   statfs(): FilesystemStatistics {
     const blocks = 2 ** 30
