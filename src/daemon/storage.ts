@@ -137,6 +137,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       blocks: gatherer,
       policyOf: id => ({ group: id, compression: groups.byId(id).compression, keyId: 0 }),
       sequence: () => metadata.sequence,
+      added: chunkCount => metadata.touched(chunkCount),
     })
     const reader = new StoredReader({
       extents,

@@ -16,6 +16,8 @@ export interface DeduplicatorOptions {
   readonly policyOf: (group: number) => SealingPolicy
   /** number of the last durable commit */
   readonly sequence: () => number
+  /** so many chunks are new in the index and want to be committed */
+  readonly added: (chunkCount: number) => void
 }
 
 export class Deduplicator {
@@ -88,6 +90,7 @@ export class Deduplicator {
         const location = locations[place]
         if (location !== undefined) index.add(group, chunk.fingerprint, location)
       }
+      this.#options.added(chunks.length)
       return locations
     } finally {
       for (const key of keys) this.#inFlight.delete(key)

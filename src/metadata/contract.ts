@@ -33,6 +33,9 @@ export interface CommitParticipant {
 export interface Committer {
   /** Everything in memory when the call is made is durable when it resolves. Concurrent calls share one commit. */
   commit(): Promise<void>
-  /** Tell the committer that there is something to commit within the interval. */
-  touched(): void
+  /**
+   * Tell the committer that there is something to commit within the interval.
+   * @param recordCount how many new records it is; many of them are committed at once, so that no commit grows large
+   */
+  touched(recordCount?: number): void
 }

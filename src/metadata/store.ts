@@ -21,6 +21,9 @@ const RANGE_BATCH_ENTRIES = 1000
 /** What is not fsynced may wait this long for its commit (promise 1). */
 const COMMIT_INTERVAL_MS = 5000
 
+/** A commit collects in one turn of the event loop: this many records take it some 10 ms. */
+const PENDING_RECORDS_MAX = 4096
+
 const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
 const SEQUENCE_BYTES = 8
 
@@ -40,10 +43,6 @@ interface Waiter {
   resolve(): void
   reject(error: Error): void
 }
-
-type Operation =
-  | { type: 'put'; key: Uint8Array; value: Uint8Array }
-  | { type: 'del'; key: Uint8Array }
 
 /** Opens (or makes) the database. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
@@ -76,6 +75,7 @@ export class MetadataStore implements MetadataReader, Committer {
   #sequence: number
   #waiters: Waiter[] = []
   #isRunning = false
+  #pendingRecords = 0
   #timer: NodeJS.Timeout | undefined
   #failure: Error | undefined
   #isClosed = false
@@ -122,7 +122,12 @@ export class MetadataStore implements MetadataReader, Committer {
     }
   }
 
-  touched(): void {
+  touched(recordCount = 0): void {
+    this.#pendingRecords += recordCount
+    if (this.#pendingRecords >= PENDING_RECORDS_MAX && !this.#isRunning && !this.#isClosed) {
+      // Whoever wants to know waits for a commit of his own; a failure has been reported through `failed`.
+      this.commit().catch(error => log('early commit: %O', error))
+    }
     if (this.#timer !== undefined || this.#isClosed || this.#failure !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
@@ -180,15 +185,26 @@ export class MetadataStore implements MetadataReader, Committer {
   }
 
   async #commitOnce(): Promise<void> {
-    const batch = new BatchBuilder()
-    for (const participant of this.#participants) participant.collect(batch)
-    await this.#options.syncData()
-    const sequence = this.#sequence + 1
-    const record = Buffer.alloc(SEQUENCE_BYTES)
-    record.writeBigUInt64LE(BigInt(sequence))
-    batch.put(SEQUENCE_KEY, record)
-    await this.#database.batch(batch.operations as never[], { sync: true })
-    this.#sequence = sequence
+    // A chained batch: putting costs LevelDB's binding a tenth of what an array of operations does, and all of it is
+    // time of the event loop.
+    const batch = this.#database.batch()
+    const writer: MetadataWriter = {
+      put: (key, value) => void batch.put(key, packFrame(key, value)),
+      delete: key => void batch.del(key),
+    }
+    try {
+      this.#pendingRecords = 0
+      for (const participant of this.#participants) participant.collect(writer)
+      await this.#options.syncData()
+      const sequence = this.#sequence + 1
+      const record = Buffer.alloc(SEQUENCE_BYTES)
+      record.writeBigUInt64LE(BigInt(sequence))
+      writer.put(SEQUENCE_KEY, record)
+      await batch.write({ sync: true })
+      this.#sequence = sequence
+    } finally {
+      await batch.close()
+    }
     for (const participant of this.#participants) participant.settled()
   }
 
@@ -202,17 +218,5 @@ export class MetadataStore implements MetadataReader, Committer {
     return new StoreError('STORE_READ_ONLY', 'The store is read-only since a commit failed.', {
       cause: this.#failure,
     })
-  }
-}
-
-class BatchBuilder implements MetadataWriter {
-  readonly operations: Operation[] = []
-
-  put(key: Uint8Array, value: Uint8Array): void {
-    this.operations.push({ type: 'put', key, value: packFrame(key, value) })
-  }
-
-  delete(key: Uint8Array): void {
-    this.operations.push({ type: 'del', key })
   }
 }

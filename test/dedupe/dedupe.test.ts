@@ -31,7 +31,7 @@ function setUp() {
   const index = new ChunkIndex(metadata)
   metadata.participants.push(index)
   const blocks = new FakeBlocks()
-  const dedupe = new Deduplicator({ index, blocks, policyOf, sequence: () => metadata.participants.length })
+  const dedupe = new Deduplicator({ index, blocks, policyOf, sequence: () => 1, added: () => {} })
   return { metadata, index, blocks, dedupe }
 }
 
@@ -43,7 +43,7 @@ t.test('a chunk is stored once: within a call, over calls, over commits, over a 
   t.same(await dedupe.store(1, [chunk(2)]), [b])
   await metadata.commit()
   t.same(await dedupe.store(1, [chunk(2), chunk(1)]), [b, a])
-  const later = new Deduplicator({ index: new ChunkIndex(metadata), blocks, policyOf, sequence: () => 1 })
+  const later = new Deduplicator({ index: new ChunkIndex(metadata), blocks, policyOf, sequence: () => 1, added: () => {} })
   t.same(await later.store(1, [chunk(1)]), [a])
   t.equal(blocks.appends.length, 1)
 })
