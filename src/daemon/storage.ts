@@ -3,7 +3,7 @@
 
 import createDebug from 'debug'
 import { AlertBoard } from '../alerts/index.ts'
-import { openBlockStore } from '../blocks/index.ts'
+import { openBlockStore, REGION_RAW_BYTES_MAX } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import { AppendGatherer, ChunkIndex, Deduplicator } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
@@ -142,6 +142,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const reader = new StoredReader({
       extents,
       regions: blocks,
+      pinnedRegionsMax: Math.floor(REGION_CACHE_BYTES / REGION_RAW_BYTES_MAX / 4),
       damaged: (inode, block, error) => {
         log('damage: inode %d, block %d: %s', inode, block, error.message)
         alerts.raise(

@@ -2,7 +2,6 @@
 // runs). Readers see the newest of the three at every offset.
 
 import { FilesystemError } from '../errors.ts'
-import type { OpenRegion } from '../blocks/block-store.ts'
 import { LARGE_DATA_BYTES, ROOM_BYTES, runEndBytes, runSlice, SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
@@ -320,10 +319,10 @@ export class FileStream implements FlushOwner {
   async read(offsetBytes: number, lengthBytes: number): Promise<StreamRead> {
     const endBytes = Math.min(offsetBytes + lengthBytes, this.#sizeBytes)
     if (endBytes <= offsetBytes) return { pieces: [], release() {} }
-    const pinned: OpenRegion[] = []
+    const stored: StreamRead[] = []
     const held: Run[] = []
     const release = (): void => {
-      for (const region of pinned) region.release()
+      for (const read of stored) read.release()
       for (const run of held) run.buffer.release()
     }
     try {
@@ -332,8 +331,9 @@ export class FileStream implements FlushOwner {
       let at = offsetBytes
       for (const part of [...parts, { startBytes: endBytes, bytes: EMPTY }]) {
         if (part.startBytes > at) {
-          const stored = await this.#services.reader.pieces(this.inode, at, part.startBytes, pinned)
-          pieces.push(...stored)
+          const read = await this.#readStored(at, part.startBytes, parts.length > 0)
+          stored.push(read)
+          pieces.push(...read.pieces)
         }
         if (part.bytes.length > 0) pieces.push(part.bytes)
         at = part.startBytes + part.bytes.length
@@ -344,6 +344,14 @@ export class FileStream implements FlushOwner {
       release()
       throw error
     }
+  }
+
+  /** Beside unflushed data a read has several gaps: it copies, since it must not wait for permits while it holds some. */
+  async #readStored(startBytes: number, endBytes: number, isGap: boolean): Promise<StreamRead> {
+    if (!isGap) return this.#services.reader.read(this.inode, startBytes, endBytes)
+    const bytes = new Uint8Array(endBytes - startBytes)
+    await this.#services.reader.copy(this.inode, startBytes, bytes)
+    return { pieces: [bytes], release() {} }
   }
 
   /** The parts of the range that unflushed runs cover, ascending; the newest wins. Their buffers are retained. */

@@ -4,6 +4,7 @@ import { FilesystemError } from '../errors.ts'
 import type { OpenRegion } from '../blocks/block-store.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
+import { Permits } from './permits.ts'
 
 /** What reading needs of the block layer. */
 export interface RegionSource {
@@ -14,52 +15,76 @@ export interface RegionSource {
 export interface ReaderOptions {
   readonly extents: ExtentMap
   readonly regions: RegionSource
+  /**
+   * Regions that all reads together may pin: fewer than the cache has slots, or they would wait for each other. Reads
+   * that copy pin one at a time, beside these.
+   */
+  readonly pinnedRegionsMax: number
   /** told once per failed read: which file, which block, what is wrong with it */
   readonly damaged: (inode: number, block: number, error: Error) => void
 }
 
-/**
- * Pieces that one read may pin at once; a read of more regions copies instead. Bounds what all reads together can pin,
- * so that they never wait for each other's cache slots.
- */
-const PINNED_REGIONS_MAX = 2
+/** What one read may pin at once: a read of 1 MiB of sequential data has three or four; scattered ones copy instead. */
+const PINNED_REGIONS_MAX = 8
 const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024
 const ZEROS = new Uint8Array(1024 * 1024)
 
-export interface PiecePart {
-  readonly startBytes: number
-  readonly bytes: Uint8Array
+export interface StoredRead {
+  readonly pieces: readonly Uint8Array[]
+  release(): void
 }
 
 export class StoredReader {
   readonly #options: ReaderOptions
+  readonly #permits: Permits
 
   constructor(options: ReaderOptions) {
     this.#options = options
+    this.#permits = new Permits(options.pinnedRegionsMax)
   }
 
-  /** The range's stored bytes in order, holes as zeros, and the regions that are pinned for them. */
-  async pieces(
+  /** The range's stored bytes in order, holes as zeros, valid until `release`. @throws EIO */
+  async read(inode: number, startBytes: number, endBytes: number): Promise<StoredRead> {
+    const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
+    const regionCount = countRegions(extents)
+    if (regionCount > Math.min(PINNED_REGIONS_MAX, this.#permits.total)) {
+      const target = Buffer.allocUnsafe(endBytes - startBytes)
+      await this.copy(inode, startBytes, target)
+      return { pieces: [target], release() {} }
+    }
+    if (!this.#permits.tryTake(regionCount)) await this.#permits.take(regionCount)
+    const pinned = new Map<number, OpenRegion>()
+    const release = (): void => {
+      for (const region of pinned.values()) region.release()
+      this.#permits.give(regionCount)
+    }
+    try {
+      return { pieces: await this.#pin(inode, startBytes, endBytes, extents, pinned), release }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async #pin(
     inode: number,
     startBytes: number,
     endBytes: number,
-    pinned: OpenRegion[],
+    extents: readonly Extent[],
+    pinned: Map<number, OpenRegion>,
   ): Promise<Uint8Array[]> {
-    const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
-    const isPinning = countRegions(extents) <= PINNED_REGIONS_MAX
-    if (!isPinning) {
-      const target = Buffer.allocUnsafe(endBytes - startBytes)
-      await this.copy(inode, startBytes, target)
-      return [target]
-    }
     const pieces: Uint8Array[] = []
     let at = startBytes
     for (const extent of extents) {
       const from = Math.max(at, extent.startBytes)
       const to = Math.min(endBytes, extent.startBytes + extent.lengthBytes)
       addZeros(pieces, from - at)
-      const region = await this.#region(inode, extent)
-      pinned.push(region)
+      const name = regionName(extent)
+      let region = pinned.get(name)
+      if (region === undefined) {
+        region = await this.#region(inode, extent)
+        pinned.set(name, region)
+      }
       pieces.push(this.#chunkBytes(inode, region, extent, from, to))
       at = to
     }
@@ -149,11 +174,15 @@ export class StoredReader {
 
 function countRegions(extents: readonly Extent[]): number {
   const regions = new Set<number>()
-  for (const { location } of extents) regions.add(location.block * 2 ** 16 + location.page)
+  for (const extent of extents) regions.add(regionName(extent))
   return regions.size
 }
 
-export function addZeros(pieces: Uint8Array[], lengthBytes: number): void {
+function regionName({ location }: Extent): number {
+  return location.block * 2 ** 16 + location.page
+}
+
+function addZeros(pieces: Uint8Array[], lengthBytes: number): void {
   for (let left = lengthBytes; left > 0; left -= ZEROS.length) {
     pieces.push(left >= ZEROS.length ? ZEROS : ZEROS.subarray(0, left))
   }

@@ -85,6 +85,7 @@ function setUp() {
   const damages: string[] = []
   const reader = new StoredReader({
     extents,
+    pinnedRegionsMax: 4,
     regions: { readRegion: block => chunks.readRegion(block), cachedRegion: () => undefined },
     damaged: (inode, block, error) => damages.push(`${inode} ${block} ${error.message}`),
   })
