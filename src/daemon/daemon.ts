@@ -6,7 +6,7 @@ import createDebug from 'debug'
 import { startControlServer } from '../control/index.ts'
 import type { ControlServer } from '../control/index.ts'
 import { CofferError, StoreError } from '../errors.ts'
-import { mountFilesystem } from '../fuse/index.ts'
+import { clearDeadMount, mountFilesystem } from '../fuse/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import { lockFileExclusive, setIoFlusher } from '../native/fuse-device.ts'
 import type { Timestamp } from '../vfs/index.ts'
@@ -37,6 +37,7 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
 async function start(options: DaemonOptions, undo: (() => Promise<void>)[]): Promise<RunningDaemon> {
   const directory = await openStoreDirectory(options.store)
   lockStore(directory.lock, options.store)
+  if (await clearDeadMount(options.mount)) log('took a dead mount away from %s', options.mount)
   await mkdir(options.mount, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     // Something is there already; whether it can be mounted on is checked next.
     if (error.code !== 'EEXIST') throw error

@@ -4,7 +4,9 @@ import { mountFuse, unmountFuse } from '../native/fuse-device.ts'
 import type { FuseFilesystem } from './filesystem.ts'
 import { asMountError, checkMountPoint } from './mount-point.ts'
 import { ServedMount, type FuseMount } from './mount.ts'
+import { raiseReadAhead } from './read-ahead.ts'
 
+export { clearDeadMount } from './dead-mount.ts'
 export { mountedType, MountError } from './mount-point.ts'
 export type { FuseMount, MountStatistics } from './mount.ts'
 
@@ -52,5 +54,6 @@ export async function mountFilesystem(
     await mount.closed
     throw error
   }
+  await raiseReadAhead(mountPoint)
   return mount
 }

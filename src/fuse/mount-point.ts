@@ -9,6 +9,8 @@ export class MountError extends CofferError {}
 interface MountedPath {
   readonly path: string
   readonly type: string
+  /** major:minor */
+  readonly device: string
 }
 
 /** The mounts of this process' namespace, in order. */
@@ -20,7 +22,7 @@ export function parseMountInfo(text: string): MountedPath[] {
     const separator = words.indexOf('-', 5)
     const path = words[4]
     if (path === undefined || separator < 0) continue
-    mounts.push({ path: unescapePath(path), type: words[separator + 1] ?? '' })
+    mounts.push({ path: unescapePath(path), type: words[separator + 1] ?? '', device: words[2] ?? '' })
   }
   return mounts
 }

@@ -54,12 +54,11 @@ export class MountedCoffer {
     await this.coffer('stop')
   }
 
-  /** SIGKILL, and the dead mount taken away as an administrator would. */
+  /** SIGKILL. The dead mount stays: taking it away is the next start's business. */
   async kill(): Promise<void> {
     const { pid } = await this.json<{ pid: number }>('status')
     process.kill(pid, 'SIGKILL')
     while (existsSync(`/proc/${pid}/fd`)) await new Promise(done => setTimeout(done, 10))
-    await run('umount', ['-l', this.mount])
   }
 
   /** Ends whatever still runs and removes everything. */
