@@ -42,7 +42,7 @@ t.test(`${ROUNDS} kills during a copy lose nothing that was fsynced`, { skip: mo
         const file = await open(path, 'w').catch(() => undefined)
         if (file === undefined) return
         try {
-          await file.write(content)
+          await file.writeFile(content)
           if (index % 2 === 0) {
             await file.sync()
             promised.set(path, createHash('sha256').update(content).digest('hex'))
