@@ -66,7 +66,11 @@ export class AlertBoard implements CommitParticipant {
       const key = Buffer.concat([Buffer.from([TABLE.alert]), Buffer.from(code)])
       const alert = this.#alerts.get(code)
       if (alert === undefined) batch.delete(key)
-      else batch.put(key, Buffer.concat([Buffer.from([RECORD_VERSION]), Buffer.from(JSON.stringify(alert))]))
+      else
+        batch.put(
+          key,
+          Buffer.concat([Buffer.from([RECORD_VERSION]), Buffer.from(JSON.stringify(alert))]),
+        )
     }
     this.#changed = new Set()
   }

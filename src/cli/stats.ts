@@ -45,9 +45,7 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
           const reply = await withControl(io, argv, client =>
             client.call('stats.container', { name }),
           )
-          print(io, argv, reply, stats =>
-            formatPairs(containerPairs(stats)),
-          )
+          print(io, argv, reply, stats => formatPairs(containerPairs(stats)))
         },
       )
       .demandCommand(1, 1, 'Say of what: stats system, storage-group or container.'),

@@ -80,7 +80,12 @@ const storage = {
 }
 
 /** A container's chunks are shared with its group's other containers, so what it takes alone is not a number. */
-const containerStats = z.object({ name: containerName, group: groupName, files: count, currentBytes: bytes })
+const containerStats = z.object({
+  name: containerName,
+  group: groupName,
+  files: count,
+  currentBytes: bytes,
+})
 const groupStats = z.object({ name: groupName, ...savings, ...storage })
 const systemStats = z.object({
   ...savings,

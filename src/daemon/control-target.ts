@@ -82,7 +82,9 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
       return groupView(group)
     },
     'container.show': async ({ name }) => ({
-      containers: (name === undefined ? vfs.containers() : [vfs.containerByName(name)]).map(containerView),
+      containers: (name === undefined ? vfs.containers() : [vfs.containerByName(name)]).map(
+        containerView,
+      ),
     }),
     'container.add': async ({ name, group }) => {
       const container = vfs.addContainer({
@@ -104,7 +106,10 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
       const totals = sumBlocks(storage.blockRecords())
       const { bytesWritten, bytesRead } = mount.statistics
       return {
-        ...savingsOf(sum(containers, container => container.logicalBytes), totals),
+        ...savingsOf(
+          sum(containers, container => container.logicalBytes),
+          totals,
+        ),
         files: sum(containers, container => container.fileCount),
         chunks: totals.chunks,
         blocks: totals.blocks,
@@ -119,10 +124,15 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.storageGroup': async ({ name }) => {
       const group = groups.named(name)
       const containers = vfs.containers().filter(container => container.group === group.id)
-      const totals = sumBlocks([...storage.blockRecords()].filter(record => record.group === group.id))
+      const totals = sumBlocks(
+        [...storage.blockRecords()].filter(record => record.group === group.id),
+      )
       return {
         name,
-        ...savingsOf(sum(containers, container => container.logicalBytes), totals),
+        ...savingsOf(
+          sum(containers, container => container.logicalBytes),
+          totals,
+        ),
         files: sum(containers, container => container.fileCount),
         chunks: totals.chunks,
         blocks: totals.blocks,

@@ -34,7 +34,10 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
   }
 }
 
-async function start(options: DaemonOptions, undo: (() => Promise<void>)[]): Promise<RunningDaemon> {
+async function start(
+  options: DaemonOptions,
+  undo: (() => Promise<void>)[],
+): Promise<RunningDaemon> {
   const directory = await openStoreDirectory(options.store)
   lockStore(directory.lock, options.store)
   if (await clearDeadMount(options.mount)) log('took a dead mount away from %s', options.mount)
@@ -126,7 +129,9 @@ class Daemon implements RunningDaemon {
     try {
       await this.#mount.unmount({ force })
     } catch (cause) {
-      throw new CofferError('MOUNT_BUSY', 'The mount is in use; close its files or use --force.', { cause })
+      throw new CofferError('MOUNT_BUSY', 'The mount is in use; close its files or use --force.', {
+        cause,
+      })
     }
     await this.stopped
   }

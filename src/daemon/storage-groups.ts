@@ -52,7 +52,11 @@ export class StorageGroups implements CommitParticipant {
   }
 
   /** @throws CofferError GROUP_EXISTS, CHUNK_SIZE, GROUP_LIMIT */
-  add(name: string, compression: Compression, chunkSizeBytes = CHUNK_SIZE_BYTES_DEFAULT): StorageGroup {
+  add(
+    name: string,
+    compression: Compression,
+    chunkSizeBytes = CHUNK_SIZE_BYTES_DEFAULT,
+  ): StorageGroup {
     if (this.find(name) !== undefined) {
       throw new CofferError('GROUP_EXISTS', `There is a storage group ${name} already.`)
     }
@@ -60,7 +64,10 @@ export class StorageGroups implements CommitParticipant {
       throw new CofferError('CHUNK_SIZE', 'The chunk size must be between 4 KiB and 64 KiB.')
     }
     if (this.#byId.size >= GROUP_COUNT_MAX) {
-      throw new CofferError('GROUP_LIMIT', `There can be at most ${GROUP_COUNT_MAX} storage groups.`)
+      throw new CofferError(
+        'GROUP_LIMIT',
+        `There can be at most ${GROUP_COUNT_MAX} storage groups.`,
+      )
     }
     const random = randomBytes(8)
     const group: StorageGroup = {
@@ -84,13 +91,15 @@ export class StorageGroups implements CommitParticipant {
   /** @throws CofferError GROUP_NOT_FOUND */
   named(name: string): StorageGroup {
     const group = this.find(name)
-    if (group === undefined) throw new CofferError('GROUP_NOT_FOUND', `There is no storage group ${name}.`)
+    if (group === undefined)
+      throw new CofferError('GROUP_NOT_FOUND', `There is no storage group ${name}.`)
     return group
   }
 
   byId(id: number): StorageGroup {
     const group = this.#byId.get(id)
-    if (group === undefined) throw new StoreError('GROUP_MISSING', `Storage group ${id} has no record.`)
+    if (group === undefined)
+      throw new StoreError('GROUP_MISSING', `Storage group ${id} has no record.`)
     return group
   }
 
@@ -125,7 +134,10 @@ function packGroup(group: StorageGroup): Buffer {
 function parseGroup(id: number, record: Buffer): StorageGroup {
   const compression = COMPRESSIONS[record[1] ?? COMPRESSIONS.length]
   if (record.length <= NAME_OFFSET || record[0] !== RECORD_VERSION || compression === undefined) {
-    throw new StoreError('UNKNOWN_VERSION', `The record of storage group ${id} is of an unknown version.`)
+    throw new StoreError(
+      'UNKNOWN_VERSION',
+      `The record of storage group ${id} is of an unknown version.`,
+    )
   }
   return {
     id,

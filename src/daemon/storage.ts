@@ -110,7 +110,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   }
 
   async function assemble(): Promise<Storage> {
-    const alerts = new AlertBoard(() => now().seconds, () => metadata.touched())
+    const alerts = new AlertBoard(
+      () => now().seconds,
+      () => metadata.touched(),
+    )
     const groups = new StorageGroups()
     late.alerts = alerts
     await alerts.load(metadata)

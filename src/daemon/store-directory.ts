@@ -92,7 +92,9 @@ async function writeDurably(path: string, text: string): Promise<void> {
 /** @throws CofferError MOUNT_POINT when the path can't be mounted on */
 export async function checkMountPoint(path: string, store: string): Promise<string> {
   const real = await realpath(path).catch((error: Error) => {
-    throw new CofferError('MOUNT_POINT', `The mount point ${path} does not exist.`, { cause: error })
+    throw new CofferError('MOUNT_POINT', `The mount point ${path} does not exist.`, {
+      cause: error,
+    })
   })
   if (real === store || store.startsWith(`${real}/`)) {
     throw new CofferError('MOUNT_POINT', 'The store can not lie below its own mount point.')

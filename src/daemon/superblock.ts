@@ -22,11 +22,13 @@ export class Superblock implements CommitParticipant {
     if (record === undefined) this.nameHashKey = new Uint8Array(randomBytes(NAME_HASH_KEY_BYTES))
     else if (record.length === 1 + NAME_HASH_KEY_BYTES && record[0] === RECORD_VERSION) {
       this.nameHashKey = Uint8Array.prototype.slice.call(record, 1)
-    } else throw new StoreError('UNKNOWN_VERSION', "The store's superblock is of an unknown version.")
+    } else
+      throw new StoreError('UNKNOWN_VERSION', "The store's superblock is of an unknown version.")
   }
 
   collect(batch: MetadataWriter): void {
-    if (this.#isNew) batch.put(KEY, Buffer.concat([Buffer.from([RECORD_VERSION]), this.nameHashKey]))
+    if (this.#isNew)
+      batch.put(KEY, Buffer.concat([Buffer.from([RECORD_VERSION]), this.nameHashKey]))
     this.#isNew = false
   }
 

@@ -51,7 +51,11 @@ export class AppendGatherer implements ChunkAppender {
     }
   }
 
-  append(policy: SealingPolicy, chunks: readonly NewChunk[], sequence: number): Promise<ChunkLocation[]> {
+  append(
+    policy: SealingPolicy,
+    chunks: readonly NewChunk[],
+    sequence: number,
+  ): Promise<ChunkLocation[]> {
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.data.length, 0)
     if (bytes >= SMALL_APPEND_BYTES) return this.#target.append(policy, chunks, sequence)
     const gathering = this.#gatheringOf(policy)

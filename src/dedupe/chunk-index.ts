@@ -19,7 +19,10 @@ export class ChunkIndex implements CommitParticipant {
   }
 
   /** The locations of known chunks, in the order asked; unknown = undefined. @throws StoreError RECORD_DAMAGED */
-  async lookup(group: number, fingerprints: readonly Uint8Array[]): Promise<(ChunkLocation | undefined)[]> {
+  async lookup(
+    group: number,
+    fingerprints: readonly Uint8Array[],
+  ): Promise<(ChunkLocation | undefined)[]> {
     const found: (ChunkLocation | undefined)[] = []
     const askedKeys: Buffer[] = []
     const askedPlaces: number[] = []

@@ -6,7 +6,11 @@ import type { ChunkIndex } from './chunk-index.ts'
 
 /** What dedupe needs of the block layer. */
 export interface ChunkAppender {
-  append(policy: SealingPolicy, chunks: readonly NewChunk[], sequence: number): Promise<ChunkLocation[]>
+  append(
+    policy: SealingPolicy,
+    chunks: readonly NewChunk[],
+    sequence: number,
+  ): Promise<ChunkLocation[]>
 }
 
 export interface DeduplicatorOptions {

@@ -22,7 +22,11 @@ export function parseMountInfo(text: string): MountedPath[] {
     const separator = words.indexOf('-', 5)
     const path = words[4]
     if (path === undefined || separator < 0) continue
-    mounts.push({ path: unescapePath(path), type: words[separator + 1] ?? '', device: words[2] ?? '' })
+    mounts.push({
+      path: unescapePath(path),
+      type: words[separator + 1] ?? '',
+      device: words[2] ?? '',
+    })
   }
   return mounts
 }

@@ -63,7 +63,9 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
     const isLocked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
     throw isLocked
       ? new StoreError('STORE_IN_USE', 'Another daemon has this store open.', { cause: error })
-      : new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', { cause: error })
+      : new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
+          cause: error,
+        })
   }
   return new MetadataStore(database, options)
 }
@@ -109,7 +111,10 @@ export class MetadataStore implements MetadataReader, Committer {
     )
   }
 
-  async *range(from: Uint8Array, to: Uint8Array): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
+  async *range(
+    from: Uint8Array,
+    to: Uint8Array,
+  ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
     const iterator = this.#database.iterator({ gte: from, lt: to })
     try {
       for (;;) {

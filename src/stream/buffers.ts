@@ -41,7 +41,8 @@ export class StreamBuffers {
   constructor(arena: Uint8Array) {
     const benchBytes = BENCH_COUNT * BENCH_BUFFER_BYTES
     const largeBytes =
-      Math.floor(((arena.length - benchBytes) * LARGE_SHARE) / LARGE_BUFFER_BYTES) * LARGE_BUFFER_BYTES
+      Math.floor(((arena.length - benchBytes) * LARGE_SHARE) / LARGE_BUFFER_BYTES) *
+      LARGE_BUFFER_BYTES
     this.bench = new BufferPool(arena.subarray(0, benchBytes), BENCH_BUFFER_BYTES)
     this.large = new BufferPool(
       arena.subarray(benchBytes, benchBytes + largeBytes),

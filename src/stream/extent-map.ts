@@ -47,7 +47,8 @@ export class ExtentMap implements CommitParticipant {
       touched.add(pageOf(old.startBytes))
       const oldEndBytes = old.startBytes + old.lengthBytes
       grownBytes -= Math.min(oldEndBytes, endBytes) - Math.max(old.startBytes, startBytes)
-      if (old.startBytes < startBytes) kept.push({ ...old, lengthBytes: startBytes - old.startBytes })
+      if (old.startBytes < startBytes)
+        kept.push({ ...old, lengthBytes: startBytes - old.startBytes })
       if (oldEndBytes > endBytes) {
         kept.push({
           ...old,

@@ -2,7 +2,13 @@
 // runs). Readers see the newest of the three at every offset.
 
 import { FilesystemError } from '../errors.ts'
-import { LARGE_DATA_BYTES, ROOM_BYTES, runEndBytes, runSlice, SMALL_BUFFER_BYTES } from './buffers.ts'
+import {
+  LARGE_DATA_BYTES,
+  ROOM_BYTES,
+  runEndBytes,
+  runSlice,
+  SMALL_BUFFER_BYTES,
+} from './buffers.ts'
 import type { Run } from './buffers.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
 import type { FlushOwner, FlushServices } from './flush-pipeline.ts'
@@ -78,7 +84,9 @@ export class FileStream implements FlushOwner {
   }
 
   get committableSizeBytes(): number {
-    return this.hasUnflushedData ? Math.min(this.#sizeBytes, this.#stableSizeBytes) : this.#sizeBytes
+    return this.hasUnflushedData
+      ? Math.min(this.#sizeBytes, this.#stableSizeBytes)
+      : this.#sizeBytes
   }
 
   takeError(): Error | undefined {
@@ -107,7 +115,8 @@ export class FileStream implements FlushOwner {
       this.#services.relievePressure()
       const buffer = await waiting
       // Another write may have made a run here in the meantime.
-      if (this.#runFor(offsetBytes + at) === undefined) this.#openRun(offsetBytes + at, buffer, isLarge)
+      if (this.#runFor(offsetBytes + at) === undefined)
+        this.#openRun(offsetBytes + at, buffer, isLarge)
       else buffer.release()
       at += this.#take(offsetBytes + at, data.subarray(at))
     }
@@ -306,7 +315,11 @@ export class FileStream implements FlushOwner {
     await this.flush()
     if (offsetBytes >= this.#sizeBytes) return undefined
     let at = offsetBytes
-    for (const extent of this.#services.extents.overlapping(this.inode, offsetBytes, this.#sizeBytes)) {
+    for (const extent of this.#services.extents.overlapping(
+      this.inode,
+      offsetBytes,
+      this.#sizeBytes,
+    )) {
       if (whence === SEEK_DATA) return Math.max(offsetBytes, extent.startBytes)
       if (extent.startBytes > at) return at
       at = extent.startBytes + extent.lengthBytes
@@ -355,7 +368,11 @@ export class FileStream implements FlushOwner {
   }
 
   /** The parts of the range that unflushed runs cover, ascending; the newest wins. Their buffers are retained. */
-  #overlay(startBytes: number, endBytes: number, held: Run[]): { startBytes: number; bytes: Uint8Array }[] {
+  #overlay(
+    startBytes: number,
+    endBytes: number,
+    held: Run[],
+  ): { startBytes: number; bytes: Uint8Array }[] {
     const parts: { startBytes: number; bytes: Uint8Array }[] = []
     if (!this.hasUnflushedData) return parts
     let gaps: [from: number, to: number][] = [[startBytes, endBytes]]

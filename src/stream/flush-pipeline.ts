@@ -224,7 +224,11 @@ export class FlushPipeline {
     const restBytes = around.startBytes + around.lengthBytes - endBytes
     const at = stretch.offset + stretch.lengthBytes
     if (at + restBytes > stretch.buffer.bytes.length) return
-    await this.#services.readStored(inode, endBytes, stretch.buffer.bytes.subarray(at, at + restBytes))
+    await this.#services.readStored(
+      inode,
+      endBytes,
+      stretch.buffer.bytes.subarray(at, at + restBytes),
+    )
     stretch.lengthBytes += restBytes
   }
 
@@ -264,12 +268,7 @@ export class FlushPipeline {
   }
 
   /** Stores without waiting; installs after everything before it. */
-  #storeAndInstall(
-    epoch: number,
-    stretch: Stretch,
-    data: Uint8Array,
-    cut: CutResult,
-  ): void {
+  #storeAndInstall(epoch: number, stretch: Stretch, data: Uint8Array, cut: CutResult): void {
     const done = stretch.runs
     const chunks: NewChunk[] = []
     // Small stores may wait for others to share a region with; meanwhile the bench must be free for them.
@@ -304,7 +303,12 @@ export class FlushPipeline {
         const endBytes = stretch.startBytes + cut.consumedBytes
         const extents = extentsOf(stretch.startBytes, chunks, locations)
         const { inode } = this.#owner
-        const grownBytes = this.#services.extents.replace(inode, stretch.startBytes, endBytes, extents)
+        const grownBytes = this.#services.extents.replace(
+          inode,
+          stretch.startBytes,
+          endBytes,
+          extents,
+        )
         this.#owner.installed(endBytes, grownBytes, done)
       } catch (error) {
         this.#owner.failed(error instanceof Error ? error : new Error(String(error)), done)

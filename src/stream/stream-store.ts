@@ -42,7 +42,8 @@ export class StreamStore {
 
   /** As ContentStore.discard. */
   async discard(inode: number): Promise<void> {
-    while (await this.#services.extents.discardSlice(inode, DISCARD_SLICE_PAGES)) await this.#commit()
+    while (await this.#services.extents.discardSlice(inode, DISCARD_SLICE_PAGES))
+      await this.#commit()
   }
 
   /** Every file, even when some fail: a file's error stays with it for its next fsync or close. */

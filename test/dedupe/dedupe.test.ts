@@ -35,18 +35,27 @@ function setUp() {
   return { metadata, index, blocks, dedupe }
 }
 
-t.test('a chunk is stored once: within a call, over calls, over commits, over a restart', async t => {
-  const { metadata, blocks, dedupe } = setUp()
-  const [a, b, again] = await dedupe.store(1, [chunk(1), chunk(2), chunk(1)])
-  t.same(blocks.appends, [[1, 2]])
-  t.same(again, a)
-  t.same(await dedupe.store(1, [chunk(2)]), [b])
-  await metadata.commit()
-  t.same(await dedupe.store(1, [chunk(2), chunk(1)]), [b, a])
-  const later = new Deduplicator({ index: new ChunkIndex(metadata), blocks, policyOf, sequence: () => 1, added: () => {} })
-  t.same(await later.store(1, [chunk(1)]), [a])
-  t.equal(blocks.appends.length, 1)
-})
+t.test(
+  'a chunk is stored once: within a call, over calls, over commits, over a restart',
+  async t => {
+    const { metadata, blocks, dedupe } = setUp()
+    const [a, b, again] = await dedupe.store(1, [chunk(1), chunk(2), chunk(1)])
+    t.same(blocks.appends, [[1, 2]])
+    t.same(again, a)
+    t.same(await dedupe.store(1, [chunk(2)]), [b])
+    await metadata.commit()
+    t.same(await dedupe.store(1, [chunk(2), chunk(1)]), [b, a])
+    const later = new Deduplicator({
+      index: new ChunkIndex(metadata),
+      blocks,
+      policyOf,
+      sequence: () => 1,
+      added: () => {},
+    })
+    t.same(await later.store(1, [chunk(1)]), [a])
+    t.equal(blocks.appends.length, 1)
+  },
+)
 
 t.test('groups share nothing', async t => {
   const { blocks, dedupe } = setUp()
@@ -57,7 +66,10 @@ t.test('groups share nothing', async t => {
 
 t.test('two writers that bring the same chunk share one append, and its failure', async t => {
   const { blocks, dedupe } = setUp()
-  const [[one], [other]] = await Promise.all([dedupe.store(1, [chunk(5)]), dedupe.store(1, [chunk(5)])])
+  const [[one], [other]] = await Promise.all([
+    dedupe.store(1, [chunk(5)]),
+    dedupe.store(1, [chunk(5)]),
+  ])
   t.same(one, other)
   t.equal(blocks.appends.length, 1)
   blocks.failure = new FilesystemError('ENOSPC')
@@ -79,7 +91,10 @@ t.test('small appends wait for each other and get their own locations', async t 
     gatherer.append(policyOf(1), [chunk(3)], 3),
   ])
   t.same(blocks.appends, [[1, 2, 3]])
-  t.same([...(one ?? []), ...(two ?? [])].map(location => location.block), [1, 2, 3])
+  t.same(
+    [...(one ?? []), ...(two ?? [])].map(location => location.block),
+    [1, 2, 3],
+  )
 })
 
 t.test('big appends do not wait, full regions do not wait, and groups stay apart', async t => {

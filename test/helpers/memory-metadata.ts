@@ -1,10 +1,6 @@
 // A metadata store in memory for tests below the mount: a sorted map, and a commit that applies at once.
 
-import type {
-  CommitParticipant,
-  Committer,
-  MetadataReader,
-} from '../../src/metadata/index.ts'
+import type { CommitParticipant, Committer, MetadataReader } from '../../src/metadata/index.ts'
 
 export class MemoryMetadata implements MetadataReader, Committer {
   readonly records = new Map<string, Uint8Array>()
@@ -18,7 +14,10 @@ export class MemoryMetadata implements MetadataReader, Committer {
     return Promise.resolve(keys.map(key => this.get(key)))
   }
 
-  async *range(from: Uint8Array, to: Uint8Array): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
+  async *range(
+    from: Uint8Array,
+    to: Uint8Array,
+  ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
     const low = Buffer.from(from).toString('latin1')
     const high = Buffer.from(to).toString('latin1')
     for (const name of [...this.records.keys()].sort()) {
@@ -34,7 +33,8 @@ export class MemoryMetadata implements MetadataReader, Committer {
   async commit(): Promise<void> {
     for (const participant of this.participants) {
       participant.collect({
-        put: (key, value) => this.records.set(Buffer.from(key).toString('latin1'), Buffer.from(value)),
+        put: (key, value) =>
+          this.records.set(Buffer.from(key).toString('latin1'), Buffer.from(value)),
         delete: key => this.records.delete(Buffer.from(key).toString('latin1')),
       })
     }

@@ -79,4 +79,3 @@ export async function tool(command: string, ...args: string[]): Promise<string> 
 export async function shell(line: string): Promise<string> {
   return tool('bash', '-euo', 'pipefail', '-c', line)
 }
-

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Level } from 'level'
-import { inodeKey, openMetadataStore, PendingMap, prefixEnd, TABLE } from '../../src/metadata/index.ts'
+import {
+  inodeKey,
+  openMetadataStore,
+  PendingMap,
+  prefixEnd,
+  TABLE,
+} from '../../src/metadata/index.ts'
 import type { MetadataStore, MetadataWriter } from '../../src/metadata/index.ts'
 import { packFrame, parseFrame } from '../../src/metadata/frame.ts'
 
@@ -114,7 +120,10 @@ t.test('a value changed behind our back is refused, not returned', async t => {
   const first = await openIn(directory)
   participate(first.store).set('Da', 'value')
   await first.store.close()
-  const raw = new Level<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
+  const raw = new Level<Buffer, Buffer>(directory, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+  })
   const frame = await raw.get(key('Da'))
   if (frame === undefined) throw new Error('the record is missing')
   frame[frame.length - 1] = (frame[frame.length - 1] ?? 0) ^ 1

@@ -31,10 +31,18 @@ function cut(data: Uint8Array, isEnd: boolean): CutResult {
   const prints: Buffer[] = []
   let from = 0
   for (const length of lengths) {
-    prints.push(createHash('sha256').update(data.subarray(from, from + length)).digest())
+    prints.push(
+      createHash('sha256')
+        .update(data.subarray(from, from + length))
+        .digest(),
+    )
     from += length
   }
-  return { lengths: Uint32Array.from(lengths), fingerprints: Buffer.concat(prints), consumedBytes: start }
+  return {
+    lengths: Uint32Array.from(lengths),
+    fingerprints: Buffer.concat(prints),
+    consumedBytes: start,
+  }
 }
 
 /** Chunks in memory: one region a chunk. */
@@ -114,7 +122,7 @@ function setUp() {
 
 async function readAll(stream: FileStream, offset = 0, length = stream.sizeBytes): Promise<Buffer> {
   const parts: Buffer[] = []
-  for (let at = offset; at < offset + length; ) {
+  for (let at = offset; at < offset + length;) {
     const read = await stream.read(at, Math.min(100_000, offset + length - at))
     const bytes = Buffer.concat(read.pieces)
     read.release()
@@ -131,13 +139,41 @@ type Step =
   | { kind: 'punch'; at: number; length: number }
   | { kind: 'flush' | 'drain' | 'commit' | 'reopen' }
 
-const offset = fc.oneof(fc.nat(300_000), fc.nat(9_000_000), fc.constantFrom(0, 4096, 65_536, 4_194_304))
+const offset = fc.oneof(
+  fc.nat(300_000),
+  fc.nat(9_000_000),
+  fc.constantFrom(0, 4096, 65_536, 4_194_304),
+)
 const length = fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 300_000 }))
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('write' as const), at: offset, length, seed: fc.nat(255) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), size: fc.oneof(fc.constant(0), offset) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('write' as const),
+      at: offset,
+      length,
+      seed: fc.nat(255),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('truncate' as const),
+      size: fc.oneof(fc.constant(0), offset),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('punch' as const), at: offset, length }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('flush' as const, 'drain' as const, 'commit' as const, 'reopen' as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'flush' as const,
+        'drain' as const,
+        'commit' as const,
+        'reopen' as const,
+      ),
+    }),
+  },
 )
 
 function fill(bytes: Uint8Array, seed: number): void {
@@ -172,7 +208,11 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
           resize(current.size)
           await stream.truncate(current.size)
         } else if (current.kind === 'punch') {
-          model.fill(0, Math.min(current.at, model.length), Math.min(current.at + current.length, model.length))
+          model.fill(
+            0,
+            Math.min(current.at, model.length),
+            Math.min(current.at + current.length, model.length),
+          )
           await stream.punch(current.at, current.length)
         } else if (current.kind === 'flush') await stream.flush()
         else if (current.kind === 'drain') stream.drain()
@@ -184,12 +224,16 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
           stream = store.open(7, 1, sizeBytes, mappedBytes, () => {})
         }
         if (stream.sizeBytes !== model.length) throw new Error('sizes differ')
-        if (stream.committableSizeBytes > stream.sizeBytes) throw new Error('committable beyond the end')
+        if (stream.committableSizeBytes > stream.sizeBytes)
+          throw new Error('committable beyond the end')
       }
-      if (Buffer.compare(await readAll(stream), model) !== 0) throw new Error('contents differ before the flush')
+      if (Buffer.compare(await readAll(stream), model) !== 0)
+        throw new Error('contents differ before the flush')
       await stream.flush()
-      if (Buffer.compare(await readAll(stream), model) !== 0) throw new Error('contents differ after the flush')
-      if (stream.committableSizeBytes !== model.length) throw new Error('flushed, but not committable')
+      if (Buffer.compare(await readAll(stream), model) !== 0)
+        throw new Error('contents differ after the flush')
+      if (stream.committableSizeBytes !== model.length)
+        throw new Error('flushed, but not committable')
       await turn()
       if (!isIdle()) throw new Error('a buffer or a region was not given back')
       if (damages.length > 0) throw new Error(damages.join())
@@ -199,16 +243,19 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
   t.pass()
 })
 
-t.test('a failed store is reported once, to the next who asks, and gives its buffers back', async t => {
-  const { store, chunks, isIdle } = setUp()
-  const stream = store.open(7, 1, 0, 0, () => {})
-  chunks.failure = new FilesystemError('ENOSPC')
-  await stream.write(0, new Uint8Array(100_000).fill(1))
-  await t.rejects(stream.flush(), { code: 'ENOSPC' })
-  chunks.failure = undefined
-  await stream.flush()
-  t.ok(isIdle())
-})
+t.test(
+  'a failed store is reported once, to the next who asks, and gives its buffers back',
+  async t => {
+    const { store, chunks, isIdle } = setUp()
+    const stream = store.open(7, 1, 0, 0, () => {})
+    chunks.failure = new FilesystemError('ENOSPC')
+    await stream.write(0, new Uint8Array(100_000).fill(1))
+    await t.rejects(stream.flush(), { code: 'ENOSPC' })
+    chunks.failure = undefined
+    await stream.flush()
+    t.ok(isIdle())
+  },
+)
 
 t.test('more data than buffers makes writers wait and loses nothing', async t => {
   const { store, isIdle } = setUp()
