@@ -156,7 +156,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       },
     })
     const streams = new StreamStore({
-      buffers: new StreamBuffers(new Uint8Array(allocateArena(STREAM_BUFFER_BYTES))),
+      buffers: new StreamBuffers(new Uint8Array(allocateArena(STREAM_BUFFER_BYTES, { prefault: true }))),
       extents,
       reader,
       cut: (id, data, isEnd) => cutAndFingerprint(data, cutParameters(groups.byId(id)), isEnd),

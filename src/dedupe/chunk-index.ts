@@ -6,6 +6,12 @@ import { PendingMap, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
 
+/**
+ * A call that goes to another thread and back takes the event loop 46 us, a lookup on it 2 to 7. Small files ask for one
+ * or two chunks.
+ */
+const SYNCHRONOUS_KEYS_MAX = 4
+
 const VALUE_VERSION = 1
 //   0 1 version   1 4 block   5 2 page   7 2 slot     little-endian
 const VALUE_BYTES = 9
@@ -36,7 +42,10 @@ export class ChunkIndex implements CommitParticipant {
       }
     }
     if (askedKeys.length === 0) return found
-    const values = await this.#metadata.getMany(askedKeys)
+    const values =
+      askedKeys.length <= SYNCHRONOUS_KEYS_MAX
+        ? askedKeys.map(key => this.#metadata.get(key))
+        : await this.#metadata.getMany(askedKeys)
     for (const [index, value] of values.entries()) {
       const place = askedPlaces[index]
       if (value !== undefined && place !== undefined) found[place] = parseLocation(value)
