@@ -52,7 +52,7 @@ export class FileReader {
   }
 
   closeAll(): void {
-    for (const block of [...this.#files.keys()]) this.close(block)
+    for (const block of this.#files.keys()) this.close(block)
   }
 
   #fileOf(record: BlockRecord, page: number): Promise<BlockFileHandle> {

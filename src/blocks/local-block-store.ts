@@ -176,7 +176,7 @@ export class LocalBlockStore implements BlockStore {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.allSettled([...this.#appends])
+    await Promise.allSettled(this.#appends)
     for (const file of this.#current.values()) this.#retire(file)
     this.#current.clear()
     try {

@@ -116,7 +116,7 @@ export class RegionCache {
   /** Forgets regions, for instance those of a block file that is being deleted. */
   drop(isDropped: (key: number) => boolean): void {
     for (const key of this.#loading.keys()) if (isDropped(key)) this.#stale.add(key)
-    for (const [key, region] of [...this.#regions]) {
+    for (const [key, region] of this.#regions) {
       if (!isDropped(key)) continue
       this.#regions.delete(key)
       if (region.holders === 0) this.#giveBack(region.memory)

@@ -59,12 +59,12 @@ export class SpaceGuard {
   }
 
   /** @throws FilesystemError ENOSPC */
-  reserve(lengthBytes: number, bufferedBytes: number): void {
+  reserve(lengthBytes: number): void {
     const reserveBytes = Math.min(
       RESERVE_BYTES_MAX,
       Math.max(RESERVE_BYTES_MIN, this.#space.totalBytes * RESERVE_SHARE),
     )
-    const leftBytes = this.#space.freeBytes - reserveBytes - this.#acceptedBytes - bufferedBytes
+    const leftBytes = this.#space.freeBytes - reserveBytes - this.#acceptedBytes
     if (leftBytes < lengthBytes) throw new FilesystemError('ENOSPC', 'The store is full.')
     this.#acceptedBytes += lengthBytes
   }

@@ -184,7 +184,7 @@ export class FakeContentStore implements ContentStore {
   }
 
   async flushAll(): Promise<void> {
-    for (const content of [...this.open_.values()]) await content.flush()
+    for (const content of this.open_.values()) await content.flush()
   }
 
   /** memory is lost */

@@ -38,7 +38,7 @@ export class TreeModel {
     const found: { path: string[]; id: number }[] = []
     const visit = (path: string[], id: number): void => {
       found.push({ path, id })
-      for (const [name, child] of [...this.node(id).entries].sort()) {
+      for (const [name, child] of [...this.node(id).entries].sort(([a], [b]) => (a < b ? -1 : 1))) {
         if (this.node(child).isDirectory) visit([...path, name], child)
       }
     }

@@ -1,0 +1,95 @@
+// The way of a file's bytes, put together: streams over dedupe over blocks.
+
+import createDebug from 'debug'
+import type { AlertBoard } from '../alerts/index.ts'
+import { REGION_RAW_BYTES_MAX } from '../blocks/index.ts'
+import type { BlockStore } from '../blocks/index.ts'
+import { AppendGatherer, ChunkIndex, Deduplicator } from '../dedupe/index.ts'
+import { FilesystemError } from '../errors.ts'
+import type { MetadataStore } from '../metadata/index.ts'
+import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
+import type { CutParameters } from '../native/data-path.ts'
+import { ExtentMap, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
+import type { SpaceGuard } from './space-guard.ts'
+import { chunkBytesMax } from './storage-groups.ts'
+import type { StorageGroup, StorageGroups } from './storage-groups.ts'
+
+const log = createDebug('coffer:daemon')
+
+/** Unflushed data of all writers together. */
+const STREAM_BUFFER_BYTES = 96 * 1024 * 1024
+/** Opened regions that reads share. */
+export const REGION_CACHE_BYTES = 128 * 1024 * 1024
+/** A quarter of the cache's slots: the rest is for reads ahead and for reads that copy. */
+const PINNED_REGIONS_MAX = REGION_CACHE_BYTES / REGION_RAW_BYTES_MAX / 4
+
+export interface DataPathOptions {
+  readonly metadata: MetadataStore
+  readonly blocks: BlockStore
+  readonly groups: StorageGroups
+  readonly alerts: AlertBoard
+  readonly space: SpaceGuard
+  readonly isReadOnly: () => boolean
+}
+
+export interface DataPath {
+  readonly index: ChunkIndex
+  readonly extents: ExtentMap
+  readonly streams: StreamStore
+}
+
+export function buildDataPath(options: DataPathOptions): DataPath {
+  const { metadata, blocks, groups, space } = options
+  const index = new ChunkIndex(metadata)
+  const extents = new ExtentMap(metadata)
+  const gatherer = new AppendGatherer(blocks)
+  const dedupe = new Deduplicator({
+    index,
+    blocks: gatherer,
+    policyOf: id => ({ group: id, compression: groups.byId(id).compression, keyId: 0 }),
+    sequence: () => metadata.sequence,
+    added: chunkCount => metadata.touched(chunkCount),
+  })
+  const reader = new StoredReader({
+    extents,
+    regions: blocks,
+    pinnedRegionsMax: PINNED_REGIONS_MAX,
+    damaged: (inode, block, error) => reportDamage(options.alerts, inode, block, error),
+  })
+  const streams = new StreamStore({
+    buffers: new StreamBuffers(
+      new Uint8Array(allocateArena(STREAM_BUFFER_BYTES, { prefault: true })),
+    ),
+    extents,
+    reader,
+    cut: (id, data, isEnd) => cutAndFingerprint(data, cutParameters(groups.byId(id)), isEnd),
+    store: (id, chunks) => dedupe.store(id, chunks),
+    hurry: () => gatherer.hurry(),
+    readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
+    reserve: (_group, lengthBytes) => {
+      if (options.isReadOnly()) throw new FilesystemError('EROFS')
+      space.reserve(lengthBytes)
+    },
+    commit: () => metadata.commit(),
+  })
+  return { index, extents, streams }
+}
+
+function reportDamage(alerts: AlertBoard, inode: number, block: number, error: Error): void {
+  log('damage: inode %d, block %d: %s', inode, block, error.message)
+  alerts.raise(
+    `DAMAGED_BLOCK_${block}`,
+    'critical',
+    `Block file ${block} is damaged (${error.message}); inode ${inode} can't be read whole.`,
+  )
+}
+
+function cutParameters(group: StorageGroup): CutParameters {
+  return {
+    keyLow: group.cutConstants[0],
+    keyHigh: group.cutConstants[1],
+    averageBytes: group.chunkSizeBytes,
+    maxBytes: chunkBytesMax(group),
+    fingerprintKey: group.fingerprintKey,
+  }
+}

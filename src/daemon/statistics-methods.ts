@@ -1,0 +1,82 @@
+// The statistics methods: sums over block records and containers.
+
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ContainerStats, GroupStats, SystemStats } from '../control/index.ts'
+import type { FuseMount } from '../fuse/index.ts'
+import type { ContainerInfo } from '../vfs/index.ts'
+import { savingsOf, sumBlocks } from './savings.ts'
+import type { BlockTotals } from './savings.ts'
+import type { Storage } from './storage.ts'
+import type { Throughput } from './throughput.ts'
+
+export interface StatisticsMethodsOptions {
+  readonly storage: Storage
+  readonly mount: FuseMount
+  readonly metadataPath: string
+  readonly throughput: Throughput
+}
+
+export class StatisticsMethods {
+  readonly #options: StatisticsMethodsOptions
+
+  constructor(options: StatisticsMethodsOptions) {
+    this.#options = options
+  }
+
+  async system(): Promise<SystemStats> {
+    const { storage, mount, throughput } = this.#options
+    const { bytesWritten, bytesRead } = mount.statistics
+    return {
+      ...(await this.#chain(storage.vfs.containers(), sumBlocks(storage.blockRecords()))),
+      rssBytes: process.memoryUsage.rss(),
+      bytesWritten,
+      bytesRead,
+      ...throughput.recent(),
+    }
+  }
+
+  /** @throws CofferError GROUP_NOT_FOUND */
+  async storageGroup(name: string): Promise<GroupStats> {
+    const { storage } = this.#options
+    const { id } = storage.groups.named(name)
+    const containers = storage.vfs.containers().filter(container => container.group === id)
+    const records = [...storage.blockRecords()].filter(record => record.group === id)
+    return { name, ...(await this.#chain(containers, sumBlocks(records))) }
+  }
+
+  /** @throws CofferError CONTAINER_NOT_FOUND */
+  async container(name: string): Promise<ContainerStats> {
+    const { storage } = this.#options
+    const { group, fileCount, logicalBytes } = storage.vfs.containerByName(name)
+    return {
+      name,
+      group: storage.groups.byId(group).name,
+      files: fileCount,
+      currentBytes: logicalBytes,
+    }
+  }
+
+  /** The savings chain and what the disk holds. */
+  async #chain(containers: readonly ContainerInfo[], totals: BlockTotals) {
+    const currentBytes = containers.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0)
+    return {
+      ...savingsOf(currentBytes, totals),
+      files: containers.reduce((sum, { fileCount }) => sum + fileCount, 0),
+      chunks: totals.chunks,
+      blocks: totals.blocks,
+      physicalBytes: totals.fileBytes,
+      metadataBytes: await directoryBytes(this.#options.metadataPath),
+    }
+  }
+}
+
+async function directoryBytes(path: string): Promise<number> {
+  let bytes = 0
+  for (const name of await readdir(path)) {
+    // LevelDB removes files while we look.
+    const found = await stat(join(path, name)).catch(() => undefined)
+    bytes += found?.size ?? 0
+  }
+  return bytes
+}
