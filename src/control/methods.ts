@@ -134,7 +134,7 @@ export const methods = {
     result: status,
   },
   'daemon.stop': {
-    summary: 'Commit, unmount and end. Answered before the daemon ends.',
+    summary: 'Unmount, commit and end. Answered when the mount is gone, before the daemon ends.',
     params: z.strictObject({
       force: z.boolean().default(false).describe('do not wait for files that are open'),
     }),

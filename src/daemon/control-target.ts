@@ -17,8 +17,8 @@ export interface ControlTargetOptions {
   readonly startedAt: Date
   readonly now: () => Date
   readonly throughput: Throughput
-  /** begins to stop; returns at once */
-  readonly stop: (options: { force: boolean }) => void
+  /** resolves when the mount is gone; the daemon then ends by itself. @throws CofferError MOUNT_BUSY */
+  readonly unmount: (options: { force: boolean }) => Promise<void>
 }
 
 const NOTHING = {}
@@ -59,7 +59,7 @@ function daemonMethods(
       alerts: views.alerts(),
     }),
     'daemon.stop': async ({ force }) => {
-      options.stop({ force })
+      await options.unmount({ force })
       return NOTHING
     },
   }

@@ -72,9 +72,7 @@ async function start(
       startedAt: new Date(),
       now: () => new Date(),
       throughput: daemon.throughput,
-      stop: how => {
-        daemon.stop(how).catch((error: unknown) => log('stop: %O', error))
-      },
+      unmount: how => daemon.unmount(how),
     }),
   )
   daemon.serve(server)
@@ -99,7 +97,7 @@ class Daemon implements RunningDaemon {
   readonly #mount: FuseMount
   readonly #sampler: NodeJS.Timeout
   #server: ControlServer | undefined
-  #stopping: Promise<void> | undefined
+  #unmounting: Promise<void> | undefined
 
   constructor(storage: Storage, mount: FuseMount) {
     this.#storage = storage
@@ -118,22 +116,23 @@ class Daemon implements RunningDaemon {
   }
 
   /** @throws CofferError MOUNT_BUSY when files are open and it is not forced; the daemon then goes on */
-  stop({ force }: { force: boolean }): Promise<void> {
-    this.#stopping ??= this.#unmount(force).finally(() => {
-      this.#stopping = undefined
-    })
-    return this.#stopping
+  async stop(how: { force: boolean }): Promise<void> {
+    await this.unmount(how)
+    await this.stopped
   }
 
-  async #unmount(force: boolean): Promise<void> {
-    try {
-      await this.#mount.unmount({ force })
-    } catch (cause) {
-      throw new CofferError('MOUNT_BUSY', 'The mount is in use; close its files or use --force.', {
-        cause,
+  /** The first half of stopping, and the one that may be refused; the second follows by itself. */
+  unmount(how: { force: boolean }): Promise<void> {
+    this.#unmounting ??= this.#mount
+      .unmount(how)
+      .catch((cause: unknown) => {
+        const text = 'The mount is in use; close its files or use --force.'
+        throw new CofferError('MOUNT_BUSY', text, { cause })
       })
-    }
-    await this.stopped
+      .finally(() => {
+        this.#unmounting = undefined
+      })
+    return this.#unmounting
   }
 
   async #end(): Promise<void> {

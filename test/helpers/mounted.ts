@@ -1,6 +1,7 @@
 // A real daemon on a real mount, for tests: started by the launcher, as an administrator would.
 
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -48,6 +49,20 @@ export class MountedCoffer {
 
   async start(): Promise<void> {
     await this.coffer('start', '--store', this.store, '--mount', this.mount)
+  }
+
+  /** `coffer run`: the daemon as a child of the test, mounted and ready. */
+  async runInForeground(): Promise<ChildProcess> {
+    const options = ['--store', this.store, '--mount', this.mount, '--socket', this.socket]
+    const child = spawn(LAUNCHER, ['run', ...options], { stdio: 'ignore' })
+    for (;;) {
+      const isReady = await this.coffer('status').then(
+        () => true,
+        () => false,
+      )
+      if (isReady) return child
+      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}`)
+    }
   }
 
   async stop(): Promise<void> {
