@@ -152,7 +152,12 @@ async function assemble(
     hashKey: superblock.nameHashKey,
     entryChanged: options.entryChanged,
     isReadOnly,
-    reportError: error => log('in the background: %O', error),
+    reportError: error => {
+      // Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start.
+      log('in the background: %O', error)
+      const reason = error instanceof Error ? error.message : String(error)
+      alerts.raise('BACKGROUND_FAILURE', 'critical', `Work in the background failed: ${reason}`)
+    },
   })
   const records = new BlockRecordKeeper(() => blocks.collectRecords())
   const { extents, index, streams } = data
