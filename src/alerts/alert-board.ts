@@ -1,5 +1,6 @@
 // The alerts: conditions that hold now and need somebody. Raised once, cleared when they end, kept over restarts.
 
+import { StoreError } from '../errors.ts'
 import { prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 
@@ -29,14 +30,12 @@ export class AlertBoard implements CommitParticipant {
     this.#touched = touched
   }
 
-  /** Reads what an earlier daemon left. */
+  /** Reads what an earlier daemon left. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
   async load(metadata: MetadataReader): Promise<void> {
     const prefix = Buffer.from([TABLE.alert])
     for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-      if (value[0] !== RECORD_VERSION) continue
       const code = Buffer.from(key.subarray(1)).toString()
-      const { severity, text, sinceSeconds } = JSON.parse(Buffer.from(value.subarray(1)).toString())
-      this.#alerts.set(code, { code, severity, text, sinceSeconds })
+      this.#alerts.set(code, parseAlert(code, value))
     }
   }
 
@@ -76,4 +75,28 @@ export class AlertBoard implements CommitParticipant {
   }
 
   settled(): void {}
+}
+
+function parseAlert(code: string, value: Uint8Array): Alert {
+  if (value[0] !== RECORD_VERSION) {
+    throw new StoreError('UNKNOWN_VERSION', `The record of alert ${code} is of an unknown version.`)
+  }
+  const found: unknown = JSON.parse(Buffer.from(value.subarray(1)).toString())
+  if (
+    typeof found === 'object' &&
+    found !== null &&
+    'severity' in found &&
+    isSeverity(found.severity) &&
+    'text' in found &&
+    typeof found.text === 'string' &&
+    'sinceSeconds' in found &&
+    typeof found.sinceSeconds === 'number'
+  ) {
+    return { code, severity: found.severity, text: found.text, sinceSeconds: found.sinceSeconds }
+  }
+  throw new StoreError('RECORD_DAMAGED', `The record of alert ${code} is not an alert.`)
+}
+
+function isSeverity(value: unknown): value is Severity {
+  return value === 'info' || value === 'warning' || value === 'critical'
 }

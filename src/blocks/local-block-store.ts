@@ -273,15 +273,17 @@ export class LocalBlockStore implements BlockStore {
   async #createFile(policy: SealingPolicy, block: number): Promise<BlockFileHandle> {
     const { group, keyId, key } = policy
     const path = blockPath(this.#options.directory, group, block)
-    const firstMade = await mkdir(path.folder, { recursive: true })
+    await mkdir(path.folder, { recursive: true })
+    // All of them each time, and before the file is made: somebody else may have made a folder a moment ago, or an
+    // earlier life that was killed, or a try that failed, and none of these need have synced its parents.
+    for (const folder of [path.folder, path.group, this.#options.directory]) {
+      this.#syncer.addDirectory(folder)
+    }
     const now = this.#options.now?.() ?? Math.floor(Date.now() / 1000)
     const identity = { group, block, keyId, ...(key && { key }) }
     const handle = await createBlockFile(path.file, identity, now)
+    // A sync that ran while the file was being made has not seen its name.
     this.#syncer.addDirectory(path.folder)
-    if (firstMade !== undefined) {
-      this.#syncer.addDirectory(path.group)
-      this.#syncer.addDirectory(this.#options.directory)
-    }
     return handle
   }
 

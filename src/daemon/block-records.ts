@@ -36,13 +36,22 @@ export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockR
 /** Writes down what the block store says has changed. */
 export class BlockRecordKeeper implements CommitParticipant {
   readonly #collectRecords: () => BlockRecord[]
+  #hasClosed = false
 
   constructor(collectRecords: () => BlockRecord[]) {
     this.#collectRecords = collectRecords
   }
 
+  /** Whether a block file was closed since the last call. */
+  takeClosed(): boolean {
+    const hasClosed = this.#hasClosed
+    this.#hasClosed = false
+    return hasClosed
+  }
+
   collect(batch: MetadataWriter): void {
     for (const record of this.#collectRecords()) {
+      if (record.isClosed) this.#hasClosed = true
       const key = Buffer.alloc(5)
       key[0] = TABLE.block
       key.writeUInt32BE(record.block, 1)

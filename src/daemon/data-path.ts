@@ -70,6 +70,10 @@ export function buildDataPath(options: DataPathOptions): DataPath {
       if (options.isReadOnly()) throw new FilesystemError('EROFS')
       space.reserve(lengthBytes)
     },
+    lost: (inode, error) => {
+      const text = `Data that was accepted for inode ${inode} could not be stored: ${error.message}`
+      options.alerts.raise('DATA_LOST', 'critical', text)
+    },
     commit: () => metadata.commit(),
   })
   return { index, extents, streams }

@@ -18,13 +18,19 @@ export interface DiskSpace {
 
 export class SpaceGuard {
   readonly #path: string
+  readonly #unflushed: () => number
   #space: DiskSpace = { totalBytes: 0, freeBytes: 0 }
+  /** unflushed when the disk was looked at: accepted, and not in its free bytes yet */
+  #unflushedBytes = 0
+  /** accepted since then */
   #acceptedBytes = 0
   #timer: NodeJS.Timeout | undefined
   #isRefreshing = false
 
-  constructor(path: string) {
+  /** @param unflushed bytes that have been accepted and are not in block files yet */
+  constructor(path: string, unflushed: () => number) {
     this.#path = path
+    this.#unflushed = unflushed
   }
 
   async start(): Promise<void> {
@@ -45,13 +51,15 @@ export class SpaceGuard {
     if (this.#isRefreshing) return
     this.#isRefreshing = true
     try {
+      // Before the look: what is flushed during it is then counted twice rather than not at all.
       const acceptedBefore = this.#acceptedBytes
+      const unflushedBytes = this.#unflushed()
       const figures = await statfs(this.#path)
       this.#space = {
         totalBytes: figures.blocks * figures.bsize,
         freeBytes: figures.bavail * figures.bsize,
       }
-      // What was accepted before the last look has mostly reached the disk; what came since counts in full.
+      this.#unflushedBytes = unflushedBytes
       this.#acceptedBytes -= acceptedBefore
     } finally {
       this.#isRefreshing = false
@@ -64,7 +72,8 @@ export class SpaceGuard {
       RESERVE_BYTES_MAX,
       Math.max(RESERVE_BYTES_MIN, this.#space.totalBytes * RESERVE_SHARE),
     )
-    const leftBytes = this.#space.freeBytes - reserveBytes - this.#acceptedBytes
+    const leftBytes =
+      this.#space.freeBytes - reserveBytes - this.#unflushedBytes - this.#acceptedBytes
     if (leftBytes < lengthBytes) throw new FilesystemError('ENOSPC', 'The store is full.')
     this.#acceptedBytes += lengthBytes
   }

@@ -4,12 +4,15 @@ import createDebug from 'debug'
 import { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
+import { StoreError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { StreamStore } from '../stream/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
+import { openCommitNote } from './commit-note.ts'
+import type { CommitNote } from './commit-note.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
 import { SpaceGuard } from './space-guard.ts'
 import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
@@ -30,6 +33,8 @@ interface Circle {
   blocks: BlockStore | undefined
   streams: StreamStore | undefined
   alerts: AlertBoard | undefined
+  records: BlockRecordKeeper | undefined
+  space: SpaceGuard | undefined
   readOnlyReason: string | undefined
 }
 
@@ -41,6 +46,7 @@ interface StorageParts {
   readonly space: SpaceGuard
   readonly blocks: BlockStore
   readonly streams: StreamStore
+  readonly note: CommitNote
 }
 
 export class Storage {
@@ -70,31 +76,67 @@ export class Storage {
 
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
-    const { vfs, streams, metadata, space, blocks } = this.#parts
+    const { vfs, streams, metadata, space, blocks, note } = this.#parts
     await vfs.stop()
     if (this.readOnlyReason === undefined) await streams.flushAll()
     try {
       await metadata.close()
+      await note.sync()
     } finally {
       space.stop()
+      await note.close()
       await blocks.close()
     }
   }
 }
 
-/** @throws StoreError when the store can't be trusted or is in use */
+/** @throws StoreError when the store can't be trusted or is in use; it is then left exactly as it was */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const circle: Circle = {
     blocks: undefined,
     streams: undefined,
     alerts: undefined,
+    records: undefined,
+    space: undefined,
     readOnlyReason: undefined,
   }
-  const metadata = await openMetadataStore({
+  const note = await openCommitNote(options.directory.commitNote)
+  const metadata = await openMetadata(options, circle, note).catch(async (error: unknown) => {
+    await note.close()
+    throw error
+  })
+  try {
+    checkCommitNote(note, metadata.sequence)
+    return await assemble(options, metadata, note, circle)
+  } catch (error) {
+    circle.space?.stop()
+    await metadata.abandon()
+    await circle.blocks?.close()
+    await note.close()
+    throw error
+  }
+}
+
+function openMetadata(
+  options: StorageOptions,
+  circle: Circle,
+  note: CommitNote,
+): Promise<MetadataStore> {
+  return openMetadataStore({
     directory: options.directory.metadata,
     createIfMissing: options.directory.isNew,
     syncData: async () => circle.blocks?.sync(),
     flushData: async () => circle.streams?.flushAll(),
+    committed: async sequence => {
+      try {
+        await note.write(sequence)
+        if (circle.records?.takeClosed() === true) await note.sync()
+      } catch (error) {
+        // A note that says too little finds less, but what it finds is true: no reason to stop writing.
+        log('commit note: %O', error)
+        circle.alerts?.raise('COMMIT_NOTE', 'warning', `The commit note can't be written: ${error}`)
+      }
+    },
     failed: error => {
       log('commit failed: %O', error)
       circle.readOnlyReason = error.message
@@ -102,19 +144,22 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       circle.alerts?.raise('STORE_READ_ONLY', 'critical', text)
     },
   })
-  try {
-    return await assemble(options, metadata, circle)
-  } catch (error) {
-    await metadata
-      .close()
-      .catch((closing: unknown) => log('while closing after a failed start: %O', closing))
-    throw error
-  }
+}
+
+/** @throws StoreError METADATA_BEHIND */
+function checkCommitNote(note: CommitNote, sequence: number): void {
+  if (note.found === undefined || note.found <= sequence) return
+  throw new StoreError(
+    'METADATA_BEHIND',
+    `The metadata is at commit ${sequence}, older than commit ${note.found}, which was durable: ` +
+      'nothing is touched. Put the newer metadata back.',
+  )
 }
 
 async function assemble(
   options: StorageOptions,
   metadata: MetadataStore,
+  note: CommitNote,
   circle: Circle,
 ): Promise<Storage> {
   const { directory, now } = options
@@ -138,7 +183,8 @@ async function assemble(
     committedSequence: metadata.sequence,
   })
   circle.blocks = blocks
-  const space = new SpaceGuard(directory.path)
+  const space = new SpaceGuard(directory.path, () => circle.streams?.unflushedBytes ?? 0)
+  circle.space = space
   await space.start()
   const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
   const data = buildDataPath({ metadata, blocks, groups, alerts, space, isReadOnly })
@@ -152,20 +198,24 @@ async function assemble(
     hashKey: superblock.nameHashKey,
     entryChanged: options.entryChanged,
     isReadOnly,
-    reportError: error => {
-      // Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start.
-      log('in the background: %O', error)
-      const reason = error instanceof Error ? error.message : String(error)
-      alerts.raise('BACKGROUND_FAILURE', 'critical', `Work in the background failed: ${reason}`)
-    },
+    reportError: error => reportBackgroundFailure(alerts, error),
   })
   const records = new BlockRecordKeeper(() => blocks.collectRecords())
+  circle.records = records
   const { extents, index, streams } = data
   for (const participant of [superblock, groups, vfs, extents, index, records, alerts]) {
     metadata.addParticipant(participant)
   }
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
+  metadata.begin()
   await vfs.start()
   await metadata.commit()
-  return new Storage({ vfs, groups, alerts, metadata, space, blocks, streams }, circle)
+  return new Storage({ vfs, groups, alerts, metadata, space, blocks, streams, note }, circle)
+}
+
+/** Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start. */
+function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
+  log('in the background: %O', error)
+  const reason = error instanceof Error ? error.message : String(error)
+  alerts.raise('BACKGROUND_FAILURE', 'critical', `Work in the background failed: ${reason}`)
 }

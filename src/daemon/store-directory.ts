@@ -2,6 +2,7 @@
 //
 //   FORMAT      one line: coffer store 1
 //   lock        held by the daemon
+//   commit-note the last commit's number, see commit-note.ts
 //   metadata/   LevelDB
 //   blocks/     block files
 //   daemon.log
@@ -20,6 +21,7 @@ export interface StoreDirectory {
   readonly metadata: string
   readonly blocks: string
   readonly lock: string
+  readonly commitNote: string
   /** nothing is in it yet */
   readonly isNew: boolean
 }
@@ -29,8 +31,9 @@ export interface StoreDirectory {
  * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION
  */
 export async function openStoreDirectory(path: string): Promise<StoreDirectory> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
+  const firstMade = await mkdir(path, { recursive: true, mode: 0o700 })
   const real = await realpath(path)
+  if (firstMade !== undefined) await syncParents(real, dirname(await realpath(firstMade)))
   const formatPath = join(real, 'FORMAT')
   let isNew = false
   const line = await readFile(formatPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -66,6 +69,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     metadata: join(real, 'metadata'),
     blocks: join(real, 'blocks'),
     lock: join(real, 'lock'),
+    commitNote: join(real, 'commit-note'),
     isNew: !hasDatabase && !hasBlocks,
   }
 }
@@ -81,11 +85,23 @@ async function writeDurably(path: string, text: string): Promise<void> {
     await file.close()
   }
   await rename(temporary, path)
-  const directory = await open(dirname(path))
+  await syncDirectory(dirname(path))
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path)
   try {
     await directory.sync()
   } finally {
     await directory.close()
+  }
+}
+
+/** The directories above `path` up to and including `top`, which hold names that are new. */
+async function syncParents(path: string, top: string): Promise<void> {
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    await syncDirectory(parent)
+    if (parent === top || parent === dirname(parent)) return
   }
 }
 

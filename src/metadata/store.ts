@@ -35,6 +35,8 @@ export interface MetadataStoreOptions {
   readonly syncData: () => Promise<void>
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
+  /** A commit is durable; runs before its waiters hear of it. What goes wrong in here is the callee's to handle. */
+  readonly committed: (sequence: number) => Promise<void>
   /** A commit failed: the store must become read-only (promise 3). Called once. */
   readonly failed: (error: Error) => void
 }
@@ -80,6 +82,7 @@ export class MetadataStore implements MetadataReader, Committer {
   #pendingRecords = 0
   #timer: NodeJS.Timeout | undefined
   #failure: Error | undefined
+  #hasBegun = false
   #isClosed = false
 
   constructor(database: Level<Uint8Array, Buffer>, options: MetadataStoreOptions) {
@@ -129,11 +132,12 @@ export class MetadataStore implements MetadataReader, Committer {
 
   touched(recordCount = 0): void {
     this.#pendingRecords += recordCount
-    if (this.#pendingRecords >= PENDING_RECORDS_MAX && !this.#isRunning && !this.#isClosed) {
+    if (!this.#hasBegun || this.#isClosed || this.#failure !== undefined) return
+    if (this.#pendingRecords >= PENDING_RECORDS_MAX && !this.#isRunning) {
       // Whoever wants to know waits for a commit of his own; a failure has been reported through `failed`.
       this.commit().catch(error => log('early commit: %O', error))
     }
-    if (this.#timer !== undefined || this.#isClosed || this.#failure !== undefined) return
+    if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       // A failure has been reported through `failed`; the data's own errors wait in their files.
@@ -142,7 +146,20 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#timer.unref()
   }
 
+  /** All participants are there: from now on there may be commits. Until then the store stays exactly as it was. */
+  begin(): void {
+    this.#hasBegun = true
+    this.touched()
+  }
+
   commit(): Promise<void> {
+    if (!this.#hasBegun || this.#isClosed) {
+      return Promise.reject(new Error('a commit before the beginning or after the end'))
+    }
+    return this.#ask()
+  }
+
+  #ask(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#readOnlyError())
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
@@ -156,10 +173,18 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#isClosed = true
     clearTimeout(this.#timer)
     try {
-      if (this.#failure === undefined) await this.commit()
+      if (this.#hasBegun && this.#failure === undefined) await this.#ask()
     } finally {
       await this.#database.close()
     }
+  }
+
+  /** The end without a commit, for a start that failed: a store that was refused must stay exactly as it was. */
+  async abandon(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await this.#database.close()
   }
 
   async #periodicCommit(): Promise<void> {
@@ -211,6 +236,7 @@ export class MetadataStore implements MetadataReader, Committer {
       await batch.close()
     }
     for (const participant of this.#participants) participant.settled()
+    await this.#options.committed(this.#sequence)
   }
 
   #fail(error: Error): void {

@@ -2,22 +2,16 @@
 // runs). Readers see the newest of the three at every offset.
 
 import { FilesystemError } from '../errors.ts'
-import {
-  LARGE_DATA_BYTES,
-  ROOM_BYTES,
-  runEndBytes,
-  runSlice,
-  SMALL_BUFFER_BYTES,
-} from './buffers.ts'
+import { SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
+import { FileRuns } from './file-runs.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
 import type { FlushOwner, FlushServices } from './flush-pipeline.ts'
+import { ReadAhead } from './read-ahead.ts'
 import type { StoredReader } from './reader.ts'
 
 /** Scattered writers may keep this many places open; then the oldest is flushed. */
 const OPEN_RUNS_MAX = 32
-const READ_AHEAD_BYTES_FIRST = 512 * 1024
-const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024
 /** As ext4's order of magnitude; far below what a double counts exactly. */
 export const FILE_BYTES_MAX = 8 * 2 ** 40
 
@@ -27,6 +21,8 @@ export interface FileStreamServices extends FlushServices {
   reserve(group: number, lengthBytes: number): void
   /** somebody waits for buffers: flush what lies around */
   relievePressure(): void
+  /** accepted data of a file could not be stored, whether or not somebody is left who would ask for the error */
+  lost(inode: number, error: Error): void
 }
 
 export interface StreamRead {
@@ -44,14 +40,9 @@ export class FileStream implements FlushOwner {
   #mappedBytes: number
   /** everything below is stored; the size that a crash may show */
   #stableSizeBytes: number
-  #openRuns: Run[] = []
-  #frozenRuns: Run[] = []
-  /** frozen before the file was emptied: nobody may see them any more, but the pipeline still holds them */
-  #abandonedRuns: Run[] = []
+  readonly #runs = new FileRuns()
+  readonly #readAhead = new ReadAhead()
   #error: Error | undefined
-  #sequentialEndBytes = 0
-  #readAheadBytes = 0
-  #readAheadEndBytes = 0
 
   constructor(
     inode: number,
@@ -80,7 +71,11 @@ export class FileStream implements FlushOwner {
   }
 
   get hasUnflushedData(): boolean {
-    return this.#openRuns.length + this.#frozenRuns.length + this.#abandonedRuns.length > 0
+    return !this.#runs.isEmpty
+  }
+
+  get unflushedBytes(): number {
+    return this.#runs.lengthBytes
   }
 
   get committableSizeBytes(): number {
@@ -115,7 +110,7 @@ export class FileStream implements FlushOwner {
       this.#services.relievePressure()
       const buffer = await waiting
       // Another write may have made a run here in the meantime.
-      if (this.#runFor(offsetBytes + at) === undefined)
+      if (this.#runs.at(offsetBytes + at) === undefined)
         this.#openRun(offsetBytes + at, buffer, isLarge)
       else buffer.release()
       at += this.#take(offsetBytes + at, data.subarray(at))
@@ -131,7 +126,7 @@ export class FileStream implements FlushOwner {
 
   /** Hands open runs to the pipeline without ending them: what follows is still cut together with them. */
   yieldBuffers(): void {
-    for (const run of this.#openRuns.toSorted((a, b) => a.startBytes - b.startBytes)) {
+    for (const run of this.#runs.openAscending()) {
       this.#freeze(run, false)
     }
   }
@@ -141,7 +136,7 @@ export class FileStream implements FlushOwner {
     let at = 0
     while (at < data.length) {
       const position = offsetBytes + at
-      let run = this.#runFor(position)
+      let run = this.#runs.at(position)
       if (run === undefined) {
         const isLarge = this.#wantsLarge(position, data.length - at)
         const { large, small } = this.#services.buffers
@@ -150,7 +145,7 @@ export class FileStream implements FlushOwner {
         run = this.#openRun(position, buffer, isLarge)
       }
       const within = position - run.startBytes
-      const next = this.#nextRunStartBytes(position)
+      const next = this.#runs.nextStartBytes(position)
       const count = Math.min(data.length - at, run.capacityBytes - within, next - position)
       run.buffer.bytes.set(data.subarray(at, at + count), run.dataOffset + within)
       run.lengthBytes = Math.max(run.lengthBytes, within + count)
@@ -162,63 +157,28 @@ export class FileStream implements FlushOwner {
     return at
   }
 
-  /** The open run that the position lies in, else one with room that ends there: open runs never overlap. */
-  #runFor(position: number): Run | undefined {
-    let before: Run | undefined
-    for (const run of this.#openRuns) {
-      if (position >= run.startBytes && position < Math.max(runEndBytes(run), run.startBytes + 1)) {
-        return run
-      }
-      if (position === runEndBytes(run)) before = run
-    }
-    return before
-  }
-
-  #nextRunStartBytes(position: number): number {
-    let next = Infinity
-    for (const run of this.#openRuns) {
-      if (run.startBytes > position && run.startBytes < next) next = run.startBytes
-    }
-    return next
-  }
-
   #wantsLarge(position: number, lengthBytes: number): boolean {
     if (lengthBytes > SMALL_BUFFER_BYTES) return true
-    const last = this.#frozenRuns.at(-1)
-    return last !== undefined && runEndBytes(last) === position
+    return this.#runs.frozenEndBytes === position
   }
 
   #openRun(startBytes: number, buffer: Run['buffer'], isLarge: boolean): Run {
-    if (this.#openRuns.length >= OPEN_RUNS_MAX) {
-      const oldest = this.#openRuns[0]
-      if (oldest !== undefined) this.#freeze(oldest, !this.#isFollowed(oldest))
+    const oldest = this.#runs.oldestOpen
+    if (oldest !== undefined && this.#runs.openCount >= OPEN_RUNS_MAX) {
+      this.#freeze(oldest, !this.#runs.isFollowed(oldest))
     }
-    const run: Run = {
-      startBytes,
-      lengthBytes: 0,
-      capacityBytes: isLarge ? LARGE_DATA_BYTES : SMALL_BUFFER_BYTES,
-      buffer,
-      dataOffset: isLarge ? ROOM_BYTES : 0,
-    }
-    this.#openRuns.push(run)
-    return run
-  }
-
-  #isFollowed(run: Run): boolean {
-    return this.#openRuns.some(other => other.startBytes === runEndBytes(run))
+    return this.#runs.add(startBytes, buffer, isLarge)
   }
 
   #freeze(run: Run, isEnd: boolean): void {
-    this.#openRuns = this.#openRuns.filter(other => other !== run)
-    this.#frozenRuns.push(run)
+    this.#runs.freeze(run)
     this.#pipeline.push(run, isEnd)
   }
 
   /** As FileContent.drain: hands everything to the pipeline. */
   drain(): void {
-    const runs = this.#openRuns.toSorted((a, b) => a.startBytes - b.startBytes)
-    for (const [index, run] of runs.entries()) {
-      this.#freeze(run, runs[index + 1]?.startBytes !== runEndBytes(run))
+    for (const run of this.#runs.openAscending()) {
+      this.#freeze(run, !this.#runs.isFollowed(run))
     }
     this.#pipeline.end()
   }
@@ -244,10 +204,7 @@ export class FileStream implements FlushOwner {
   }
 
   carried(carry: Run, origin: Run): void {
-    const place = this.#frozenRuns.indexOf(origin)
-    // An abandoned origin's tail is abandoned too.
-    if (place < 0) this.#abandonedRuns.push(carry)
-    else this.#frozenRuns.splice(place + 1, 0, carry)
+    this.#runs.addCarry(carry, origin)
   }
 
   superseded(runs: readonly Run[]): void {
@@ -255,20 +212,16 @@ export class FileStream implements FlushOwner {
   }
 
   failed(error: Error, lost: readonly Run[]): void {
-    if (error !== ABANDONED) this.#error ??= error
+    if (error !== ABANDONED) {
+      this.#error ??= error
+      this.#services.lost(this.inode, error)
+    }
     this.#letGo(lost)
     this.#changed()
   }
 
   #letGo(runs: readonly Run[]): void {
-    const gone = new Set(runs)
-    const isHeld = (run: Run): boolean => {
-      if (!gone.has(run)) return true
-      run.buffer.release()
-      return false
-    }
-    this.#frozenRuns = this.#frozenRuns.filter(isHeld)
-    this.#abandonedRuns = this.#abandonedRuns.filter(isHeld)
+    this.#runs.letGo(runs)
     if (!this.hasUnflushedData) this.#stableSizeBytes = this.#sizeBytes
   }
 
@@ -276,11 +229,8 @@ export class FileStream implements FlushOwner {
   truncate(sizeBytes: number): void | Promise<void> {
     if (sizeBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     if (sizeBytes === 0) {
-      this.#abandonedRuns.push(...this.#frozenRuns)
-      this.#frozenRuns = []
+      this.#runs.abandon()
       this.#pipeline.abandon()
-      for (const run of this.#openRuns) run.buffer.release()
-      this.#openRuns = []
       this.#setSize(0)
       return
     }
@@ -339,7 +289,7 @@ export class FileStream implements FlushOwner {
       for (const run of held) run.buffer.release()
     }
     try {
-      const parts = this.#overlay(offsetBytes, endBytes, held)
+      const parts = this.#runs.overlay(offsetBytes, endBytes, held)
       const pieces: Uint8Array[] = []
       let at = offsetBytes
       for (const part of [...parts, { startBytes: endBytes, bytes: EMPTY }]) {
@@ -351,7 +301,10 @@ export class FileStream implements FlushOwner {
         if (part.bytes.length > 0) pieces.push(part.bytes)
         at = part.startBytes + part.bytes.length
       }
-      this.#readAhead(offsetBytes, endBytes)
+      const ahead = this.#readAhead.after(offsetBytes, endBytes, this.#sizeBytes)
+      if (ahead !== undefined) {
+        this.#services.reader.readAhead(this.inode, ahead.startBytes, ahead.lengthBytes)
+      }
       return { pieces, release }
     } catch (error) {
       release()
@@ -365,58 +318,6 @@ export class FileStream implements FlushOwner {
     const bytes = new Uint8Array(endBytes - startBytes)
     await this.#services.reader.copy(this.inode, startBytes, bytes)
     return { pieces: [bytes], release() {} }
-  }
-
-  /** The parts of the range that unflushed runs cover, ascending; the newest wins. Their buffers are retained. */
-  #overlay(
-    startBytes: number,
-    endBytes: number,
-    held: Run[],
-  ): { startBytes: number; bytes: Uint8Array }[] {
-    const parts: { startBytes: number; bytes: Uint8Array }[] = []
-    if (!this.hasUnflushedData) return parts
-    let gaps: [from: number, to: number][] = [[startBytes, endBytes]]
-    for (const run of [...this.#openRuns, ...this.#frozenRuns.toReversed()]) {
-      const left: [from: number, to: number][] = []
-      let isUsed = false
-      for (const [from, to] of gaps) {
-        const low = Math.max(from, run.startBytes)
-        const high = Math.min(to, runEndBytes(run))
-        if (low >= high) {
-          left.push([from, to])
-          continue
-        }
-        parts.push({ startBytes: low, bytes: runSlice(run, low, high) })
-        isUsed = true
-        if (from < low) left.push([from, low])
-        if (high < to) left.push([high, to])
-      }
-      if (isUsed) {
-        run.buffer.retain()
-        held.push(run)
-      }
-      gaps = left
-    }
-    return parts.sort((a, b) => a.startBytes - b.startBytes)
-  }
-
-  /** A window that doubles as long as reads follow each other. */
-  #readAhead(startBytes: number, endBytes: number): void {
-    if (startBytes !== this.#sequentialEndBytes) {
-      this.#readAheadBytes = 0
-      this.#readAheadEndBytes = endBytes
-    } else {
-      this.#readAheadBytes = Math.min(
-        Math.max(this.#readAheadBytes * 2, READ_AHEAD_BYTES_FIRST),
-        READ_AHEAD_BYTES_MAX,
-      )
-    }
-    this.#sequentialEndBytes = endBytes
-    const targetBytes = Math.min(endBytes + this.#readAheadBytes, this.#sizeBytes)
-    const fromBytes = Math.max(this.#readAheadEndBytes, endBytes)
-    if (this.#readAheadBytes === 0 || targetBytes - fromBytes < this.#readAheadBytes / 2) return
-    this.#services.reader.readAhead(this.inode, fromBytes, targetBytes - fromBytes)
-    this.#readAheadEndBytes = targetBytes
   }
 }
 

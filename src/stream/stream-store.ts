@@ -57,6 +57,13 @@ export class StreamStore {
     await Promise.all(Array.from({ length: PARALLEL_FLUSHES }, worker))
   }
 
+  /** Bytes that were accepted and are not in block files yet, of all files. */
+  get unflushedBytes(): number {
+    let bytes = 0
+    for (const stream of this.#streams) bytes += stream.unflushedBytes
+    return bytes
+  }
+
   #yieldAll(): void {
     for (const stream of this.#streams) stream.yieldBuffers()
   }

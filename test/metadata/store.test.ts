@@ -22,8 +22,10 @@ async function openIn(directory: string, overrides: { syncData?: () => Promise<v
     createIfMissing: true,
     syncData: overrides.syncData ?? (async () => {}),
     flushData: async () => {},
+    committed: async () => {},
     failed: error => failures.push(error),
   })
+  store.begin()
   return { store, failures }
 }
 
@@ -149,4 +151,30 @@ t.test('keys order numerically and prefixes end where they should', async t => {
   t.ok(Buffer.compare(inodeKey(TABLE.inode, 2 ** 32 - 1), inodeKey(TABLE.inode, 2 ** 32)) < 0)
   t.same(prefixEnd(Buffer.from([1, 0xff])), Buffer.from([2]))
   t.throws(() => prefixEnd(Buffer.from([0xff])), RangeError)
+})
+
+t.test('a store that was not begun, or is abandoned, stays exactly as it was', async t => {
+  const directory = await directoryOf(t)
+  const first = await openIn(directory)
+  participate(first.store).set('Da', 'value')
+  await first.store.close()
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const store = await openMetadataStore({
+      directory,
+      createIfMissing: false,
+      syncData: async () => {},
+      flushData: async () => {},
+      committed: async () => {},
+      failed: () => {},
+    })
+    participate(store).set('Da', 'changed')
+    store.touched(1_000_000)
+    await t.rejects(store.commit())
+    if (attempt === 0) await store.close()
+    else await store.abandon()
+  }
+  const last = await openIn(directory)
+  t.equal(last.store.sequence, 1)
+  t.equal(last.store.get(key('Da'))?.toString(), 'value')
+  await last.store.abandon()
 })

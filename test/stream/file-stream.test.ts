@@ -91,6 +91,7 @@ function setUp() {
   metadata.participants.push(extents)
   const chunks = new FakeChunks()
   const damages: string[] = []
+  const lost: number[] = []
   const reader = new StoredReader({
     extents,
     pinnedRegionsMax: 4,
@@ -111,13 +112,14 @@ function setUp() {
     hurry: () => () => {},
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     reserve: () => {},
+    lost: inode => lost.push(inode),
     commit: () => metadata.commit(),
   })
   const isIdle = () =>
     [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount].every(
       (count, index) => count === free[index],
     ) && chunks.pinned === 0
-  return { metadata, extents, chunks, damages, store, isIdle }
+  return { metadata, extents, chunks, damages, lost, store, isIdle }
 }
 
 async function readAll(stream: FileStream, offset = 0, length = stream.sizeBytes): Promise<Buffer> {
@@ -246,13 +248,15 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
 t.test(
   'a failed store is reported once, to the next who asks, and gives its buffers back',
   async t => {
-    const { store, chunks, isIdle } = setUp()
+    const { store, chunks, lost, isIdle } = setUp()
     const stream = store.open(7, 1, 0, 0, () => {})
     chunks.failure = new FilesystemError('ENOSPC')
     await stream.write(0, new Uint8Array(100_000).fill(1))
     await t.rejects(stream.flush(), { code: 'ENOSPC' })
     chunks.failure = undefined
     await stream.flush()
+    t.ok(lost.includes(7), 'whoever keeps the alerts is told')
+    t.equal(store.unflushedBytes, 0)
     t.ok(isIdle())
   },
 )
