@@ -6,7 +6,7 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { MountedCoffer, mountSkipReason } from '../helpers/mounted.ts'
+import { mountSkipReason, startedCoffer } from '../helpers/mounted.ts'
 
 const ROUNDS = 20
 const FILE_BYTES_MAX = 400_000
@@ -15,10 +15,7 @@ t.test(
   `${ROUNDS} kills during a copy lose nothing that was fsynced`,
   { skip: mountSkipReason },
   async t => {
-    const coffer = new MountedCoffer()
-    t.teardown(() => coffer.remove())
-    await coffer.start()
-    await coffer.coffer('container', 'add', 'c')
+    const coffer = await startedCoffer(t, 'c')
     /** path => sha256 of what was fsynced */
     const promised = new Map<string, string>()
     let lost = 0

@@ -21,6 +21,23 @@ export const mountSkipReason: string | false = existsSync('/dev/fuse')
     : 'mounts as a normal user are tested where fusermount3 allows them; these tests run as root'
   : '/dev/fuse is missing'
 
+/** What a test offers for the cleaning-up. */
+interface Teardown {
+  teardown(done: () => Promise<void>): void
+}
+
+/** A running daemon on a new store with these containers, removed when the test ends. */
+export async function startedCoffer(
+  test: Teardown,
+  ...containers: string[]
+): Promise<MountedCoffer> {
+  const coffer = new MountedCoffer()
+  test.teardown(() => coffer.remove())
+  await coffer.start()
+  for (const container of containers) await coffer.coffer('container', 'add', container)
+  return coffer
+}
+
 export class MountedCoffer {
   readonly base: string
   readonly store: string

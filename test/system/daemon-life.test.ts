@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdir, open, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { MountedCoffer, mountSkipReason, shell, tool } from '../helpers/mounted.ts'
+import { MountedCoffer, mountSkipReason, startedCoffer, shell, tool } from '../helpers/mounted.ts'
 
 const skip = mountSkipReason
 
@@ -43,10 +43,7 @@ t.test(
 )
 
 t.test('stop refuses while a file is open, and force ends it all the same', { skip }, async t => {
-  const coffer = new MountedCoffer()
-  t.teardown(() => coffer.remove())
-  await coffer.start()
-  await coffer.coffer('container', 'add', 'c')
+  const coffer = await startedCoffer(t, 'c')
   const file = await open(join(coffer.mount, 'c', 'open'), 'w')
   await file.writeFile('data')
   await t.rejects(coffer.stop())
@@ -61,10 +58,7 @@ t.test(
   'a truncated block file: EIO where bytes are missing, all else readable',
   { skip },
   async t => {
-    const coffer = new MountedCoffer()
-    t.teardown(() => coffer.remove())
-    await coffer.start()
-    await coffer.coffer('container', 'add', 'c')
+    const coffer = await startedCoffer(t, 'c')
     const at = (name: string): string => join(coffer.mount, 'c', name)
     for (const name of ['first', 'last']) {
       await tool('dd', 'if=/dev/urandom', `of=${at(name)}`, 'bs=1M', 'count=4', 'conv=fsync')
@@ -85,9 +79,7 @@ t.test(
 )
 
 t.test('the QoreStor spelling does the same', { skip }, async t => {
-  const coffer = new MountedCoffer()
-  t.teardown(() => coffer.remove())
-  await coffer.start()
+  const coffer = await startedCoffer(t)
   await coffer.coffer('storage_group', '--add', '--name', 'slow', '--compression_mode', 'best')
   await coffer.coffer('container', '--add', '--name', 'c', '--group_name', 'slow')
   await mkdir(join(coffer.mount, 'c', 'd'))

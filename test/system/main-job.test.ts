@@ -5,7 +5,13 @@ import { createReadStream, existsSync } from 'node:fs'
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { MountedCoffer, mountSkipReason, shell, tool } from '../helpers/mounted.ts'
+import {
+  mountSkipReason,
+  startedCoffer,
+  type MountedCoffer,
+  shell,
+  tool,
+} from '../helpers/mounted.ts'
 
 const skip = mountSkipReason
 /** Real files of every size, with symlinks and hard links: some 36,000 on a developer's Debian machine. */
@@ -39,11 +45,7 @@ t.test(
   'a real tree: cp -a, rsync finds no difference, a second copy is nearly free',
   { skip },
   async t => {
-    const coffer = new MountedCoffer()
-    t.teardown(() => coffer.remove())
-    await coffer.start()
-    await coffer.coffer('container', 'add', 'first')
-    await coffer.coffer('container', 'add', 'second')
+    const coffer = await startedCoffer(t, 'first', 'second')
     const first = join(coffer.mount, 'first')
     const second = join(coffer.mount, 'second')
     const differences = (copy: string): Promise<string> =>
@@ -75,10 +77,7 @@ t.test(
 )
 
 t.test('a big file of random bytes, and one byte in front of a tar', { skip }, async t => {
-  const coffer = new MountedCoffer()
-  t.teardown(() => coffer.remove())
-  await coffer.start()
-  await coffer.coffer('container', 'add', 'big')
+  const coffer = await startedCoffer(t, 'big')
   const container = join(coffer.mount, 'big')
   const source = join(coffer.base, 'random')
   await shell(`head -c ${BIG_FILE_BYTES} /dev/urandom > ${source}`)
@@ -108,10 +107,7 @@ t.test(
   'overwrites, truncation, holes, links and names read back after a restart',
   { skip },
   async t => {
-    const coffer = new MountedCoffer()
-    t.teardown(() => coffer.remove())
-    await coffer.start()
-    await coffer.coffer('container', 'add', 'c')
+    const coffer = await startedCoffer(t, 'c')
     const at = (name: string): string => join(coffer.mount, 'c', name)
     const data = randomBytes(3_000_000)
     await writeFile(at('file'), data)
@@ -152,9 +148,7 @@ t.test(
   'a second daemon on the store, a busy mount point, a foreign directory: clear refusals',
   { skip },
   async t => {
-    const coffer = new MountedCoffer()
-    t.teardown(() => coffer.remove())
-    await coffer.start()
+    const coffer = await startedCoffer(t)
     const other = join(coffer.base, 'other.sock')
     const start = (store: string, mount: string): Promise<string> =>
       shell(
@@ -185,10 +179,7 @@ t.test(
   'a damaged block file: EIO on the file, an alert, all others readable',
   { skip },
   async t => {
-    const coffer = new MountedCoffer()
-    t.teardown(() => coffer.remove())
-    await coffer.start()
-    await coffer.coffer('container', 'add', 'c')
+    const coffer = await startedCoffer(t, 'c')
     const at = (name: string): string => join(coffer.mount, 'c', name)
     await tool('dd', 'if=/dev/urandom', `of=${at('a')}`, 'bs=1M', 'count=2', 'conv=fsync')
     await tool('dd', 'if=/dev/urandom', `of=${at('b')}`, 'bs=1M', 'count=2', 'conv=fsync')
