@@ -112,7 +112,7 @@ void JobPool::WaitLoop() {
 void JobPool::Execute(std::unique_ptr<Job> job) {
   try {
     job->Run();
-  } catch (const JobError& error) {
+  } catch (const CodedError& error) {
     job->error_code_ = error.code();
     job->error_message_ = error.what();
   } catch (const std::exception& error) {

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/coded_error.h"
+
 namespace coffer {
 
 /** One piece of work and the promise that waits for it. */
@@ -31,18 +33,6 @@ class Job {
   napi_deferred deferred_ = nullptr;
   /** an array of the objects whose memory the job uses */
   napi_ref kept_ = nullptr;
-};
-
-/** Thrown by Run: rejects the promise with an Error of this code. */
-class JobError : public std::exception {
- public:
-  JobError(std::string code, std::string message) : code_(std::move(code)), message_(std::move(message)) {}
-  const std::string& code() const { return code_; }
-  const char* what() const noexcept override { return message_.c_str(); }
-
- private:
-  std::string code_;
-  std::string message_;
 };
 
 /** Which threads a job runs on, and before which others. */

@@ -88,6 +88,12 @@ napi_value MakeNumber(napi_env env, double value) {
   return result;
 }
 
+napi_value MakeBool(napi_env env, bool value) {
+  napi_value result;
+  Check(napi_get_boolean(env, value, &result));
+  return result;
+}
+
 napi_value MakeString(napi_env env, const std::string& value) {
   napi_value result;
   Check(napi_create_string_utf8(env, value.data(), value.size(), &result));
@@ -116,6 +122,12 @@ napi_value MakeError(napi_env env, const std::string& code, const std::string& m
 
 void SetProperty(napi_env env, napi_value object, const char* name, napi_value value) {
   Check(napi_set_named_property(env, object, name, value));
+}
+
+void SetFunction(napi_env env, napi_value object, const char* name, napi_callback callback) {
+  napi_value function;
+  Check(napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function));
+  SetProperty(env, object, name, function);
 }
 
 }  // namespace coffer

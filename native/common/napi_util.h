@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/coded_error.h"
+
 namespace coffer {
 
 /** A wrong argument: the caller's mistake, thrown as TypeError. */
@@ -46,6 +48,7 @@ std::string StringOf(napi_env env, napi_value value);
 napi_value Property(napi_env env, napi_value object, const char* name);
 
 napi_value MakeNumber(napi_env env, double value);
+napi_value MakeBool(napi_env env, bool value);
 napi_value MakeString(napi_env env, const std::string& value);
 napi_value MakeUndefined(napi_env env);
 /** A fresh Uint8Array holding a copy of `bytes`. */
@@ -55,6 +58,23 @@ napi_value MakeWords(napi_env env, std::span<const uint32_t> words);
 /** An Error with a `code`. */
 napi_value MakeError(napi_env env, const std::string& code, const std::string& message);
 void SetProperty(napi_env env, napi_value object, const char* name, napi_value value);
+/** A function that needs no data; one that does is for Export. */
+void SetFunction(napi_env env, napi_value object, const char* name, napi_callback callback);
+
+/** Runs a callback's body; what it throws becomes a JavaScript exception. */
+template <typename Body>
+napi_value Guarded(napi_env env, Body body) {
+  try {
+    return body();
+  } catch (const ArgumentError& error) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", error.what());
+  } catch (const CodedError& error) {
+    napi_throw_error(env, error.code().c_str(), error.what());
+  } catch (const std::exception& error) {
+    napi_throw_error(env, "ADDON_FAILURE", error.what());
+  }
+  return nullptr;
+}
 
 using Function = napi_value (*)(Call&);
 
@@ -62,15 +82,10 @@ template <Function function>
 napi_value Guarded(napi_env env, napi_callback_info info) {
   Call call{};
   call.env = env;
-  try {
+  return Guarded(env, [&] {
     Check(napi_get_cb_info(env, info, &call.count, call.arguments, nullptr, &call.data));
     return function(call);
-  } catch (const ArgumentError& error) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", error.what());
-  } catch (const std::exception& error) {
-    napi_throw_error(env, "ADDON_FAILURE", error.what());
-  }
-  return nullptr;
+  });
 }
 
 /** Puts a function into the addon's exports; `data` is what the function finds in Call::data. */

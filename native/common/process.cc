@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include "common/file_descriptor.h"
-#include "common/napi_helpers.h"
+#include "common/napi_util.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57  // Linux 5.6; older headers lack it
@@ -28,18 +28,18 @@ napi_value Argument(napi_env env, napi_callback_info info) {
 /** lockFileExclusive(path): fd. The lock lives as long as the descriptor: a dead process never leaves one. */
 napi_value LockFileExclusive(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
-    const std::string path = GetString(env, Argument(env, info));
+    const std::string path = StringOf(env, Argument(env, info));
     FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!file.IsOpen()) throw SystemError(errno, "can't open " + path);
     if (flock(file.Get(), LOCK_EX | LOCK_NB) != 0) throw SystemError(errno, "can't lock " + path);
-    return MakeUint32(env, static_cast<uint32_t>(file.Release()));
+    return MakeNumber(env, static_cast<uint32_t>(file.Release()));
   });
 }
 
 /** setDumpable(flag): boolean. Off: no core dump and no ptrace by the same user, so keys stay in memory. */
 napi_value SetDumpable(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
-    const bool dumpable = GetBool(env, Argument(env, info));
+    const bool dumpable = BoolOf(env, Argument(env, info));
     return MakeBool(env, prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) == 0);
   });
 }

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/job_pool.h"
+#include "common/coded_error.h"
 #include "data_path/seal.h"
 #include "data_path/thread_memory.h"
 
@@ -18,11 +18,6 @@ namespace coffer {
 namespace {
 
 constexpr mode_t kFileMode = 0600;
-
-[[noreturn]] void FailWith(int number, const std::string& what) {
-  const char* name = strerrorname_np(number);
-  throw JobError(name != nullptr ? name : "EIO", what + ": " + std::strerror(number));
-}
 
 int OpenDirect(const std::string& path, int flags) {
   int descriptor = open(path.c_str(), flags | O_DIRECT | O_CLOEXEC, kFileMode);
@@ -42,9 +37,9 @@ std::shared_ptr<BlockFile> BlockFile::Create(const std::string& path, const Bloc
   header.key_id = identity.key_id;
   header.block = identity.block;
   header.created_seconds = created_seconds;
-  if (getrandom(header.salt, kSaltBytes, 0) != static_cast<ssize_t>(kSaltBytes)) FailWith(errno, "getrandom");
+  if (getrandom(header.salt, kSaltBytes, 0) != static_cast<ssize_t>(kSaltBytes)) throw SystemError(errno, "getrandom");
   const int descriptor = OpenDirect(path, O_RDWR | O_CREAT | O_EXCL);
-  if (descriptor < 0) FailWith(errno, "create " + path);
+  if (descriptor < 0) throw SystemError(errno, "create " + path);
   std::shared_ptr<BlockFile> file(new BlockFile(descriptor, identity));
   uint8_t* page = ThreadMemory::Get().page();
   PackBlockHeader(header, page);
@@ -62,7 +57,7 @@ std::shared_ptr<BlockFile> BlockFile::Open(const std::string& path, const BlockI
   const int descriptor = OpenDirect(path, O_RDONLY);
   if (descriptor < 0) {
     if (errno == ENOENT) throw Damage("missing", "The block file is missing: " + path);
-    FailWith(errno, "open " + path);
+    throw SystemError(errno, "open " + path);
   }
   std::shared_ptr<BlockFile> file(new BlockFile(descriptor, identity));
   uint8_t* page = ThreadMemory::Get().page();
@@ -85,7 +80,7 @@ bool BlockFile::DropDirect() {
 
 uint64_t BlockFile::Reserve(size_t bytes) {
   const uint64_t start = tail_.fetch_add(bytes);
-  if (start + bytes > kBlockBytesMax) throw JobError("EFBIG", "The block file is full");
+  if (start + bytes > kBlockBytesMax) throw CodedError("EFBIG", "The block file is full");
   return start;
 }
 
@@ -94,9 +89,9 @@ void BlockFile::Write(std::span<const uint8_t> bytes, uint64_t offset) {
     const ssize_t written = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0) {
       if (errno == EINTR || (errno == EINVAL && DropDirect())) continue;
-      FailWith(errno, "write");
+      throw SystemError(errno, "write");
     }
-    if (written == 0) FailWith(EIO, "write");
+    if (written == 0) throw SystemError(EIO, "write");
     // What follows a short write decides: the rest goes through, or names its error.
     if (written % kPageBytes != 0) DropDirect();
     bytes = bytes.subspan(static_cast<size_t>(written));
@@ -122,16 +117,16 @@ size_t BlockFile::Read(std::span<uint8_t> bytes, uint64_t offset) {
 }
 
 void BlockFile::Sync() {
-  if (fdatasync(descriptor_) != 0) FailWith(errno, "fdatasync");
+  if (fdatasync(descriptor_) != 0) throw SystemError(errno, "fdatasync");
 }
 
 void SyncDirectory(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) FailWith(errno, "open " + path);
+  if (descriptor < 0) throw SystemError(errno, "open " + path);
   const int result = fsync(descriptor);
   const int number = errno;
   close(descriptor);
-  if (result != 0) FailWith(number, "fsync " + path);
+  if (result != 0) throw SystemError(number, "fsync " + path);
 }
 
 }  // namespace coffer

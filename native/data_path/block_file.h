@@ -24,10 +24,10 @@ struct BlockIdentity {
 
 class BlockFile {
  public:
-  /** Makes a new file with its header page; nothing is left behind on failure. @throws JobError with the errno's name */
+  /** Makes a new file with its header page; nothing is left behind on failure. @throws CodedError with the errno's name */
   static std::shared_ptr<BlockFile> Create(const std::string& path, const BlockIdentity& identity,
                                            uint64_t created_seconds);
-  /** Opens for reading and checks the header page. @throws JobError, Damage */
+  /** Opens for reading and checks the header page. @throws CodedError, Damage */
   static std::shared_ptr<BlockFile> Open(const std::string& path, const BlockIdentity& identity);
 
   ~BlockFile();
@@ -38,13 +38,13 @@ class BlockFile {
   /** The key of this file's regions; null when they are clear. */
   const uint8_t* key() const { return identity_.has_key ? key_ : nullptr; }
 
-  /** Takes `bytes` of the file's end for the caller alone and returns where they start. @throws JobError EFBIG */
+  /** Takes `bytes` of the file's end for the caller alone and returns where they start. @throws CodedError EFBIG */
   uint64_t Reserve(size_t bytes);
-  /** All of `bytes`, whole pages from page-aligned memory. @throws JobError with the errno's name */
+  /** All of `bytes`, whole pages from page-aligned memory. @throws CodedError with the errno's name */
   void Write(std::span<const uint8_t> bytes, uint64_t offset);
   /** How much could be read; less than asked only at the end of the file. @throws Damage "io" */
   size_t Read(std::span<uint8_t> bytes, uint64_t offset);
-  /** fdatasync. @throws JobError with the errno's name */
+  /** fdatasync. @throws CodedError with the errno's name */
   void Sync();
 
  private:
@@ -57,7 +57,7 @@ class BlockFile {
   std::atomic<uint64_t> tail_{kPageBytes};
 };
 
-/** fsync of a directory. @throws JobError with the errno's name */
+/** fsync of a directory. @throws CodedError with the errno's name */
 void SyncDirectory(const std::string& path);
 
 }  // namespace coffer

@@ -15,7 +15,7 @@ namespace {
 using FileHandle = std::shared_ptr<BlockFile>;
 
 /** Damage becomes a rejection whose code names the reason. */
-[[noreturn]] void Reject(const Damage& damage) { throw JobError("DAMAGE_" + damage.reason(), damage.what()); }
+[[noreturn]] void Reject(const Damage& damage) { throw CodedError("DAMAGE_" + damage.reason(), damage.what()); }
 
 FileHandle* HandleOf(napi_env env, napi_value handle) {
   napi_valuetype type;
@@ -92,7 +92,7 @@ void AppendJob::Run() {
       pages_.push_back(header.page);
     }
   } catch (const Damage& damage) {
-    throw JobError("EIO", std::string("A sealed region didn't open again: ") + damage.what());
+    throw CodedError("EIO", std::string("A sealed region didn't open again: ") + damage.what());
   }
   file->Write({batch, used}, offset);
   end_bytes_ = offset + used;
@@ -124,7 +124,7 @@ void ReadJob::Run() try {
   if (got < header.file_bytes() && got % kPageBytes == 0) {
     got += file->Read({input + got, header.file_bytes() - got}, offset + got);
   }
-  if (out.size() < header.table_bytes() + header.raw_bytes) throw JobError("ADDON_FAILURE", "The slot is too small");
+  if (out.size() < header.table_bytes() + header.raw_bytes) throw CodedError("ADDON_FAILURE", "The slot is too small");
   OpenRegionInPlace(header, file->key(), {input, got}, out.data());
   chunk_count_ = header.chunk_count;
 } catch (const Damage& damage) {

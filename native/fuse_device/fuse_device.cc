@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "common/napi_helpers.h"
+#include "common/napi_util.h"
 #include "common/process.h"
 #include "fuse_device/mount.h"
 #include "fuse_device/session.h"
@@ -51,12 +51,12 @@ void ExecuteMountWork(napi_env, void* data) {
 void CompleteMountWork(napi_env env, napi_status, void* data) {
   const std::unique_ptr<MountWork> work(static_cast<MountWork*>(data));
   if (work->error) {
-    napi_reject_deferred(env, work->deferred, MakeError(env, *work->error));
+    napi_reject_deferred(env, work->deferred, MakeError(env, work->error->code(), work->error->what()));
   } else if (work->unmount) {
-    napi_resolve_deferred(env, work->deferred, Undefined(env));
+    napi_resolve_deferred(env, work->deferred, MakeUndefined(env));
   } else {
     const auto number = static_cast<uint32_t>(work->device.Release());
-    napi_resolve_deferred(env, work->deferred, MakeUint32(env, number));
+    napi_resolve_deferred(env, work->deferred, MakeNumber(env, number));
   }
   napi_delete_async_work(env, work->work);
 }
@@ -77,7 +77,7 @@ napi_value Mount(napi_env env, napi_callback_info info) {
     napi_value arguments[2];
     napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
     auto work = std::make_unique<MountWork>();
-    work->options = {GetString(env, arguments[0]), GetBool(env, arguments[1])};
+    work->options = {StringOf(env, arguments[0]), BoolOf(env, arguments[1])};
     return QueueMountWork(env, std::move(work));
   });
 }
@@ -88,8 +88,8 @@ napi_value Unmount(napi_env env, napi_callback_info info) {
     napi_value arguments[2];
     napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
     auto work = std::make_unique<MountWork>();
-    work->options.mount_point = GetString(env, arguments[0]);
-    work->lazy = GetBool(env, arguments[1]);
+    work->options.mount_point = StringOf(env, arguments[0]);
+    work->lazy = BoolOf(env, arguments[1]);
     work->unmount = true;
     return QueueMountWork(env, std::move(work));
   });
@@ -112,8 +112,8 @@ void DeliverBatch(napi_env env, napi_value callback, void* context, void*) {
   auto* binding = static_cast<Binding*>(context);
   Session& session = *binding->session;
   const Session::Batch batch = session.TakeBatch();
-  napi_value receiver = Undefined(env);
-  napi_value arguments[3] = {MakeUint32(env, batch.requests), MakeUint32(env, batch.completions),
+  napi_value receiver = MakeUndefined(env);
+  napi_value arguments[3] = {MakeNumber(env, batch.requests), MakeNumber(env, batch.completions),
                              MakeBool(env, batch.closed)};
   napi_value result;
   if (napi_call_function(env, receiver, callback, 3, arguments, &result) == napi_ok) {
@@ -160,9 +160,9 @@ void CheckReplyLength(size_t length) {
 napi_value Reply(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Call call = Unpack(env, info);
-    const uint32_t length = GetUint32(env, call.arguments[0]);
+    const uint32_t length = Uint32Of(env, call.arguments[0]);
     CheckReplyLength(length);
-    return MakeUint32(env, static_cast<uint32_t>(call.binding->session->Reply(length)));
+    return MakeNumber(env, static_cast<uint32_t>(call.binding->session->Reply(length)));
   });
 }
 
@@ -170,7 +170,7 @@ napi_value Reply(napi_env env, napi_callback_info info) {
 napi_value ReplyPieces(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Call call = Unpack(env, info);
-    const uint32_t id = GetUint32(env, call.arguments[0]);
+    const uint32_t id = Uint32Of(env, call.arguments[0]);
     uint32_t count = 0;
     if (napi_get_array_length(env, call.arguments[1], &count) != napi_ok) {
       throw CodedError("ERR_INVALID_ARG_TYPE", "an array is wanted");
@@ -206,9 +206,9 @@ napi_value ReplyPieces(napi_env env, napi_callback_info info) {
 napi_value Notify(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Call call = Unpack(env, info);
-    const uint32_t length = GetUint32(env, call.arguments[1]);
+    const uint32_t length = Uint32Of(env, call.arguments[1]);
     CheckReplyLength(length);
-    const uint32_t id = GetUint32(env, call.arguments[0]);
+    const uint32_t id = Uint32Of(env, call.arguments[0]);
     return MakeBool(env, !call.binding->session->QueueNotification(id, length));
   });
 }
@@ -216,16 +216,16 @@ napi_value Notify(napi_env env, napi_callback_info info) {
 napi_value ReleaseSlot(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Call call = Unpack(env, info);
-    const uint32_t slot = GetUint32(env, call.arguments[0]);
+    const uint32_t slot = Uint32Of(env, call.arguments[0]);
     call.binding->session->ReleaseSlots(&slot, 1);
-    return Undefined(env);
+    return MakeUndefined(env);
   });
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     Unpack(env, info).binding->session->Stop();
-    return Undefined(env);
+    return MakeUndefined(env);
   });
 }
 
@@ -258,9 +258,9 @@ napi_value OpenSession(napi_env env, napi_callback_info info) {
     size_t count = 4;
     napi_value arguments[4];
     napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
-    FileDescriptor device(static_cast<int>(GetUint32(env, arguments[0])));
-    const uint32_t slot_count = GetUint32(env, arguments[1]);
-    const uint32_t reader_count = GetUint32(env, arguments[2]);
+    FileDescriptor device(static_cast<int>(Uint32Of(env, arguments[0])));
+    const uint32_t slot_count = Uint32Of(env, arguments[1]);
+    const uint32_t reader_count = Uint32Of(env, arguments[2]);
     if (slot_count == 0 || slot_count > Session::kSlotCountMax || reader_count == 0 || reader_count > 16) {
       throw CodedError("ERR_OUT_OF_RANGE", "1 to 1024 slots and 1 to 16 readers");
     }
@@ -269,11 +269,11 @@ napi_value OpenSession(napi_env env, napi_callback_info info) {
     napi_value object;
     napi_create_object(env, &object);
     napi_set_named_property(env, object, "area", MakeAreaBuffer(env, binding->session->area()));
-    SetUint32(env, object, "replyBytes", SharedArea::kReplyBytes);
-    SetUint32(env, object, "batchOffset", SharedArea::kReplyBytes);
-    SetUint32(env, object, "completionsIndex", 2 * slot_count);
-    SetUint32(env, object, "firstRequestOffset", SharedArea::kSlotsOffset + SharedArea::kRequestOffset);
-    SetUint32(env, object, "slotStride", SharedArea::kSlotStride);
+    SetProperty(env, object, "replyBytes", MakeNumber(env, SharedArea::kReplyBytes));
+    SetProperty(env, object, "batchOffset", MakeNumber(env, SharedArea::kReplyBytes));
+    SetProperty(env, object, "completionsIndex", MakeNumber(env, 2 * slot_count));
+    SetProperty(env, object, "firstRequestOffset", MakeNumber(env, SharedArea::kSlotsOffset + SharedArea::kRequestOffset));
+    SetProperty(env, object, "slotStride", MakeNumber(env, SharedArea::kSlotStride));
     SetBoundFunction(env, object, "reply", Reply, binding);
     SetBoundFunction(env, object, "replyPieces", ReplyPieces, binding);
     SetBoundFunction(env, object, "notify", Notify, binding);

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <vector>
 
-#include "common/napi_helpers.h"
+#include "common/napi_util.h"
 
 extern char** environ;
 

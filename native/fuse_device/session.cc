@@ -14,7 +14,7 @@
 #include <system_error>
 #include <thread>
 
-#include "common/napi_helpers.h"
+#include "common/napi_util.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57  // Linux 5.6; older headers lack it
@@ -177,12 +177,12 @@ int Session::ReplyGathered(const std::vector<iovec>& pieces) const {
 
 bool Session::QueueReply(uint32_t id, const std::vector<iovec>& pieces) {
   const uint8_t* head = area_->Data();
-  return Queue(replies_, {id, std::vector<uint8_t>(head, head + kOutHeaderBytes), pieces});
+  return Queue(replies_, {id, std::vector<uint8_t>(head, head + kOutHeaderBytes), pieces, true});
 }
 
 bool Session::QueueNotification(uint32_t id, size_t length) {
   const uint8_t* head = area_->Data();
-  return Queue(notifications_, {id, std::vector<uint8_t>(head, head + length), {}});
+  return Queue(notifications_, {id, std::vector<uint8_t>(head, head + length), {}, false});
 }
 
 bool Session::Queue(Outbox& outbox, Output output) {
@@ -221,9 +221,15 @@ void Session::WriteOutput(Output& output) const {
     output.pieces.clear();
   }
   output.pieces.insert(output.pieces.begin(), {output.head.data(), output.head.size()});
-  // The result doesn't matter: an interrupted request (ENOENT) or an unmounted device wants no answer,
-  // and an object that a notification names may be unknown to the kernel.
-  WriteVectors(device_.Get(), output.pieces);
+  const int error = WriteVectors(device_.Get(), output.pieces);
+  // An interrupted request (ENOENT) or an unmounted device wants no answer, and an object that a notification names
+  // may be unknown to the kernel. But nobody may wait for ever for bytes that could not be handed over.
+  if (error == 0 || error == ENOENT || error == ENODEV || !output.is_reply) return;
+  const uint32_t length = kOutHeaderBytes;
+  const int32_t failure = -EIO;
+  std::memcpy(output.head.data(), &length, sizeof length);
+  std::memcpy(output.head.data() + sizeof length, &failure, sizeof failure);
+  WriteVectors(device_.Get(), {{output.head.data(), kOutHeaderBytes}});
 }
 
 void Session::Wake(std::unique_lock<std::mutex>& events_lock) {

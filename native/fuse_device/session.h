@@ -97,6 +97,8 @@ class Session : public std::enable_shared_from_this<Session> {
     uint32_t id;
     std::vector<uint8_t> head;
     std::vector<iovec> pieces;
+    /** somebody waits for it, unlike a notification */
+    bool is_reply;
   };
   /** Work of one writing thread. */
   struct Outbox {

@@ -12,7 +12,7 @@ import type { StoredReader } from './reader.ts'
 
 /** Scattered writers may keep this many places open; then the oldest is flushed. */
 const OPEN_RUNS_MAX = 32
-/** As ext4's order of magnitude; far below what a double counts exactly. */
+/** As ext4's order of magnitude, and far below what an extent page's number (32 bits of 4 MiB) or a double can count. */
 export const FILE_BYTES_MAX = 8 * 2 ** 40
 
 export interface FileStreamServices extends FlushServices {

@@ -5,11 +5,10 @@ import type { Contents } from './contents.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { PERMISSION_BITS, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from './linux.ts'
+import { FILE_BYTES_MAX } from '../stream/index.ts'
 import type { Reaper } from './reaper.ts'
 import type { AttributeChanges, Attributes, InodeNumber, Timestamp } from './types.ts'
 
-/** 8 TiB: what the page numbers of the extents' keys are good for */
-export const FILE_BYTES_MAX = 8 * 2 ** 40
 /** relatime's patience */
 const ACCESS_TIME_AGE_SECONDS = 24 * 60 * 60
 

@@ -2,7 +2,8 @@
 
 import { FilesystemError } from '../errors.ts'
 import type { Committer } from '../metadata/contract.ts'
-import { FILE_BYTES_MAX, type AttributeOperations } from './attributes.ts'
+import { FILE_BYTES_MAX } from '../stream/index.ts'
+import type { AttributeOperations } from './attributes.ts'
 import type { FileContent } from './content.ts'
 import type { Contents } from './contents.ts'
 import type { Inode } from './inode.ts'
