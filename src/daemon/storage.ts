@@ -134,7 +134,8 @@ function openMetadata(
       } catch (error) {
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
         log('commit note: %O', error)
-        circle.alerts?.raise('COMMIT_NOTE', 'warning', `The commit note can't be written: ${error}`)
+        const reason = error instanceof Error ? error.message : String(error)
+        circle.alerts?.raise('COMMIT_NOTE', 'warning', `The commit note can't be written: ${reason}`)
       }
     },
     failed: error => {
