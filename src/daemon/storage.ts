@@ -135,7 +135,11 @@ function openMetadata(
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
         log('commit note: %O', error)
         const reason = error instanceof Error ? error.message : String(error)
-        circle.alerts?.raise('COMMIT_NOTE', 'warning', `The commit note can't be written: ${reason}`)
+        circle.alerts?.raise(
+          'COMMIT_NOTE',
+          'warning',
+          `The commit note can't be written: ${reason}`,
+        )
       }
     },
     failed: error => {
