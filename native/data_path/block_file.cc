@@ -44,7 +44,7 @@ std::shared_ptr<BlockFile> BlockFile::Create(const std::string& path, const Bloc
   uint8_t* page = ThreadMemory::Get().page();
   PackBlockHeader(header, page);
   try {
-    if (identity.has_key) DeriveBlockKey(identity.content_key, header.salt, file->key_);
+    if (identity.has_key) file->TakeKey(header.salt);
     file->Write({page, kPageBytes}, 0);
   } catch (...) {
     unlink(path.c_str());
@@ -67,11 +67,20 @@ std::shared_ptr<BlockFile> BlockFile::Open(const std::string& path, const BlockI
   if (header.group != identity.group || header.block != identity.block || header.key_id != identity.key_id) {
     throw Damage("header", "The block file is another one than its name says: " + path);
   }
-  if (identity.has_key) DeriveBlockKey(identity.content_key, header.salt, file->key_);
+  if (identity.has_key) file->TakeKey(header.salt);
   return file;
 }
 
-BlockFile::~BlockFile() { close(descriptor_); }
+void BlockFile::TakeKey(std::span<const uint8_t> salt) {
+  DeriveBlockKey(identity_.content_key, salt, key_);
+  // The file's own key is enough from here on.
+  explicit_bzero(identity_.content_key, sizeof identity_.content_key);
+}
+
+BlockFile::~BlockFile() {
+  explicit_bzero(key_, sizeof key_);
+  close(descriptor_);
+}
 
 bool BlockFile::DropDirect() {
   const int flags = fcntl(descriptor_, F_GETFL);

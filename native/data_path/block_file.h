@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +21,8 @@ struct BlockIdentity {
   uint32_t block = 0;
   bool has_key = false;
   uint8_t content_key[kKeyBytes] = {};
+
+  ~BlockIdentity() { explicit_bzero(content_key, sizeof content_key); }
 };
 
 class BlockFile {
@@ -49,6 +52,8 @@ class BlockFile {
 
  private:
   BlockFile(int descriptor, const BlockIdentity& identity) : descriptor_(descriptor), identity_(identity) {}
+  /** Derives the file's key and forgets the content encryption key. */
+  void TakeKey(std::span<const uint8_t> salt);
   bool DropDirect();
 
   int descriptor_;

@@ -113,6 +113,7 @@ void Encrypt(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> 
     IMB_AES256_GCM_PRE(manager, key, &expanded);
     IMB_AES256_GCM_ENC(manager, &expanded, &context, to, from.data(), from.size(), nonce, associated.data(),
                        associated.size(), tag, kTagBytes);
+    explicit_bzero(&expanded, sizeof expanded);
     return;
   }
 #endif
@@ -130,6 +131,7 @@ bool Decrypt(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> 
     IMB_AES256_GCM_PRE(manager, key, &expanded);
     IMB_AES256_GCM_DEC(manager, &expanded, &context, to, from.data(), from.size(), nonce, associated.data(),
                        associated.size(), computed, kTagBytes);
+    explicit_bzero(&expanded, sizeof expanded);
     return IsEqual(computed, tag, kTagBytes);
   }
 #endif
@@ -149,6 +151,7 @@ void DeriveBlockKey(const uint8_t* content_key, std::span<const uint8_t> salt, u
   if (HMAC(EVP_sha256(), extracted, kKeyBytes, message, sizeof message, out, &length) == nullptr) {
     throw std::runtime_error("OpenSSL refused HMAC-SHA256");
   }
+  explicit_bzero(extracted, sizeof extracted);
 }
 
 }  // namespace coffer

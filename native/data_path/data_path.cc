@@ -10,6 +10,7 @@
 #include "common/arena.h"
 #include "common/job_pool.h"
 #include "common/napi_util.h"
+#include "common/secret_memory.h"
 #include "data_path/jobs.h"
 #include "data_path/thread_memory.h"
 
@@ -262,6 +263,7 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   auto* state = new DataPath{JobPool::Create(env)};
   napi_add_env_cleanup_hook(env, [](void* data) { delete static_cast<DataPath*>(data); }, state);
   RegisterArena(env, exports);
+  RegisterSecretMemory(env, exports);
   Export<CutAndFingerprint>(env, exports, "cutAndFingerprint", state);
   Export<SetInstructionSet>(env, exports, "setInstructionSet", state);
   Export<SetCipherByName>(env, exports, "setCipher", state);

@@ -107,6 +107,15 @@ export interface BlockStore {
   /** The region if it is in the cache; retained for the caller. */
   cachedRegion(block: number, page: number): OpenRegion | undefined
 
+  /**
+   * A group's keys are about to go: its open block files are closed and synced, its regions leave the cache and no
+   * handle keeps a key. The caller has let nothing of the group be read or appended any more.
+   */
+  forgetGroup(group: number): Promise<void>
+
+  /** Ids of the keys that some block file of the group has in its header, also of files that are being made. */
+  keyIdsOf(group: number): Set<number>
+
   /** All records, open files included. */
   records(): Iterable<BlockRecord>
   /** Closes open block files after the last append. Idempotent. */

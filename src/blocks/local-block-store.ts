@@ -172,6 +172,29 @@ export class LocalBlockStore implements BlockStore {
     await unlink(path)
   }
 
+  async forgetGroup(group: number): Promise<void> {
+    for (const [name, file] of this.#current) {
+      if (file.record().group !== group) continue
+      this.#current.delete(name)
+      this.#retire(file)
+    }
+    await this.sync()
+    const blocks = new Set<number>()
+    for (const record of this.#records.values()) if (record.group === group) blocks.add(record.block)
+    this.#cache.drop(key => blocks.has(Math.floor(key / 2 ** PAGES_BITS)))
+    for (const block of blocks) this.#reader.close(block)
+  }
+
+  keyIdsOf(group: number): Set<number> {
+    const ids = new Set<number>()
+    for (const record of this.#records.values()) if (record.group === group) ids.add(record.keyId)
+    for (const file of this.#files.values()) {
+      const record = file.record()
+      if (record.group === group) ids.add(record.keyId)
+    }
+    return ids
+  }
+
   /** After a sync, nothing stays open for writing; the records of the files that were open are collectable. */
   async close(): Promise<void> {
     if (this.#isClosed) return

@@ -11,10 +11,18 @@ export interface DaemonOptions {
   allowOther: boolean
   /** Directory of the second copy of every keystore. */
   keystoreBackup?: string
+  /** Groups that are unlocked at the start, with the file that holds the passphrase. */
+  passphraseFiles?: readonly PassphraseFile[]
   /** Average chunk size of groups that are created without one. */
   chunkSizeBytes?: number
   /** Upper bound of the daemon's caches and write buffers together. */
   memoryBytes?: number
+}
+
+export interface PassphraseFile {
+  group: string
+  /** its first line is the passphrase */
+  path: string
 }
 
 export interface RunningDaemon {

@@ -8,18 +8,21 @@ import type { ControlServer } from '../control/index.ts'
 import { CofferError, StoreError } from '../errors.ts'
 import { clearDeadMount, mountFilesystem } from '../fuse/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
-import { lockFileExclusive, setIoFlusher } from '../native/fuse-device.ts'
+import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-device.ts'
 import type { Timestamp } from '../vfs/index.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
 import { openStorage } from './storage.ts'
 import type { Storage } from './storage.ts'
+import { defaultKeystoreBackup, unlockFromFiles } from './start-keys.ts'
 import { checkMountPoint, openStoreDirectory } from './store-directory.ts'
 import { Throughput } from './throughput.ts'
 
 const log = createDebug('coffer:daemon')
 
 const SAMPLE_INTERVAL_MS = 1000
+/** Intervals are days: a minute late is early enough. */
+const ROTATION_CHECK_INTERVAL_MS = 60 * 1000
 
 /** @throws CofferError with a sentence for the administrator when it can't start; nothing is left behind then */
 export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon> {
@@ -50,11 +53,16 @@ async function start(
   const storage = await openStorage({
     directory,
     now: wallClock,
+    keystoreBackup: options.keystoreBackup ?? defaultKeystoreBackup(),
+    pagesChanged: async inode => late.mount?.invalidateInode(inode),
     entryChanged: (parent, name) => {
       late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
     },
   })
   undo.push(() => storage.close())
+  // No key may be in a core dump, and nobody of the same user may look into this process.
+  if (!setDumpable(false)) log('core dumps could not be turned off')
+  await unlockFromFiles(storage, options.passphraseFiles ?? [])
   const mount = await mountFilesystem({ mountPoint, allowOther: options.allowOther }, storage.vfs)
   late.mount = mount
   undo.push(() => mount.unmount({ force: true }))
@@ -96,6 +104,7 @@ class Daemon implements RunningDaemon {
   readonly #storage: Storage
   readonly #mount: FuseMount
   readonly #sampler: NodeJS.Timeout
+  readonly #rotation: NodeJS.Timeout
   #server: ControlServer | undefined
   #unmounting: Promise<void> | undefined
 
@@ -107,6 +116,13 @@ class Daemon implements RunningDaemon {
       this.throughput.sample(performance.now(), bytesWritten, bytesRead)
     }, SAMPLE_INTERVAL_MS)
     this.#sampler.unref()
+    this.#rotation = setInterval(() => {
+      storage.encryption.tick().catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error)
+        storage.alerts.raise('ROTATION_FAILED', 'critical', `A key rotation failed: ${reason}`)
+      })
+    }, ROTATION_CHECK_INTERVAL_MS)
+    this.#rotation.unref()
     // Whoever unmounts: once the mount is gone, what it wrote is committed and the rest ends.
     this.stopped = mount.closed.then(() => this.#end())
   }
@@ -137,6 +153,7 @@ class Daemon implements RunningDaemon {
 
   async #end(): Promise<void> {
     clearInterval(this.#sampler)
+    clearInterval(this.#rotation)
     try {
       await this.#storage.close()
     } finally {

@@ -10,6 +10,7 @@ import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
 import { ExtentMap, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
+import type { Encryption } from './encryption.ts'
 import type { SpaceGuard } from './space-guard.ts'
 import { chunkBytesMax } from './storage-groups.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
@@ -27,6 +28,7 @@ export interface DataPathOptions {
   readonly metadata: MetadataStore
   readonly blocks: BlockStore
   readonly groups: StorageGroups
+  readonly encryption: Encryption
   readonly alerts: AlertBoard
   readonly space: SpaceGuard
   readonly isReadOnly: () => boolean
@@ -36,17 +38,18 @@ export interface DataPath {
   readonly index: ChunkIndex
   readonly extents: ExtentMap
   readonly streams: StreamStore
+  readonly gatherer: AppendGatherer
 }
 
 export function buildDataPath(options: DataPathOptions): DataPath {
-  const { metadata, blocks, groups, space } = options
+  const { metadata, blocks, groups, encryption, space } = options
   const index = new ChunkIndex(metadata)
   const extents = new ExtentMap(metadata)
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({
     index,
     blocks: gatherer,
-    policyOf: id => ({ group: id, compression: groups.byId(id).compression, keyId: 0 }),
+    policyOf: id => encryption.policyOf(id),
     sequence: () => metadata.sequence,
     added: chunkCount => metadata.touched(chunkCount),
   })
@@ -62,10 +65,14 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     ),
     extents,
     reader,
-    cut: (id, data, isEnd) => cutAndFingerprint(data, cutParameters(groups.byId(id)), isEnd),
+    cut: (id, data, isEnd) => {
+      const parameters = { ...cutSizes(groups.byId(id)), ...cutSecrets(encryption, id) }
+      return cutAndFingerprint(data, parameters, isEnd)
+    },
     store: (id, chunks) => dedupe.store(id, chunks),
     hurry: () => gatherer.hurry(),
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
+    checkAccess: group => encryption.checkAccess(group),
     reserve: (_group, lengthBytes) => {
       if (options.isReadOnly()) throw new FilesystemError('EROFS')
       space.reserve(lengthBytes)
@@ -76,7 +83,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     commit: () => metadata.commit(),
   })
-  return { index, extents, streams }
+  return { index, extents, streams, gatherer }
 }
 
 function reportDamage(alerts: AlertBoard, inode: number, block: number, error: Error): void {
@@ -88,12 +95,14 @@ function reportDamage(alerts: AlertBoard, inode: number, block: number, error: E
   )
 }
 
-function cutParameters(group: StorageGroup): CutParameters {
-  return {
-    keyLow: group.cutConstants[0],
-    keyHigh: group.cutConstants[1],
-    averageBytes: group.chunkSizeBytes,
-    maxBytes: chunkBytesMax(group),
-    fingerprintKey: group.fingerprintKey,
-  }
+function cutSizes(group: StorageGroup): Pick<CutParameters, 'averageBytes' | 'maxBytes'> {
+  return { averageBytes: group.chunkSizeBytes, maxBytes: chunkBytesMax(group) }
+}
+
+function cutSecrets(
+  encryption: Encryption,
+  group: number,
+): Pick<CutParameters, 'keyLow' | 'keyHigh' | 'fingerprintKey'> {
+  const { fingerprintKey, cutConstants } = encryption.secretsOf(group)
+  return { keyLow: cutConstants[0], keyHigh: cutConstants[1], fingerprintKey }
 }

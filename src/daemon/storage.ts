@@ -4,6 +4,7 @@ import createDebug from 'debug'
 import { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
+import type { AppendGatherer } from '../dedupe/index.ts'
 import { StoreError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
@@ -13,6 +14,7 @@ import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
+import { backupFolder, Encryption } from './encryption.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
 import { SpaceGuard } from './space-guard.ts'
 import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
@@ -24,6 +26,10 @@ const log = createDebug('coffer:daemon')
 export interface StorageOptions {
   readonly directory: StoreDirectory
   readonly now: () => Timestamp
+  /** folder of the second copies of keystores, shared by several stores */
+  readonly keystoreBackup: string
+  /** the kernel must forget a file's pages */
+  readonly pagesChanged: (inode: InodeNumber) => Promise<void>
   /** the kernel must forget a name: it changed without it */
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
 }
@@ -32,6 +38,8 @@ export interface StorageOptions {
 interface Circle {
   blocks: BlockStore | undefined
   streams: StreamStore | undefined
+  gatherer: AppendGatherer | undefined
+  vfs: Vfs | undefined
   alerts: AlertBoard | undefined
   records: BlockRecordKeeper | undefined
   space: SpaceGuard | undefined
@@ -41,6 +49,7 @@ interface Circle {
 interface StorageParts {
   readonly vfs: Vfs
   readonly groups: StorageGroups
+  readonly encryption: Encryption
   readonly alerts: AlertBoard
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
@@ -52,6 +61,7 @@ interface StorageParts {
 export class Storage {
   readonly vfs: Vfs
   readonly groups: StorageGroups
+  readonly encryption: Encryption
   readonly alerts: AlertBoard
   readonly metadata: MetadataStore
   readonly #parts: StorageParts
@@ -60,6 +70,7 @@ export class Storage {
   constructor(parts: StorageParts, circle: Readonly<Circle>) {
     this.vfs = parts.vfs
     this.groups = parts.groups
+    this.encryption = parts.encryption
     this.alerts = parts.alerts
     this.metadata = parts.metadata
     this.#parts = parts
@@ -86,6 +97,7 @@ export class Storage {
       space.stop()
       await note.close()
       await blocks.close()
+      this.encryption.close()
     }
   }
 }
@@ -95,6 +107,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const circle: Circle = {
     blocks: undefined,
     streams: undefined,
+    gatherer: undefined,
+    vfs: undefined,
     alerts: undefined,
     records: undefined,
     space: undefined,
@@ -178,10 +192,21 @@ async function assemble(
   const groups = new StorageGroups()
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
+  const encryption = new Encryption({
+    groups,
+    primaryDirectory: directory.keystores,
+    backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
+    alerts,
+    nowSeconds: () => now().seconds,
+    commit: () => metadata.commit(),
+    usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
+    settle: () => settle(circle, metadata),
+    forget: group => forgetGroup(options, circle, group),
+  })
   const blocks = await openBlockStore({
     directory: directory.blocks,
     records: await loadBlockRecords(metadata),
-    lookupKey: () => undefined,
+    lookupKey: (group, keyId) => encryption.lookupKey(group, keyId),
     cacheBytes: REGION_CACHE_BYTES,
     verify: true,
     now: () => now().seconds,
@@ -192,8 +217,9 @@ async function assemble(
   circle.space = space
   await space.start()
   const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
-  const data = buildDataPath({ metadata, blocks, groups, alerts, space, isReadOnly })
+  const data = buildDataPath({ metadata, blocks, groups, encryption, alerts, space, isReadOnly })
   circle.streams = data.streams
+  circle.gatherer = data.gatherer
   const vfs = new Vfs({
     metadata,
     committer: metadata,
@@ -213,9 +239,35 @@ async function assemble(
   }
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
   metadata.begin()
+  await encryption.load()
   await vfs.start()
+  circle.vfs = vfs
   await metadata.commit()
-  return new Storage({ vfs, groups, alerts, metadata, space, blocks, streams, note }, circle)
+  return new Storage(
+    { vfs, groups, encryption, alerts, metadata, space, blocks, streams, note },
+    circle,
+  )
+}
+
+/** Everything that was accepted is in block files, and a commit says so. */
+async function settle(circle: Circle, metadata: MetadataStore): Promise<void> {
+  const isOver = circle.gatherer?.hurry()
+  try {
+    await circle.streams?.flushAll()
+  } finally {
+    isOver?.()
+  }
+  await metadata.commit()
+}
+
+/** A group's data leaves our caches and the kernel's. */
+async function forgetGroup(
+  options: StorageOptions,
+  circle: Circle,
+  group: number,
+): Promise<void> {
+  await circle.blocks?.forgetGroup(group)
+  for (const inode of circle.vfs?.knownFilesOf(group) ?? []) await options.pagesChanged(inode)
 }
 
 /** Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start. */

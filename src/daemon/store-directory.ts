@@ -5,10 +5,12 @@
 //   commit-note the last commit's number, see commit-note.ts
 //   metadata/   LevelDB
 //   blocks/     block files
+//   keystores/  keystores of groups that have a passphrase
 //   daemon.log
 
-import { mkdir, open, readdir, readFile, realpath, rename } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { syncDirectory, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
 
 const FORMAT_VERSION = 1
@@ -20,6 +22,7 @@ export interface StoreDirectory {
   readonly path: string
   readonly metadata: string
   readonly blocks: string
+  readonly keystores: string
   readonly lock: string
   readonly commitNote: string
   /** nothing is in it yet */
@@ -42,7 +45,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   })
   if (line === undefined) {
     const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
-    const isUnfinished = names.every(name => ['metadata', 'blocks', 'FORMAT.new'].includes(name))
+    const isUnfinished = names.every(name => ['metadata', 'blocks', 'keystores', 'FORMAT.new'].includes(name))
     if (names.length > 0 && !isUnfinished) {
       throw new StoreError('NOT_A_STORE', `${path} is neither a coffer store nor empty.`)
     }
@@ -56,7 +59,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
       `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
     )
   }
-  for (const name of ['metadata', 'blocks']) {
+  for (const name of ['metadata', 'blocks', 'keystores']) {
     await mkdir(join(real, name), { recursive: true, mode: 0o700 })
   }
   if (isNew) await writeDurably(formatPath, FORMAT_LINE)
@@ -68,32 +71,10 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     path: real,
     metadata: join(real, 'metadata'),
     blocks: join(real, 'blocks'),
+    keystores: join(real, 'keystores'),
     lock: join(real, 'lock'),
     commitNote: join(real, 'commit-note'),
     isNew: !hasDatabase && !hasBlocks,
-  }
-}
-
-/** Whole file or nothing, on disk when it returns. */
-async function writeDurably(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-  await syncDirectory(dirname(path))
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }
 

@@ -17,6 +17,8 @@ export const FILE_BYTES_MAX = 8 * 2 ** 40
 
 export interface FileStreamServices extends FlushServices {
   readonly reader: StoredReader
+  /** @throws FilesystemError ENOKEY when the group's data may not be read or changed now */
+  checkAccess(group: number): void
   /** @throws FilesystemError ENOSPC, EROFS when `lengthBytes` more can't be taken */
   reserve(group: number, lengthBytes: number): void
   /** somebody waits for buffers: flush what lies around */
@@ -95,6 +97,7 @@ export class FileStream implements FlushOwner {
     const error = this.takeError()
     if (error !== undefined) throw error
     if (offsetBytes + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    this.#services.checkAccess(this.group)
     this.#services.reserve(this.group, data.length)
     const taken = this.#take(offsetBytes, data)
     if (taken < data.length) return this.#writeRest(offsetBytes + taken, data.subarray(taken))
@@ -228,6 +231,7 @@ export class FileStream implements FlushOwner {
   /** As FileContent.truncate. Data that is on its way is stored first, unless the file is emptied. */
   truncate(sizeBytes: number): void | Promise<void> {
     if (sizeBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    this.#services.checkAccess(this.group)
     if (sizeBytes === 0) {
       this.#runs.abandon()
       this.#pipeline.abandon()
@@ -253,6 +257,7 @@ export class FileStream implements FlushOwner {
 
   /** As FileContent.punch. */
   async punch(offsetBytes: number, lengthBytes: number): Promise<void> {
+    this.#services.checkAccess(this.group)
     await this.flush()
     const endBytes = Math.min(offsetBytes + lengthBytes, this.#sizeBytes)
     this.#mappedBytes += this.#services.extents.replace(this.inode, offsetBytes, endBytes, [])
@@ -280,6 +285,7 @@ export class FileStream implements FlushOwner {
 
   /** As FileContent.read. */
   async read(offsetBytes: number, lengthBytes: number): Promise<StreamRead> {
+    this.#services.checkAccess(this.group)
     const endBytes = Math.min(offsetBytes + lengthBytes, this.#sizeBytes)
     if (endBytes <= offsetBytes) return { pieces: [], release() {} }
     const stored: StreamRead[] = []

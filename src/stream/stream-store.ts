@@ -35,6 +35,11 @@ export class StreamStore {
     return stream
   }
 
+  /** @throws FilesystemError ENOKEY when the group's data may not be read or changed now */
+  checkAccess(group: number): void {
+    this.#services.checkAccess(group)
+  }
+
   close(stream: FileStream): void {
     if (stream.hasUnflushedData) throw new Error('a file with unflushed data can not be closed')
     this.#streams.delete(stream)

@@ -54,6 +54,8 @@ export interface ContentStore {
     mappedBytes: number,
     changed: () => void,
   ): FileContent
+  /** Asked when a file is opened. @throws FilesystemError ENOKEY when the group's data may not be read or changed now */
+  checkAccess(group: number): void
   /** Lets go of a clean content that no handle uses any more. */
   close(content: FileContent): void
   /** Forgets all data of a file that nothing names any more; extents are deleted in slices over later commits. */

@@ -48,6 +48,11 @@ export class Contents {
     return content
   }
 
+  /** @throws FilesystemError ENOKEY when the data of the container's group may not be read or changed now */
+  checkAccess(container: number): void {
+    if (container !== 0) this.#store.checkAccess(this.#containers.groupOf(container))
+  }
+
   /** Takes over size and mapped bytes. */
   refresh(inode: Inode): void {
     const content = inode.content

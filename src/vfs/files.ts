@@ -60,6 +60,7 @@ export class Files {
   open(inode: Inode, flags: number, isNew: boolean): OpenedFile | Promise<OpenedFile> {
     if (inode.isDirectory) throw new FilesystemError('EISDIR')
     if (!inode.isRegular) throw new FilesystemError('ENXIO')
+    this.#parts.contents.checkAccess(inode.container)
     if ((flags & O_TRUNC) !== 0 && inode.sizeBytes > 0) {
       const waiting = this.#parts.attributes.truncate(inode, 0)
       if (waiting !== undefined) return waiting.then(() => this.#handle(inode, flags, isNew))

@@ -119,6 +119,11 @@ export class InodeTable {
     return true
   }
 
+  /** Numbers that the kernel knows, whose pages it may have. */
+  referredNumbers(): IterableIterator<InodeNumber> {
+    return this.#lookups.keys()
+  }
+
   isReferred(inode: Inode): boolean {
     return inode.pins > 0 || this.#lookups.has(inode.number)
   }

@@ -330,6 +330,16 @@ export class Vfs implements CommitParticipant {
     return this.#files.open(this.#table.get(number), flags, false)
   }
 
+  /** Files of a storage group whose pages the kernel may have. */
+  knownFilesOf(group: number): InodeNumber[] {
+    const known: InodeNumber[] = []
+    for (const number of this.#table.referredNumbers()) {
+      const inode = this.#table.find(number)
+      if (inode?.isRegular === true && this.#containers.groupOf(inode.container) === group) known.push(number)
+    }
+    return known
+  }
+
   create(
     parent: InodeNumber,
     name: ByteString,
@@ -340,6 +350,8 @@ export class Vfs implements CommitParticipant {
     const existing = this.#namespace.lookup(parent, name)
     if (existing !== undefined && (flags & O_EXCL) !== 0) throw new FilesystemError('EEXIST')
     if (existing === undefined || (flags & O_TRUNC) !== 0) this.#checkWritable()
+    // before there is a name without a file: a locked group takes no data
+    if (existing === undefined) this.#contents.checkAccess(this.#table.get(parent).container)
     const inode = existing ?? this.#namespace.create(parent, name, mode, caller)
     // held by the kernel's new reference while a truncation waits
     this.#table.refer(inode)

@@ -111,6 +111,7 @@ function setUp() {
     store: (_group, list) => chunks.store(list),
     hurry: () => () => {},
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
+    checkAccess: () => {},
     reserve: () => {},
     lost: inode => lost.push(inode),
     commit: () => metadata.commit(),

@@ -169,6 +169,8 @@ export class FakeContentStore implements ContentStore {
     return content
   }
 
+  checkAccess(): void {}
+
   close(content: FileContent): void {
     assert.ok(content instanceof FakeContent)
     assert.ok(!content.hasUnflushedData, 'only clean contents are closed')

@@ -1,0 +1,16 @@
+export { CryptoError, type CryptoErrorCode } from './errors.ts'
+export { GroupKeys, type GroupKeysOptions } from './group-keys.ts'
+export {
+  activeKey,
+  INTERVAL_DAYS_MAX,
+  INTERVAL_DAYS_MIN,
+  needsReseal,
+  rotationDueSeconds,
+  type EncryptionSettings,
+  type KeyInfo,
+  type KeyMode,
+  type Keyring,
+  type KeyringInfo,
+} from './keyring.ts'
+export { KeystorePlaces, type PlaceFinding } from './keystore-places.ts'
+export { SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'

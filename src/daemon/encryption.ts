@@ -1,0 +1,295 @@
+// Encryption of the storage groups in operation: which groups are locked, what the data path seals with, rotation, and
+// what is written down about keystores.
+
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { AlertBoard } from '../alerts/index.ts'
+import type { SealingPolicy } from '../blocks/index.ts'
+import {
+  activeKey,
+  CryptoError,
+  GroupKeys,
+  KeystorePlaces,
+  needsReseal,
+  rotationDueSeconds,
+} from '../crypto/index.ts'
+import type { EncryptionSettings, KeyringInfo, PlaceFinding } from '../crypto/index.ts'
+import { FilesystemError } from '../errors.ts'
+import type { StorageGroup, StorageGroups } from './storage-groups.ts'
+
+export interface EncryptionOptions {
+  readonly groups: StorageGroups
+  readonly primaryDirectory: string
+  readonly backupDirectory: string
+  readonly alerts: AlertBoard
+  readonly nowSeconds: () => number
+  readonly commit: () => Promise<void>
+  /** ids of the keys that some block of the group has in its header */
+  readonly usedKeyIds: (group: number) => ReadonlySet<number>
+  /** what is in flight is in block files, and their records say so */
+  readonly settle: () => Promise<void>
+  /** the group's data leaves memory: caches of ours and of the kernel, and open block files */
+  readonly forget: (group: number) => Promise<void>
+}
+
+/** A store's own folder among the backups of several stores. @param secret random bytes that the store keeps */
+export function backupFolder(directory: string, secret: Uint8Array): string {
+  const name = createHash('sha256').update('coffer keystore backup').update(secret).digest('hex')
+  return join(directory, name.slice(0, 16))
+}
+
+export class Encryption {
+  readonly #options: EncryptionOptions
+  readonly #places: KeystorePlaces
+  readonly #keys = new Map<number, GroupKeys>()
+  /** being locked: nothing new is let in */
+  readonly #closing = new Set<number>()
+
+  constructor(options: EncryptionOptions) {
+    this.#options = options
+    this.#places = new KeystorePlaces(options.primaryDirectory, options.backupDirectory)
+  }
+
+  /** Looks at all keystores; groups that are encrypted are locked from here on. */
+  async load(): Promise<void> {
+    for (const group of this.#options.groups.list()) {
+      const keys = this.#keysOf(group.id)
+      await keys.load(group.keystoreSequence)
+      this.#reportBroken(group, keys)
+      if (keys.info?.isOn === true) this.#options.groups.dropSecrets(group.id)
+      this.#reportLock(group.id)
+    }
+  }
+
+  isLocked(group: number): boolean {
+    const keys = this.#keys.get(group)
+    if (keys === undefined || !keys.hasPassphrase) return false
+    if (this.#closing.has(group)) return true
+    // A keystore that can't be used: whether encryption was on is known from the group's record alone.
+    if (keys.info === undefined) return !this.#options.groups.byId(group).hasSecrets
+    return keys.info.isOn && !keys.isOpen
+  }
+
+  lockedGroups(): StorageGroup[] {
+    return this.#options.groups.list().filter(group => this.isLocked(group.id))
+  }
+
+  /** @throws FilesystemError ENOKEY, as fscrypt answers for a file whose key isn't there */
+  checkAccess(group: number): void {
+    if (this.isLocked(group)) {
+      const { name } = this.#options.groups.byId(group)
+      throw new FilesystemError('ENOKEY', `The storage group ${name} is locked.`)
+    }
+  }
+
+  /** How the group's next regions are sealed. @throws FilesystemError ENOKEY */
+  policyOf(id: number): SealingPolicy {
+    const { compression } = this.#options.groups.byId(id)
+    const keys = this.#keys.get(id)
+    if (keys?.info?.isOn !== true) {
+      this.checkAccess(id)
+      return { group: id, compression, keyId: 0 }
+    }
+    if (!keys.isOpen) throw new FilesystemError('ENOKEY')
+    const key = activeKey(keys.keyring)
+    if (key === undefined) throw new Error('an encrypted group has no active key')
+    return { group: id, compression, keyId: key.id, key: key.secret }
+  }
+
+  /** What cuts and names the group's chunks. @throws FilesystemError ENOKEY */
+  secretsOf(id: number): {
+    readonly fingerprintKey: Uint8Array
+    readonly cutConstants: readonly [number, number]
+  } {
+    const group = this.#options.groups.byId(id)
+    if (group.hasSecrets) return group
+    const keys = this.#keys.get(id)
+    if (keys?.isOpen !== true) throw new FilesystemError('ENOKEY')
+    return keys.keyring
+  }
+
+  lookupKey(id: number, keyId: number): Uint8Array | undefined {
+    const keys = this.#keys.get(id)
+    if (keys?.isOpen !== true) return undefined
+    const key = keys.keyring.keys.find(each => each.id === keyId)
+    return key === undefined || key.state === 'retired' ? undefined : key.secret
+  }
+
+  /** Whether the cleaner is to seal again what lies under this key (0 = clear). */
+  needsReseal(id: number, keyId: number): boolean {
+    const info = this.#keys.get(id)?.info
+    return info !== undefined && needsReseal(info, keyId)
+  }
+
+  info(id: number): KeyringInfo | undefined {
+    return this.#keys.get(id)?.info
+  }
+
+  hasPassphrase(id: number): boolean {
+    return this.#keys.get(id)?.hasPassphrase ?? false
+  }
+
+  /** @throws CryptoError */
+  async setPassphrase(
+    group: StorageGroup,
+    current: Uint8Array | undefined,
+    next: Uint8Array,
+  ): Promise<void> {
+    await this.#keysOf(group.id).setPassphrase(current, next, group)
+    this.#reportLock(group.id)
+  }
+
+  /** Turns encryption on, changes mode or interval. @throws CryptoError */
+  async set(group: StorageGroup, settings: EncryptionSettings): Promise<void> {
+    const keys = this.#keysOf(group.id)
+    if (!keys.hasPassphrase) {
+      throw new CryptoError(
+        'PASSPHRASE_REQUIRED',
+        `Set a passphrase first: coffer storage-group set-passphrase ${group.name}`,
+      )
+    }
+    await keys.set(settings)
+    if (keys.info?.isOn !== true) return
+    this.#options.groups.dropSecrets(group.id)
+    await this.#options.commit()
+  }
+
+  /** @throws CryptoError WRONG_PASSPHRASE, TRY_LATER, NOT_ENCRYPTED, KEYSTORE_… */
+  async unlock(group: StorageGroup, passphrase: Uint8Array): Promise<void> {
+    const keys = this.#keysOf(group.id)
+    // Somebody may have put a good copy back since the start.
+    if (keys.broken !== undefined) await keys.load(group.keystoreSequence)
+    await keys.unlock(passphrase)
+    this.#options.alerts.clear(`KEYSTORE_${group.id}`)
+    this.#reportLock(group.id)
+    await this.#rotateIfDue(group)
+  }
+
+  /** Nothing of the group's data or keys stays in memory. @throws CryptoError NOT_ENCRYPTED */
+  async lock(group: StorageGroup): Promise<void> {
+    const keys = this.#keysOf(group.id)
+    if (keys.info?.isOn !== true) {
+      throw new CryptoError('NOT_ENCRYPTED', `Encryption is not on for ${group.name}.`)
+    }
+    if (!keys.isOpen || this.#closing.has(group.id)) return
+    await this.#options.settle()
+    this.#closing.add(group.id)
+    try {
+      // Once more: what came in between.
+      await this.#options.settle()
+      await this.#options.forget(group.id)
+      keys.lock()
+    } finally {
+      this.#closing.delete(group.id)
+    }
+    this.#reportLock(group.id)
+  }
+
+  /** A new content encryption key now. @throws CryptoError KEY_LIMIT, GROUP_LOCKED, NOT_ENCRYPTED */
+  async rotate(group: StorageGroup): Promise<void> {
+    const keys = this.#keysOf(group.id)
+    if (!keys.hasPassphrase) {
+      throw new CryptoError('NOT_ENCRYPTED', `Encryption is not on for ${group.name}.`)
+    }
+    try {
+      await keys.rotate()
+      this.#options.alerts.clear(`KEY_LIMIT_${group.id}`)
+    } catch (error) {
+      if (error instanceof CryptoError && error.code === 'KEY_LIMIT') {
+        this.#options.alerts.raise(`KEY_LIMIT_${group.id}`, 'critical', `${group.name}: ${error.message}`)
+      }
+      throw error
+    }
+  }
+
+  /** Erases the keys that no block uses any more. @returns their ids */
+  async retireUnusedKeys(id: number): Promise<number[]> {
+    const keys = this.#keys.get(id)
+    if (keys?.isOpen !== true || keys.info?.isOn !== true) return []
+    // Appends that began under an older key end first; new ones use the active key.
+    await this.#options.settle()
+    return keys.retireUnused(this.#options.usedKeyIds(id))
+  }
+
+  /** Rotations that are due. Called regularly. */
+  async tick(): Promise<void> {
+    for (const group of this.#options.groups.list()) await this.#rotateIfDue(group)
+  }
+
+  async #rotateIfDue(group: StorageGroup): Promise<void> {
+    const keys = this.#keys.get(group.id)
+    const info = keys?.info
+    const due = info && rotationDueSeconds(info)
+    const code = `ROTATION_OVERDUE_${group.id}`
+    if (keys === undefined || due === undefined || due > this.#options.nowSeconds()) {
+      this.#options.alerts.clear(code)
+      return
+    }
+    if (!keys.isOpen) {
+      const text = `The key of storage group ${group.name} is to be rotated, but the group is locked.`
+      this.#options.alerts.raise(code, 'warning', text)
+      return
+    }
+    await this.rotate(group).catch((error: unknown) => {
+      // The limit has its own alert; the active key stays in use.
+      if (!(error instanceof CryptoError && error.code === 'KEY_LIMIT')) throw error
+    })
+    this.#options.alerts.clear(code)
+  }
+
+  /** Wipes all keys; the data path has ended. */
+  close(): void {
+    for (const keys of this.#keys.values()) keys.lock()
+  }
+
+  #keysOf(id: number): GroupKeys {
+    let keys = this.#keys.get(id)
+    if (keys === undefined) {
+      keys = new GroupKeys({
+        group: id,
+        places: this.#places,
+        nowSeconds: this.#options.nowSeconds,
+        usedIds: () => this.#options.usedKeyIds(id),
+        written: async sequence => {
+          this.#options.groups.setKeystoreSequence(id, sequence)
+          await this.#options.commit()
+        },
+        found: findings => this.#reportPlaces(id, findings),
+      })
+      this.#keys.set(id, keys)
+    }
+    return keys
+  }
+
+  #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {
+    const { alerts, groups } = this.#options
+    const { name } = groups.byId(id)
+    if (findings.length === 0) alerts.clear(`KEYSTORE_COPY_${id}`)
+    for (const { path, what, isRepaired } of findings) {
+      const outcome = isRepaired
+        ? 'It was written again from the other one.'
+        : 'It could not be written: there is only one copy. Make the place writable and change a setting or restart.'
+      const text = `A copy of the keystore of ${name} was ${what}: ${path}. ${outcome}`
+      alerts.raise(`KEYSTORE_COPY_${id}`, isRepaired ? 'warning' : 'critical', text)
+    }
+  }
+
+  #reportBroken(group: StorageGroup, keys: GroupKeys): void {
+    if (keys.broken === undefined) this.#options.alerts.clear(`KEYSTORE_${group.id}`)
+    else {
+      const text = `The storage group ${group.name} can't be opened. ${keys.broken.message}`
+      this.#options.alerts.raise(`KEYSTORE_${group.id}`, 'critical', text)
+    }
+  }
+
+  #reportLock(id: number): void {
+    const { alerts, groups } = this.#options
+    if (!this.isLocked(id)) {
+      alerts.clear(`GROUP_LOCKED_${id}`)
+      return
+    }
+    const { name } = groups.byId(id)
+    const text = `The storage group ${name} is locked. Run: coffer storage-group unlock ${name}`
+    alerts.raise(`GROUP_LOCKED_${id}`, 'warning', text)
+  }
+}

@@ -1,0 +1,28 @@
+// Whole file or nothing: what a small file holds is either the old bytes or the new ones, and on disk.
+
+import { open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Temporary file, fsync, rename, fsync of the directory. Only one writer of a path at a time. */
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(content)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  await syncDirectory(dirname(path))
+}
+
+/** The names in a directory are on disk. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
