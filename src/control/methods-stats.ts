@@ -1,0 +1,61 @@
+// Control methods of statistics.
+
+import { z } from 'zod'
+
+import { bytes, containerName, count, groupName, nothing, percent } from './schemas.ts'
+
+/** What every level of statistics reports: the savings chain from what clients wrote to what is stored. */
+const savings = {
+  currentBytes: bytes.describe('as clients see it'),
+  postDedupeBytes: bytes,
+  postCompressionBytes: bytes,
+  postEncryptionBytes: bytes,
+  dedupePercent: percent,
+  compressionPercent: percent,
+  totalPercent: percent,
+  files: count,
+  chunks: count,
+}
+
+/** What exists once per dedupe domain, and so not for a container alone. */
+const storage = {
+  physicalBytes: bytes.describe('what block files take on disk'),
+  metadataBytes: bytes.describe('what the metadata takes on disk'),
+  blocks: count,
+}
+
+/** A container's chunks are shared with its group's other containers, so what it takes alone is not a number. */
+const containerStats = z.object({
+  name: containerName,
+  group: groupName,
+  files: count,
+  currentBytes: bytes,
+})
+const groupStats = z.object({ name: groupName, ...savings, ...storage })
+const systemStats = z.object({
+  ...savings,
+  ...storage,
+  rssBytes: bytes.describe("the daemon's resident memory"),
+  bytesWritten: bytes.describe('by clients since the start'),
+  bytesRead: bytes.describe('by clients since the start'),
+  writeBytesPerSecond: z.number().nonnegative().describe('recent'),
+  readBytesPerSecond: z.number().nonnegative().describe('recent'),
+})
+
+export const statsMethods = {
+  'stats.system': {
+    summary: 'Savings and counters of the whole store.',
+    params: nothing,
+    result: systemStats,
+  },
+  'stats.storageGroup': {
+    summary: 'Savings of one storage group.',
+    params: z.strictObject({ name: groupName }),
+    result: groupStats,
+  },
+  'stats.container': {
+    summary: 'What one container holds; its savings are those of its group.',
+    params: z.strictObject({ name: containerName }),
+    result: containerStats,
+  },
+} as const
