@@ -180,7 +180,8 @@ export class LocalBlockStore implements BlockStore {
     }
     await this.sync()
     const blocks = new Set<number>()
-    for (const record of this.#records.values()) if (record.group === group) blocks.add(record.block)
+    for (const record of this.#records.values())
+      if (record.group === group) blocks.add(record.block)
     this.#cache.drop(key => blocks.has(Math.floor(key / 2 ** PAGES_BITS)))
     for (const block of blocks) this.#reader.close(block)
   }

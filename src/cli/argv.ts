@@ -13,6 +13,14 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
   storage_group: {
     show: { to: ['storage-group', 'show'] },
     add: { to: ['storage-group', 'add'], options: { compression_mode: 'compression' } },
+    update: { to: ['storage-group', 'update'], options: { compression_mode: 'compression' } },
+    delete: { to: ['storage-group', 'delete'] },
+    set_passphrase: { to: ['storage-group', 'set-passphrase'] },
+    encryption: { to: ['storage-group', 'encryption'] },
+    unlock: { to: ['storage-group', 'unlock'] },
+    lock: { to: ['storage-group', 'lock'] },
+    keys: { to: ['storage-group', 'keys'] },
+    rotate_key: { to: ['storage-group', 'rotate-key'] },
   },
   container: {
     show: { to: ['container', 'show'] },

@@ -9,11 +9,12 @@ import type { Argv } from 'yargs'
 import { connectControl } from '../control/client.ts'
 import type { SystemStatus } from '../control/methods.ts'
 import { hasCode } from '../control/socket-path.ts'
-import type { DaemonOptions } from '../daemon/contract.ts'
+import type { DaemonOptions, PassphraseFile } from '../daemon/contract.ts'
 import { CofferError } from '../errors.ts'
 import { listAlerts } from './alerts.ts'
 import { confirm, print, socketPath, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
+import { UsageError } from './exit-codes.ts'
 import { formatDuration, formatPairs } from './format.ts'
 import type { CliIo } from './io.ts'
 import { launchDaemon } from './launch.ts'
@@ -96,6 +97,13 @@ function daemonOptions(args: Argv<GlobalArgs>) {
       requiresArg: true,
       describe: 'Directory for second copies of the keystores',
     })
+    .option('passphrase-file', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Unlock a storage group at the start: GROUP=FILE',
+    })
+    .option('quota-min', { type: 'string', requiresArg: true, coerce: parseSize, hidden: true })
     .option('chunk-size', {
       type: 'string',
       requiresArg: true,
@@ -116,6 +124,8 @@ interface DaemonArgs {
   socket: string | undefined
   allowOther: boolean
   keystoreBackup: string | undefined
+  passphraseFile?: string[] | undefined
+  quotaMin?: number | undefined
   chunkSize: number | undefined
   memory: number | undefined
 }
@@ -129,9 +139,22 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     socket: socketPath(io, argv.socket),
     allowOther: argv.allowOther,
     ...(keystoreBackup !== undefined && { keystoreBackup: resolve(keystoreBackup) }),
+    ...(argv.passphraseFile !== undefined && {
+      passphraseFiles: argv.passphraseFile.map(parsePassphraseFile),
+    }),
+    ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
     ...(chunkSize !== undefined && { chunkSizeBytes: chunkSize }),
     ...(memory !== undefined && { memoryBytes: memory }),
   }
+}
+
+/** @throws UsageError unless it is GROUP=FILE */
+function parsePassphraseFile(text: string): PassphraseFile {
+  const at = text.indexOf('=')
+  if (at < 1 || at === text.length - 1) {
+    throw new UsageError(`--passphrase-file wants GROUP=FILE, not ${JSON.stringify(text)}.`)
+  }
+  return { group: text.slice(0, at), path: resolve(text.slice(at + 1)) }
 }
 
 /** The inverse of parsing: what `run` must be given to get the same options. */
@@ -144,6 +167,10 @@ export function toArgs(options: DaemonOptions): string[] {
     `--socket=${socket}`,
     ...(allowOther ? ['--allow-other'] : []),
     ...(keystoreBackup === undefined ? [] : [`--keystore-backup=${keystoreBackup}`]),
+    ...(options.passphraseFiles ?? []).map(
+      ({ group, path }) => `--passphrase-file=${group}=${path}`,
+    ),
+    ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
     ...(chunkSizeBytes === undefined ? [] : [`--chunk-size=${chunkSizeBytes}`]),
     ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`]),
   ]

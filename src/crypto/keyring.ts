@@ -71,10 +71,7 @@ export function activeKey(keyring: Keyring): ContentKey | undefined {
  * The id of the next key: the smallest that was never used, then the one retired longest ago that no block uses.
  * undefined when there is none.
  */
-export function nextKeyId(
-  keyring: KeyringInfo,
-  usedIds: ReadonlySet<number>,
-): number | undefined {
+export function nextKeyId(keyring: KeyringInfo, usedIds: ReadonlySet<number>): number | undefined {
   const known = new Set(keyring.keys.map(key => key.id))
   for (let id = 1; id <= KEY_ID_MAX; id++) if (!known.has(id) && !usedIds.has(id)) return id
   const retired = keyring.keys.filter(key => key.state === 'retired' && !usedIds.has(key.id))

@@ -13,6 +13,8 @@ export interface DaemonOptions {
   keystoreBackup?: string
   /** Groups that are unlocked at the start, with the file that holds the passphrase. */
   passphraseFiles?: readonly PassphraseFile[]
+  /** Smallest quota that may be set; tests need small ones. */
+  quotaBytesMin?: number
   /** Average chunk size of groups that are created without one. */
   chunkSizeBytes?: number
   /** Upper bound of the daemon's caches and write buffers together. */

@@ -4,6 +4,7 @@ import type { ControlTarget } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import { ControlViews } from './control-views.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
+import { groupMethods } from './group-methods.ts'
 import type { Storage } from './storage.ts'
 import type { Throughput } from './throughput.ts'
 
@@ -16,6 +17,7 @@ export interface ControlTargetOptions {
   readonly metadataPath: string
   readonly startedAt: Date
   readonly now: () => Date
+  readonly quotaBytesMin: number
   readonly throughput: Throughput
   /** resolves when the mount is gone; the daemon then ends by itself. @throws CofferError MOUNT_BUSY */
   readonly unmount: (options: { force: boolean }) => Promise<void>
@@ -53,7 +55,7 @@ function daemonMethods(
       uptimeSeconds: (options.now().getTime() - options.startedAt.getTime()) / 1000,
       groups: storage.groups.list().length,
       containers: storage.vfs.containers().length,
-      lockedGroups: [],
+      lockedGroups: storage.encryption.lockedGroups().map(({ name }) => name),
       isReadOnly: storage.readOnlyReason !== undefined,
       readOnlyReason: storage.readOnlyReason ?? null,
       alerts: views.alerts(),
@@ -61,25 +63,6 @@ function daemonMethods(
     'daemon.stop': async ({ force }) => {
       await options.unmount({ force })
       return NOTHING
-    },
-  }
-}
-
-function groupMethods(
-  { storage }: ControlTargetOptions,
-  views: ControlViews,
-): Pick<ControlTarget, 'storageGroup.show' | 'storageGroup.add'> {
-  const { groups } = storage
-  return {
-    'storageGroup.show': async ({ name }) => ({
-      groups: (name === undefined ? groups.list() : [groups.named(name)]).map(each =>
-        views.group(each),
-      ),
-    }),
-    'storageGroup.add': async ({ name, compression, chunkSizeBytes }) => {
-      const group = groups.add(name, compression, chunkSizeBytes)
-      await storage.metadata.commit()
-      return views.group(group)
     },
   }
 }

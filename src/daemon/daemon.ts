@@ -20,6 +20,8 @@ import { Throughput } from './throughput.ts'
 
 const log = createDebug('coffer:daemon')
 
+/** The QoreStor guide's smallest quota. */
+const QUOTA_BYTES_MIN = 100 * 2 ** 30
 const SAMPLE_INTERVAL_MS = 1000
 /** Intervals are days: a minute late is early enough. */
 const ROTATION_CHECK_INTERVAL_MS = 60 * 1000
@@ -79,6 +81,7 @@ async function start(
       metadataPath: directory.metadata,
       startedAt: new Date(),
       now: () => new Date(),
+      quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
       throughput: daemon.throughput,
       unmount: how => daemon.unmount(how),
     }),

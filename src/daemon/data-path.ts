@@ -11,6 +11,7 @@ import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
 import { ExtentMap, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
 import type { Encryption } from './encryption.ts'
+import type { QuotaGuard } from './quota-guard.ts'
 import type { SpaceGuard } from './space-guard.ts'
 import { chunkBytesMax } from './storage-groups.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
@@ -31,6 +32,7 @@ export interface DataPathOptions {
   readonly encryption: Encryption
   readonly alerts: AlertBoard
   readonly space: SpaceGuard
+  readonly quota: QuotaGuard
   readonly isReadOnly: () => boolean
 }
 
@@ -73,8 +75,9 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     hurry: () => gatherer.hurry(),
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     checkAccess: group => encryption.checkAccess(group),
-    reserve: (_group, lengthBytes) => {
+    reserve: (group, lengthBytes) => {
       if (options.isReadOnly()) throw new FilesystemError('EROFS')
+      options.quota.reserve(group, lengthBytes)
       space.reserve(lengthBytes)
     },
     lost: (inode, error) => {

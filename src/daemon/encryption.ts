@@ -196,7 +196,11 @@ export class Encryption {
       this.#options.alerts.clear(`KEY_LIMIT_${group.id}`)
     } catch (error) {
       if (error instanceof CryptoError && error.code === 'KEY_LIMIT') {
-        this.#options.alerts.raise(`KEY_LIMIT_${group.id}`, 'critical', `${group.name}: ${error.message}`)
+        this.#options.alerts.raise(
+          `KEY_LIMIT_${group.id}`,
+          'critical',
+          `${group.name}: ${error.message}`,
+        )
       }
       throw error
     }

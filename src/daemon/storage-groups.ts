@@ -202,7 +202,12 @@ function packGroup(group: StorageGroup): Buffer {
 
 function parseGroup(id: number, record: Buffer): StorageGroup {
   const compression = COMPRESSIONS[record[1] ?? COMPRESSIONS.length]
-  if (record.length <= NAME_OFFSET || record[0] !== RECORD_VERSION || compression === undefined || (record[46] ?? 2) > FLAG_HAS_SECRETS) {
+  if (
+    record.length <= NAME_OFFSET ||
+    record[0] !== RECORD_VERSION ||
+    compression === undefined ||
+    (record[46] ?? 2) > FLAG_HAS_SECRETS
+  ) {
     throw new StoreError(
       'UNKNOWN_VERSION',
       `The record of storage group ${id} is of an unknown version.`,
@@ -230,7 +235,10 @@ function packLastId(id: number): Buffer {
 function parseLastId(value: Uint8Array): number {
   const record = Buffer.from(value)
   if (record.length !== LAST_ID_BYTES || record[0] !== LAST_ID_VERSION) {
-    throw new StoreError('UNKNOWN_VERSION', 'The record of the last group id is of an unknown version.')
+    throw new StoreError(
+      'UNKNOWN_VERSION',
+      'The record of the last group id is of an unknown version.',
+    )
   }
   return record.readUInt16LE(1)
 }

@@ -16,6 +16,7 @@ import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
+import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
 import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
 import type { StoreDirectory } from './store-directory.ts'
@@ -216,8 +217,23 @@ async function assemble(
   const space = new SpaceGuard(directory.path, () => circle.streams?.unflushedBytes ?? 0)
   circle.space = space
   await space.start()
+  const quota = new QuotaGuard({
+    groups,
+    records: () => blocks.records(),
+    unflushedBytes: () => circle.streams?.unflushedBytes ?? 0,
+    nowMs: () => performance.now(),
+  })
   const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
-  const data = buildDataPath({ metadata, blocks, groups, encryption, alerts, space, isReadOnly })
+  const data = buildDataPath({
+    metadata,
+    blocks,
+    groups,
+    encryption,
+    alerts,
+    space,
+    quota,
+    isReadOnly,
+  })
   circle.streams = data.streams
   circle.gatherer = data.gatherer
   const vfs = new Vfs({
@@ -261,11 +277,7 @@ async function settle(circle: Circle, metadata: MetadataStore): Promise<void> {
 }
 
 /** A group's data leaves our caches and the kernel's. */
-async function forgetGroup(
-  options: StorageOptions,
-  circle: Circle,
-  group: number,
-): Promise<void> {
+async function forgetGroup(options: StorageOptions, circle: Circle, group: number): Promise<void> {
   await circle.blocks?.forgetGroup(group)
   for (const inode of circle.vfs?.knownFilesOf(group) ?? []) await options.pagesChanged(inode)
 }

@@ -45,7 +45,9 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   })
   if (line === undefined) {
     const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
-    const isUnfinished = names.every(name => ['metadata', 'blocks', 'keystores', 'FORMAT.new'].includes(name))
+    const isUnfinished = names.every(name =>
+      ['metadata', 'blocks', 'keystores', 'FORMAT.new'].includes(name),
+    )
     if (names.length > 0 && !isUnfinished) {
       throw new StoreError('NOT_A_STORE', `${path} is neither a coffer store nor empty.`)
     }

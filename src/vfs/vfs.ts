@@ -335,7 +335,8 @@ export class Vfs implements CommitParticipant {
     const known: InodeNumber[] = []
     for (const number of this.#table.referredNumbers()) {
       const inode = this.#table.find(number)
-      if (inode?.isRegular === true && this.#containers.groupOf(inode.container) === group) known.push(number)
+      if (inode?.isRegular === true && this.#containers.groupOf(inode.container) === group)
+        known.push(number)
     }
     return known
   }

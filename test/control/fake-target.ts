@@ -54,6 +54,34 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
       groups.set(name, group)
       return group
     },
+    'storageGroup.update': async ({ name, compression }) => {
+      const group = get(groups, name)
+      if (compression !== undefined) group.compression = compression
+      return group
+    },
+    'storageGroup.delete': async ({ name }) => {
+      get(groups, name)
+      groups.delete(name)
+      return {}
+    },
+    'storageGroup.setPassphrase': async ({ name }) => {
+      get(groups, name).hasPassphrase = true
+      return {}
+    },
+    'storageGroup.encryption': async ({ name, set }) => {
+      const group = get(groups, name)
+      if (set === 'on') group.isEncrypted = true
+      return group
+    },
+    'storageGroup.unlock': async ({ name }) => get(groups, name),
+    'storageGroup.lock': async ({ name }) => get(groups, name),
+    'storageGroup.keys': async ({ name }) => ({
+      name: get(groups, name).name,
+      keys: [],
+      clearBytes: 0,
+      pendingBytes: 0,
+    }),
+    'storageGroup.rotateKey': async ({ name }) => get(groups, name),
     'container.show': async ({ name }) => ({
       containers: name === undefined ? [...containers.values()] : [get(containers, name)],
     }),
@@ -98,9 +126,14 @@ function fakeGroup(name: string): GroupInfo {
     name,
     compression: 'fast',
     chunkSizeBytes: 65_536,
+    quotaBytes: null,
     containers: 0,
     isEncrypted: false,
     isLocked: false,
+    hasPassphrase: false,
+    mode: null,
+    intervalDays: null,
+    encryptedPercent: 0,
   }
 }
 

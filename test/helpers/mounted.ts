@@ -43,12 +43,14 @@ export class MountedCoffer {
   readonly store: string
   readonly mount: string
   readonly socket: string
+  readonly keystoreBackup: string
 
   constructor() {
     this.base = mkdtempSync(join(tmpdir(), 'coffer-system-'))
     this.store = join(this.base, 'store')
     this.mount = join(this.base, 'mnt')
     this.socket = join(this.base, 'run', 'coffer.sock')
+    this.keystoreBackup = join(this.base, 'keystore-backup')
     mkdirSync(this.mount)
   }
 
@@ -60,17 +62,22 @@ export class MountedCoffer {
     return stdout
   }
 
+  get #options(): string[] {
+    const backup = ['--keystore-backup', this.keystoreBackup]
+    return ['--store', this.store, '--mount', this.mount, ...backup]
+  }
+
   async json<Result>(...args: string[]): Promise<Result> {
     return JSON.parse(await this.coffer(...args, '--json')) as Result
   }
 
-  async start(): Promise<void> {
-    await this.coffer('start', '--store', this.store, '--mount', this.mount)
+  async start(...options: string[]): Promise<void> {
+    await this.coffer('start', ...this.#options, ...options)
   }
 
   /** `coffer run`: the daemon as a child of the test, mounted and ready. */
   async runInForeground(): Promise<ChildProcess> {
-    const options = ['--store', this.store, '--mount', this.mount, '--socket', this.socket]
+    const options = [...this.#options, '--socket', this.socket]
     const child = spawn(LAUNCHER, ['run', ...options], { stdio: 'ignore' })
     for (;;) {
       const isReady = await this.coffer('status').then(

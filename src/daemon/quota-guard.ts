@@ -1,0 +1,55 @@
+// Refuses new data of a group that is at its quota. Counts block files, and what was accepted and isn't in them yet as
+// if nothing of it were to be saved: a quota is reached a little early rather than passed.
+
+import type { BlockRecord } from '../blocks/index.ts'
+import { FilesystemError } from '../errors.ts'
+import type { StorageGroups } from './storage-groups.ts'
+
+/** How long the sum over the block files may be used while writes go on. */
+const REFRESH_INTERVAL_MS = 500
+
+export interface QuotaGuardOptions {
+  readonly groups: StorageGroups
+  readonly records: () => Iterable<BlockRecord>
+  /** bytes of all groups that are accepted and not in block files yet */
+  readonly unflushedBytes: () => number
+  /** milliseconds of a clock that never goes back */
+  readonly nowMs: () => number
+}
+
+export class QuotaGuard {
+  readonly #options: QuotaGuardOptions
+  readonly #usedBytes = new Map<number, number>()
+  readonly #acceptedBytes = new Map<number, number>()
+  #unflushedBytes = 0
+  #lookedMs = -Infinity
+
+  constructor(options: QuotaGuardOptions) {
+    this.#options = options
+  }
+
+  /** @throws FilesystemError EDQUOT */
+  reserve(group: number, lengthBytes: number): void {
+    const { quotaBytes, name } = this.#options.groups.byId(group)
+    if (quotaBytes === 0) return
+    this.#refresh()
+    const acceptedBytes = this.#acceptedBytes.get(group) ?? 0
+    const usedBytes = (this.#usedBytes.get(group) ?? 0) + acceptedBytes + this.#unflushedBytes
+    if (usedBytes + lengthBytes > quotaBytes) {
+      throw new FilesystemError('EDQUOT', `The storage group ${name} is at its quota.`)
+    }
+    this.#acceptedBytes.set(group, acceptedBytes + lengthBytes)
+  }
+
+  #refresh(): void {
+    const nowMs = this.#options.nowMs()
+    if (nowMs - this.#lookedMs < REFRESH_INTERVAL_MS) return
+    this.#lookedMs = nowMs
+    this.#acceptedBytes.clear()
+    this.#usedBytes.clear()
+    this.#unflushedBytes = this.#options.unflushedBytes()
+    for (const { group, lengthBytes } of this.#options.records()) {
+      this.#usedBytes.set(group, (this.#usedBytes.get(group) ?? 0) + lengthBytes)
+    }
+  }
+}
