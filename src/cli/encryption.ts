@@ -1,11 +1,14 @@
 // coffer storage-group set-passphrase | encryption | unlock | lock | keys | rotate-key
 
+import { isUtf8 } from 'node:buffer'
+
 import type { Argv } from 'yargs'
 
 import type { GroupInfo, MethodResult } from '../control/methods.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { parseDays } from './durations.ts'
+import { UsageError } from './exit-codes.ts'
 import { formatPairs, formatTable } from './format.ts'
 import type { CliIo } from './io.ts'
 import { readSecret } from './secrets.ts'
@@ -55,8 +58,8 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
           })
           await client.call('storageGroup.setPassphrase', {
             name,
-            ...(current !== undefined && { current: current.toString() }),
-            next: next.toString(),
+            ...(current !== undefined && { current: takeText(current) }),
+            next: takeText(next),
           })
         })
         print(io, argv, {}, () => `The passphrase of ${name} is set.\n`)
@@ -73,7 +76,7 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
           prompt: `Passphrase of ${name}: `,
         })
         const reply = await withControl(io, argv, client =>
-          client.call('storageGroup.unlock', { name, passphrase: secret.toString() }),
+          client.call('storageGroup.unlock', { name, passphrase: takeText(secret) }),
         )
         print(io, argv, reply, () => `The storage group ${name} is unlocked.\n`)
       },
@@ -154,6 +157,15 @@ function addKeyCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
         print(io, argv, reply, () => `The storage group ${name} has a new key.\n`)
       },
     )
+}
+
+/** As JSON carries it; the bytes are wiped. @throws UsageError when they aren't UTF-8: nothing is replaced silently */
+function takeText(secret: Buffer): string {
+  const isText = isUtf8(secret)
+  const text = secret.toString()
+  secret.fill(0)
+  if (!isText) throw new UsageError('A passphrase must be valid UTF-8.')
+  return text
 }
 
 /** The lines of `show` and `encryption`. */

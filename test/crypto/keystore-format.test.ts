@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+
+import { CryptoError } from '../../src/crypto/index.ts'
+import { openKeystore, packKeystore, parseKeystore } from '../../src/crypto/keystore-format.ts'
+import { KEY_ID_MAX, type Keyring, type KeyState } from '../../src/crypto/keyring.ts'
+
+const WRAPPING_KEY = new Uint8Array(randomBytes(32))
+const IDENTITY = {
+  group: 7,
+  sequence: 3,
+  scrypt: { logCost: 4, blockSize: 8, parallelism: 1 },
+  salt: new Uint8Array(randomBytes(32)),
+}
+
+const states = fc.constantFrom<KeyState>('decrypt-only', 'retired')
+const keyrings = fc.record(
+  {
+    isOn: fc.boolean(),
+    mode: fc.constantFrom<'internal' | 'static'>('internal', 'static'),
+    intervalDays: fc.integer({ min: 7, max: 25_567 }),
+    epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    fingerprintKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    cutConstants: fc.tuple(
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    ),
+    keys: fc.uniqueArray(
+      fc.record(
+        {
+          id: fc.integer({ min: 1, max: KEY_ID_MAX }),
+          state: states,
+          epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+          createdSeconds: fc.integer({ min: 0, max: 2 ** 40 }),
+          retiredSeconds: fc.integer({ min: 0, max: 2 ** 40 }),
+          secret: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        },
+        { noNullPrototype: true },
+      ),
+      { selector: key => key.id, maxLength: 40 },
+    ),
+  },
+  { noNullPrototype: true },
+)
+
+const sample: Keyring = {
+  isOn: true,
+  mode: 'internal',
+  intervalDays: 30,
+  epoch: 0,
+  fingerprintKey: new Uint8Array(32).fill(0xa5),
+  cutConstants: [0x11111111, 0x22222223],
+  keys: [
+    {
+      id: 1,
+      state: 'active',
+      epoch: 0,
+      createdSeconds: 1,
+      retiredSeconds: 0,
+      secret: new Uint8Array(32).fill(0x5a),
+    },
+  ],
+}
+
+t.test('what is packed is what is opened', t => {
+  fc.assert(
+    fc.property(keyrings, keyring => {
+      const head = parseKeystore(packKeystore(IDENTITY, keyring, WRAPPING_KEY))
+      t.match(head, { group: 7, sequence: 3, isOn: keyring.isOn, mode: keyring.mode })
+      const opened = openKeystore(head, WRAPPING_KEY)
+      const plain = opened && {
+        ...opened,
+        fingerprintKey: Uint8Array.from(opened.fingerprintKey),
+        keys: opened.keys.map(key => ({ ...key, secret: Uint8Array.from(key.secret) })),
+      }
+      t.strictSame(plain, keyring)
+    }),
+    { numRuns: 100 },
+  )
+  t.end()
+})
+
+t.test('no key of it is readable, and the same keyring never looks the same', t => {
+  const file = packKeystore(IDENTITY, sample, WRAPPING_KEY)
+  t.equal(file.indexOf(Buffer.alloc(8, 0x5a)), -1)
+  t.equal(file.indexOf(Buffer.alloc(8, 0xa5)), -1)
+  t.notSame(packKeystore(IDENTITY, sample, WRAPPING_KEY), file)
+  t.end()
+})
+
+t.test('another key opens nothing; an edit that knows the checksum opens nothing', t => {
+  const head = parseKeystore(packKeystore(IDENTITY, sample, WRAPPING_KEY))
+  t.equal(openKeystore(head, new Uint8Array(32)), undefined)
+  // 24: the flag "on"; 97 and 98: a key's id and its state, all in the readable head
+  for (const at of [16, 24, 25, 28, 96, 98, 130]) {
+    const bytes = Uint8Array.from(head.bytes)
+    bytes[at] = (bytes[at] ?? 0) ^ 1
+    t.equal(openKeystore({ ...head, bytes }, WRAPPING_KEY), undefined, `byte ${at}`)
+  }
+  t.end()
+})
+
+t.test('every flipped bit and every missing end is damage', t => {
+  const file = packKeystore(IDENTITY, sample, WRAPPING_KEY)
+  for (let bit = 0; bit < file.length * 8; bit++) {
+    const bytes = Uint8Array.from(file)
+    bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    if (!isRefused(bytes)) t.fail(`bit ${bit}`)
+  }
+  for (let length = 0; length < file.length; length++) {
+    if (!isRefused(file.subarray(0, length))) t.fail(`length ${length}`)
+  }
+  t.ok(isRefused(Buffer.concat([file, Buffer.alloc(1)])))
+  t.end()
+})
+
+t.test('arbitrary bytes are refused, never anything else', t => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 5000 }), bytes => isRefused(bytes)))
+  t.pass('no other error')
+  t.end()
+})
+
+/** @throws whatever isn't the refusal that is meant */
+function isRefused(bytes: Uint8Array): boolean {
+  try {
+    parseKeystore(bytes)
+    return false
+  } catch (error) {
+    if (error instanceof CryptoError && error.code === 'KEYSTORE_DAMAGED') return true
+    throw error
+  }
+}
