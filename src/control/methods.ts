@@ -5,6 +5,9 @@
 
 import { z } from 'zod'
 
+import { alert, alertMethods } from './methods-alerts.ts'
+import { diagnosticsMethods } from './methods-diagnostics.ts'
+
 /** Long enough for "host.share.year", short enough for a directory listing; a path component in any case. */
 const CONTAINER_NAME_MAX = 64
 const GROUP_NAME_MAX = 32
@@ -34,13 +37,6 @@ const bytes = z.int().nonnegative()
 const count = z.int().nonnegative()
 const percent = z.number().describe('two decimals; negative when data grew')
 const isoTime = z.iso.datetime()
-
-const alert = z.object({
-  code: z.string(),
-  severity: z.enum(['info', 'warning', 'critical']),
-  text: z.string(),
-  since: isoTime,
-})
 
 const group = z.object({
   name: groupName,
@@ -184,11 +180,8 @@ export const methods = {
     params: z.strictObject({ name: containerName }),
     result: containerStats,
   },
-  'alerts.show': {
-    summary: 'What needs attention now.',
-    params: nothing,
-    result: z.object({ alerts: z.array(alert) }),
-  },
+  ...alertMethods,
+  ...diagnosticsMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
 } as const
 
@@ -202,7 +195,8 @@ export type MethodParams<M extends MethodName> = z.output<Methods[M]['params']>
 export type MethodResult<M extends MethodName> = z.output<Methods[M]['result']>
 
 export type SystemStatus = MethodResult<'system.status'>
-export type Alert = z.output<typeof alert>
+export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
+export type { DiagnosticsBundle } from './methods-diagnostics.ts'
 export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>

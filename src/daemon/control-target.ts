@@ -2,7 +2,9 @@
 
 import type { ControlTarget } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
+import { alertMethods, showAlert } from './alert-methods.ts'
 import { ControlViews } from './control-views.ts'
+import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import type { Storage } from './storage.ts'
 import type { Throughput } from './throughput.ts'
@@ -14,6 +16,8 @@ export interface ControlTargetOptions {
   readonly socket: string
   readonly storePath: string
   readonly metadataPath: string
+  readonly mailPasswordPath: string
+  readonly diagnosticsPath: string
   readonly startedAt: Date
   readonly now: () => Date
   readonly throughput: Throughput
@@ -27,19 +31,19 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
   const views = new ControlViews(options.storage)
   const statistics = new StatisticsMethods(options)
   return {
-    ...daemonMethods(options, views),
+    ...daemonMethods(options),
     ...groupMethods(options, views),
     ...containerMethods(options, views),
     'stats.system': () => statistics.system(),
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
-    'alerts.show': async () => ({ alerts: views.alerts() }),
+    ...alertMethods(options),
+    ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
   }
 }
 
 function daemonMethods(
   options: ControlTargetOptions,
-  views: ControlViews,
 ): Pick<ControlTarget, 'system.status' | 'daemon.stop'> {
   const { storage, mount } = options
   return {
@@ -56,7 +60,7 @@ function daemonMethods(
       lockedGroups: [],
       isReadOnly: storage.readOnlyReason !== undefined,
       readOnlyReason: storage.readOnlyReason ?? null,
-      alerts: views.alerts(),
+      alerts: storage.alerts.list().map(showAlert),
     }),
     'daemon.stop': async ({ force }) => {
       await options.unmount({ force })
@@ -78,6 +82,7 @@ function groupMethods(
     }),
     'storageGroup.add': async ({ name, compression, chunkSizeBytes }) => {
       const group = groups.add(name, compression, chunkSizeBytes)
+      storage.alerting.events.record('GROUP_ADDED', 'info', `Storage group ${name} was added.`)
       await storage.metadata.commit()
       return views.group(group)
     },
@@ -102,11 +107,15 @@ function containerMethods(
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
       })
+      const text = `Container ${name} was added to storage group ${group}.`
+      storage.alerting.events.record('CONTAINER_ADDED', 'info', text)
       await storage.metadata.commit()
       return views.container(container)
     },
     'container.delete': async ({ name, deleteFiles }) => {
       vfs.deleteContainer(name, { deleteFiles })
+      const text = `Container ${name} was deleted${deleteFiles ? ' with its files' : ''}.`
+      storage.alerting.events.record('CONTAINER_DELETED', 'info', text)
       await storage.metadata.commit()
       return NOTHING
     },

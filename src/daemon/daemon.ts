@@ -12,6 +12,8 @@ import { lockFileExclusive, setIoFlusher } from '../native/fuse-device.ts'
 import type { Timestamp } from '../vfs/index.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
+import { createLogger } from './logger.ts'
+import { Lookout } from './lookout.ts'
 import { openStorage } from './storage.ts'
 import type { Storage } from './storage.ts'
 import { checkMountPoint, openStoreDirectory } from './store-directory.ts'
@@ -38,6 +40,7 @@ async function start(
   options: DaemonOptions,
   undo: (() => Promise<void>)[],
 ): Promise<RunningDaemon> {
+  const logger = createLogger(options.logLevel ?? 'info', process.env)
   const directory = await openStoreDirectory(options.store)
   lockStore(directory.lock, options.store)
   if (await clearDeadMount(options.mount)) log('took a dead mount away from %s', options.mount)
@@ -50,6 +53,7 @@ async function start(
   const storage = await openStorage({
     directory,
     now: wallClock,
+    recorded: event => logger.event(event),
     entryChanged: (parent, name) => {
       late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
     },
@@ -68,6 +72,8 @@ async function start(
       version: packageVersion(),
       socket: options.socket,
       storePath: directory.path,
+      mailPasswordPath: directory.mailPassword,
+      diagnosticsPath: directory.diagnostics,
       metadataPath: directory.metadata,
       startedAt: new Date(),
       now: () => new Date(),
@@ -76,6 +82,11 @@ async function start(
     }),
   )
   daemon.serve(server)
+  storage.alerting.events.record(
+    'DAEMON_STARTED',
+    'info',
+    `Version ${packageVersion()} serves ${directory.path} on ${mountPoint}.`,
+  )
   return daemon
 }
 
@@ -96,6 +107,7 @@ class Daemon implements RunningDaemon {
   readonly #storage: Storage
   readonly #mount: FuseMount
   readonly #sampler: NodeJS.Timeout
+  readonly #lookout: Lookout
   #server: ControlServer | undefined
   #unmounting: Promise<void> | undefined
 
@@ -107,6 +119,7 @@ class Daemon implements RunningDaemon {
       this.throughput.sample(performance.now(), bytesWritten, bytesRead)
     }, SAMPLE_INTERVAL_MS)
     this.#sampler.unref()
+    this.#lookout = new Lookout(storage, () => wallClock().seconds)
     // Whoever unmounts: once the mount is gone, what it wrote is committed and the rest ends.
     this.stopped = mount.closed.then(() => this.#end())
   }
@@ -137,6 +150,7 @@ class Daemon implements RunningDaemon {
 
   async #end(): Promise<void> {
     clearInterval(this.#sampler)
+    this.#lookout.stop()
     try {
       await this.#storage.close()
     } finally {

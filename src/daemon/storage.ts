@@ -1,7 +1,7 @@
 // Everything below the mount, put together and taken apart in order: metadata, blocks, the data path, vfs.
 
 import createDebug from 'debug'
-import { AlertBoard } from '../alerts/index.ts'
+import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import { StoreError } from '../errors.ts'
@@ -10,11 +10,14 @@ import type { MetadataStore } from '../metadata/index.ts'
 import type { StreamStore } from '../stream/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
+import { openAlerting } from './alerting.ts'
+import type { Alerting } from './alerting.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
 import { SpaceGuard } from './space-guard.ts'
+import type { DiskSpace } from './space-guard.ts'
 import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
 import type { StoreDirectory } from './store-directory.ts'
 import { Superblock } from './superblock.ts'
@@ -24,6 +27,8 @@ const log = createDebug('coffer:daemon')
 export interface StorageOptions {
   readonly directory: StoreDirectory
   readonly now: () => Timestamp
+  /** for the daemon's log */
+  readonly recorded: (event: CofferEvent) => void
   /** the kernel must forget a name: it changed without it */
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
 }
@@ -41,7 +46,7 @@ interface Circle {
 interface StorageParts {
   readonly vfs: Vfs
   readonly groups: StorageGroups
-  readonly alerts: AlertBoard
+  readonly alerting: Alerting
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
   readonly blocks: BlockStore
@@ -53,6 +58,7 @@ export class Storage {
   readonly vfs: Vfs
   readonly groups: StorageGroups
   readonly alerts: AlertBoard
+  readonly alerting: Alerting
   readonly metadata: MetadataStore
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
@@ -60,7 +66,8 @@ export class Storage {
   constructor(parts: StorageParts, circle: Readonly<Circle>) {
     this.vfs = parts.vfs
     this.groups = parts.groups
-    this.alerts = parts.alerts
+    this.alerting = parts.alerting
+    this.alerts = parts.alerting.board
     this.metadata = parts.metadata
     this.#parts = parts
     this.#circle = circle
@@ -68,6 +75,10 @@ export class Storage {
 
   get readOnlyReason(): string | undefined {
     return this.#circle.readOnlyReason
+  }
+
+  get space(): DiskSpace {
+    return this.#parts.space.space
   }
 
   blockRecords(): Iterable<BlockRecord> {
@@ -79,6 +90,7 @@ export class Storage {
     const { vfs, streams, metadata, space, blocks, note } = this.#parts
     await vfs.stop()
     if (this.readOnlyReason === undefined) await streams.flushAll()
+    this.alerting.stopping()
     try {
       await metadata.close()
       await note.sync()
@@ -135,18 +147,14 @@ function openMetadata(
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
         log('commit note: %O', error)
         const reason = error instanceof Error ? error.message : String(error)
-        circle.alerts?.raise(
-          'COMMIT_NOTE',
-          'warning',
-          `The commit note can't be written: ${reason}`,
-        )
+        circle.alerts?.raise('COMMIT_NOTE', `The commit note can't be written: ${reason}`)
       }
     },
     failed: error => {
       log('commit failed: %O', error)
       circle.readOnlyReason = error.message
       const text = `The store is read-only until it is started again: ${error.message}`
-      circle.alerts?.raise('STORE_READ_ONLY', 'critical', text)
+      circle.alerts?.raise('STORE_READ_ONLY', text)
     },
   })
 }
@@ -168,12 +176,15 @@ async function assemble(
   circle: Circle,
 ): Promise<Storage> {
   const { directory, now } = options
-  const alerts = new AlertBoard(
-    () => now().seconds,
-    () => metadata.touched(),
-  )
+  const alerting = await openAlerting({
+    metadata,
+    nowSeconds: () => now().seconds,
+    storePath: directory.path,
+    passwordPath: directory.mailPassword,
+    recorded: options.recorded,
+  })
+  const alerts = alerting.board
   circle.alerts = alerts
-  await alerts.load(metadata)
   alerts.clear('STORE_READ_ONLY')
   const groups = new StorageGroups()
   await groups.load(metadata)
@@ -208,19 +219,18 @@ async function assemble(
   const records = new BlockRecordKeeper(() => blocks.collectRecords())
   circle.records = records
   const { extents, index, streams } = data
-  for (const participant of [superblock, groups, vfs, extents, index, records, alerts]) {
-    metadata.addParticipant(participant)
-  }
+  const participants = [superblock, groups, vfs, extents, index, records, ...alerting.participants]
+  for (const participant of participants) metadata.addParticipant(participant)
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
   metadata.begin()
   await vfs.start()
   await metadata.commit()
-  return new Storage({ vfs, groups, alerts, metadata, space, blocks, streams, note }, circle)
+  return new Storage({ vfs, groups, alerting, metadata, space, blocks, streams, note }, circle)
 }
 
 /** Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start. */
 function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
   log('in the background: %O', error)
   const reason = error instanceof Error ? error.message : String(error)
-  alerts.raise('BACKGROUND_FAILURE', 'critical', `Work in the background failed: ${reason}`)
+  alerts.raise('BACKGROUND_FAILURE', `Work in the background failed: ${reason}`)
 }

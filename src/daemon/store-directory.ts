@@ -5,6 +5,8 @@
 //   commit-note the last commit's number, see commit-note.ts
 //   metadata/   LevelDB
 //   blocks/     block files
+//   mail-password  of the mail relay, mode 0600
+//   diagnostics/   bundles
 //   daemon.log
 
 import { mkdir, open, readdir, readFile, realpath, rename } from 'node:fs/promises'
@@ -22,6 +24,8 @@ export interface StoreDirectory {
   readonly blocks: string
   readonly lock: string
   readonly commitNote: string
+  readonly mailPassword: string
+  readonly diagnostics: string
   /** nothing is in it yet */
   readonly isNew: boolean
 }
@@ -70,12 +74,14 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     blocks: join(real, 'blocks'),
     lock: join(real, 'lock'),
     commitNote: join(real, 'commit-note'),
+    mailPassword: join(real, 'mail-password'),
+    diagnostics: join(real, 'diagnostics'),
     isNew: !hasDatabase && !hasBlocks,
   }
 }
 
 /** Whole file or nothing, on disk when it returns. */
-async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`
   const file = await open(temporary, 'w', 0o600)
   try {

@@ -98,7 +98,15 @@ t.test('alerts, locks and read-only are shown', async t => {
     isReadOnly: true,
     readOnlyReason: 'the disk is full',
     alerts: [
-      { code: 'DISK_FULL', severity: 'critical', text: 'Full.', since: '2026-01-01T00:00:00Z' },
+      {
+        code: 'DISK_FULL',
+        subject: null,
+        severity: 'critical',
+        title: 'The disk is full',
+        text: 'Full.',
+        whatToDo: 'Buy one.',
+        since: '2026-01-01T00:00:00Z',
+      },
     ],
   })
   const { out } = await run('status', io)
@@ -106,6 +114,8 @@ t.test('alerts, locks and read-only are shown', async t => {
   t.match(out, /Writable +: no: the disk is full\n/)
   t.match(out, /critical +2026-01-01T00:00:00Z +DISK_FULL +Full.\n/)
   t.match((await run('alerts show', io)).out, /^Severity +Since/)
+  t.match((await run('alerts show', io)).out, /DISK_FULL +Buy one\.\n$/)
+  t.notMatch((await run('alerts --show --summary', io)).out, /Buy one/)
 })
 
 t.test('--json prints one document and nothing else', async t => {
@@ -118,6 +128,11 @@ t.test('--json prints one document and nothing else', async t => {
     'stats system --json',
     'status --json',
     'alerts show --json',
+    'events show --index -5 --count 2 --json',
+    'events --show --all --json',
+    'email_alerts --status --json',
+    'email-alerts test-email --json',
+    'maintenance diagnostics show --json',
     'container delete backups --json',
   ]
   for (const line of lines) {
