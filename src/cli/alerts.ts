@@ -14,11 +14,20 @@ export function addAlertsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
       .command(
         'show',
         'Show what needs attention now',
-        args => args,
+        args =>
+          args.option('summary', {
+            type: 'boolean',
+            default: false,
+            describe: 'Without what to do',
+          }),
         async argv => {
           const reply = await withControl(io, argv, client => client.call('alerts.show', {}))
           print(io, argv, reply, ({ alerts }) =>
-            alerts.length === 0 ? 'There are no alerts.\n' : listAlerts(alerts),
+            alerts.length === 0
+              ? 'There are no alerts.\n'
+              : argv.summary
+                ? listAlerts(alerts)
+                : `${listAlerts(alerts)}\n${adviseAlerts(alerts)}`,
           )
         },
       )
@@ -31,4 +40,10 @@ export function listAlerts(alerts: readonly Alert[]): string {
     ['Severity', 'Since', 'Code', 'Text'],
     alerts.map(({ severity, since, code, text }) => [severity, since, code, text]),
   )
+}
+
+/** What to do, once for each kind. */
+function adviseAlerts(alerts: readonly Alert[]): string {
+  const advice = new Map(alerts.map(({ code, whatToDo }) => [code, whatToDo]))
+  return formatTable(['Code', 'What to do'], [...advice])
 }

@@ -34,6 +34,15 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
   },
   system: { show: { to: ['status'] } },
   alerts: { show: { to: ['alerts', 'show'] } },
+  events: { show: { to: ['events', 'show'] } },
+  email_alerts: {
+    configure: { to: ['email-alerts', 'configure'] },
+    enable: { to: ['email-alerts', 'enable'] },
+    disable: { to: ['email-alerts', 'disable'] },
+    status: { to: ['email-alerts', 'status'] },
+    test_email: { to: ['email-alerts', 'test-email'] },
+    clear_config: { to: ['email-alerts', 'clear-config'] },
+  },
 }
 
 /** Rewrite QoreStor's spelling; anything else is returned as it is. */

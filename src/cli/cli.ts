@@ -7,6 +7,9 @@ import { addAlertsCommands } from './alerts.ts'
 import { rewriteArgv } from './argv.ts'
 import { addContainerCommands } from './container.ts'
 import { addDaemonCommands } from './daemon.ts'
+import { addMaintenanceCommands } from './diagnostics.ts'
+import { addEmailAlertsCommands } from './email-alerts.ts'
+import { addEventsCommands } from './events.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { addStatsCommands } from './stats.ts'
@@ -54,6 +57,9 @@ function buildParser(args: string[], io: CliIo) {
     addContainerCommands,
     addStatsCommands,
     addAlertsCommands,
+    addEventsCommands,
+    addEmailAlertsCommands,
+    addMaintenanceCommands,
   ]
   return commands
     .reduce<typeof yargs>((parser, add) => add(io, parser), yargs)

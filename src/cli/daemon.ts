@@ -9,7 +9,8 @@ import type { Argv } from 'yargs'
 import { connectControl } from '../control/client.ts'
 import type { SystemStatus } from '../control/methods.ts'
 import { hasCode } from '../control/socket-path.ts'
-import type { DaemonOptions, PassphraseFile } from '../daemon/contract.ts'
+import { logLevels } from '../daemon/contract.ts'
+import type { DaemonOptions, LogLevel, PassphraseFile } from '../daemon/contract.ts'
 import { CofferError } from '../errors.ts'
 import { listAlerts } from './alerts.ts'
 import { confirm, print, socketPath, withControl } from './common.ts'
@@ -116,6 +117,11 @@ function daemonOptions(args: Argv<GlobalArgs>) {
       coerce: parseSize,
       describe: 'Bound of caches and buffers',
     })
+    .option('log-level', {
+      choices: logLevels,
+      requiresArg: true,
+      describe: 'What the log holds (default info)',
+    })
 }
 
 interface DaemonArgs {
@@ -128,11 +134,12 @@ interface DaemonArgs {
   quotaMin?: number | undefined
   chunkSize: number | undefined
   memory: number | undefined
+  logLevel?: LogLevel | undefined
 }
 
 /** With absolute paths: the daemon may leave the directory it was started in. */
 export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
-  const { keystoreBackup, chunkSize, memory } = argv
+  const { keystoreBackup, chunkSize, memory, logLevel } = argv
   return {
     store: resolve(argv.store),
     mount: resolve(argv.mount),
@@ -145,6 +152,7 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
     ...(chunkSize !== undefined && { chunkSizeBytes: chunkSize }),
     ...(memory !== undefined && { memoryBytes: memory }),
+    ...(logLevel !== undefined && { logLevel }),
   }
 }
 
@@ -160,6 +168,7 @@ function parsePassphraseFile(text: string): PassphraseFile {
 /** The inverse of parsing: what `run` must be given to get the same options. */
 export function toArgs(options: DaemonOptions): string[] {
   const { store, mount, socket, allowOther, keystoreBackup, chunkSizeBytes, memoryBytes } = options
+  const { logLevel } = options
   // `--x=value`: a value may begin with a dash.
   return [
     `--store=${store}`,
@@ -173,6 +182,7 @@ export function toArgs(options: DaemonOptions): string[] {
     ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
     ...(chunkSizeBytes === undefined ? [] : [`--chunk-size=${chunkSizeBytes}`]),
     ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`]),
+    ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
   ]
 }
 

@@ -1,14 +1,61 @@
-// Control methods of alerts.
+// Control methods of alerts, events and the mail about them.
 
 import { z } from 'zod'
 
-import { isoTime, nothing } from './schemas.ts'
+import { count, isoTime, nothing } from './schemas.ts'
+
+const severity = z.enum(['info', 'warning', 'critical'])
+
+const EVENTS_MAX = 10_000
+const RECIPIENTS_MAX = 50
+const TEXT_MAX = 200
+const PASSWORD_MAX = 1024
 
 export const alert = z.object({
   code: z.string(),
-  severity: z.enum(['info', 'warning', 'critical']),
+  subject: z.string().nullable().describe('which group, container, block, …'),
+  severity,
+  title: z.string(),
   text: z.string(),
+  whatToDo: z.string(),
   since: isoTime,
+})
+
+const event = z.object({
+  index: z.int().positive(),
+  time: isoTime,
+  code: z.string(),
+  severity,
+  text: z.string(),
+})
+
+const address = z.email('is not an e-mail address').max(TEXT_MAX)
+const addresses = z.array(address).max(RECIPIENTS_MAX)
+const line = z
+  .string()
+  .min(1)
+  .max(TEXT_MAX)
+  .regex(/^\P{Cc}+$/u, 'must be one line without control characters')
+const tls = z.enum(['none', 'starttls', 'tls'])
+
+const settings = z.object({
+  relay: z.string(),
+  port: z.int(),
+  tls,
+  user: z.string().nullable(),
+  senderName: z.string(),
+  sender: z.string(),
+  to: z.array(z.string()),
+  cc: z.array(z.string()),
+  bcc: z.array(z.string()),
+})
+
+const mailStatus = z.object({
+  isEnabled: z.boolean(),
+  settings: settings.nullable().describe('without the password, which is never shown'),
+  waiting: count.describe('notices that are not delivered yet'),
+  dropped: count.describe('notices that the bound of the queue pushed out since the last mail'),
+  failing: z.string().nullable().describe('why mail is not delivered now'),
 })
 
 export const alertMethods = {
@@ -17,4 +64,60 @@ export const alertMethods = {
     params: nothing,
     result: z.object({ alerts: z.array(alert) }),
   },
+  'events.show': {
+    summary: 'The history, oldest first.',
+    params: z.strictObject({
+      index: z
+        .int()
+        .optional()
+        .describe('the first event; -N begins N before the end; without it: the newest'),
+      count: z.int().min(1).max(EVENTS_MAX).default(20),
+    }),
+    result: z.object({ events: z.array(event) }),
+  },
+  'emailAlerts.configure': {
+    summary: 'Set where mail goes and by which relay. Replaces all earlier settings.',
+    params: z.strictObject({
+      relay: z.string().regex(/^[A-Za-z0-9_.:-]{1,253}$/, 'is not the name or address of a host'),
+      port: z.int().min(1).max(65_535).optional().describe('25; 587 with starttls; 465 with tls'),
+      tls: tls.default('none'),
+      user: line.optional(),
+      password: z.string().max(PASSWORD_MAX).optional(),
+      senderName: line,
+      sender: address,
+      to: addresses.min(1),
+      cc: addresses.default([]),
+      bcc: addresses.default([]),
+    }),
+    result: mailStatus,
+  },
+  'emailAlerts.enable': {
+    summary: 'Send a mail for every alert that is raised or cleared from now on.',
+    params: nothing,
+    result: mailStatus,
+  },
+  'emailAlerts.disable': {
+    summary: 'Send no more mail. The settings stay.',
+    params: nothing,
+    result: mailStatus,
+  },
+  'emailAlerts.status': {
+    summary: 'Settings, and what waits for delivery.',
+    params: nothing,
+    result: mailStatus,
+  },
+  'emailAlerts.testEmail': {
+    summary: 'Send a test mail now; the error is in the words of the relay.',
+    params: nothing,
+    result: nothing,
+  },
+  'emailAlerts.clearConfig': {
+    summary: 'Forget the settings, the password and what waits.',
+    params: nothing,
+    result: mailStatus,
+  },
 } as const
+
+export type Alert = z.output<typeof alert>
+export type EventInfo = z.output<typeof event>
+export type MailStatus = z.output<typeof mailStatus>

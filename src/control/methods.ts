@@ -6,7 +6,7 @@
 import { z } from 'zod'
 
 import { alertMethods } from './methods-alerts.ts'
-import type { alert } from './methods-alerts.ts'
+import { diagnosticsMethods } from './methods-diagnostics.ts'
 import { containerMethods } from './methods-container.ts'
 import type { container } from './methods-container.ts'
 import { statsMethods } from './methods-stats.ts'
@@ -34,6 +34,7 @@ export const methods = {
   ...containerMethods,
   ...statsMethods,
   ...alertMethods,
+  ...diagnosticsMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
 } as const
 
@@ -47,7 +48,8 @@ export type MethodParams<M extends MethodName> = z.output<Methods[M]['params']>
 export type MethodResult<M extends MethodName> = z.output<Methods[M]['result']>
 
 export type SystemStatus = MethodResult<'system.status'>
-export type Alert = z.output<typeof alert>
+export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
+export type { DiagnosticsBundle } from './methods-diagnostics.ts'
 export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>

@@ -1,5 +1,8 @@
 // What the command line asks of the daemon, and nothing else: how it is started, and how it ends.
 
+export const logLevels = ['error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof logLevels)[number]
+
 export interface DaemonOptions {
   /** Directory of the store; created when missing. */
   store: string
@@ -19,6 +22,8 @@ export interface DaemonOptions {
   chunkSizeBytes?: number
   /** Upper bound of the daemon's caches and write buffers together. */
   memoryBytes?: number
+  /** What the log on standard error holds: this and everything more severe; `info` unless told. */
+  logLevel?: LogLevel
 }
 
 export interface PassphraseFile {

@@ -2,7 +2,9 @@
 
 import type { ControlTarget } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
+import { alertMethods, showAlert } from './alert-methods.ts'
 import { ControlViews } from './control-views.ts'
+import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import { groupMethods } from './group-methods.ts'
 import type { Storage } from './storage.ts'
@@ -15,6 +17,8 @@ export interface ControlTargetOptions {
   readonly socket: string
   readonly storePath: string
   readonly metadataPath: string
+  readonly mailPasswordPath: string
+  readonly diagnosticsPath: string
   readonly startedAt: Date
   readonly now: () => Date
   readonly quotaBytesMin: number
@@ -29,19 +33,19 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
   const views = new ControlViews(options.storage)
   const statistics = new StatisticsMethods(options)
   return {
-    ...daemonMethods(options, views),
+    ...daemonMethods(options),
     ...groupMethods(options, views),
     ...containerMethods(options, views),
     'stats.system': () => statistics.system(),
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
-    'alerts.show': async () => ({ alerts: views.alerts() }),
+    ...alertMethods(options),
+    ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
   }
 }
 
 function daemonMethods(
   options: ControlTargetOptions,
-  views: ControlViews,
 ): Pick<ControlTarget, 'system.status' | 'daemon.stop'> {
   const { storage, mount } = options
   return {
@@ -58,7 +62,7 @@ function daemonMethods(
       lockedGroups: storage.encryption.lockedGroups().map(({ name }) => name),
       isReadOnly: storage.readOnlyReason !== undefined,
       readOnlyReason: storage.readOnlyReason ?? null,
-      alerts: views.alerts(),
+      alerts: storage.alerts.list().map(showAlert),
     }),
     'daemon.stop': async ({ force }) => {
       await options.unmount({ force })
@@ -85,11 +89,15 @@ function containerMethods(
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
       })
+      const text = `Container ${name} was added to storage group ${group}.`
+      storage.alerting.events.record('CONTAINER_ADDED', 'info', text)
       await storage.metadata.commit()
       return views.container(container)
     },
     'container.delete': async ({ name, deleteFiles }) => {
       vfs.deleteContainer(name, { deleteFiles })
+      const text = `Container ${name} was deleted${deleteFiles ? ' with its files' : ''}.`
+      storage.alerting.events.record('CONTAINER_DELETED', 'info', text)
       await storage.metadata.commit()
       return NOTHING
     },

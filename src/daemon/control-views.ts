@@ -1,11 +1,6 @@
-// How groups, containers and alerts look to control clients.
+// How groups and containers look to control clients.
 
-import type {
-  Alert,
-  ContainerInfo as ContainerView,
-  GroupInfo,
-  MethodResult,
-} from '../control/index.ts'
+import type { ContainerInfo as ContainerView, GroupInfo, MethodResult } from '../control/index.ts'
 import type { ContainerInfo } from '../vfs/index.ts'
 import type { StorageGroup } from './storage-groups.ts'
 import type { Storage } from './storage.ts'
@@ -89,15 +84,6 @@ export class ControlViews {
       files: container.fileCount,
       currentBytes: container.logicalBytes,
     }
-  }
-
-  alerts(): Alert[] {
-    return this.#storage.alerts.list().map(({ code, severity, text, sinceSeconds }) => ({
-      code,
-      severity,
-      text,
-      since: isoTime(sinceSeconds),
-    }))
   }
 }
 

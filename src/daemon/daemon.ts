@@ -12,6 +12,8 @@ import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-dev
 import type { Timestamp } from '../vfs/index.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
+import { createLogger } from './logger.ts'
+import { Lookout } from './lookout.ts'
 import { openStorage } from './storage.ts'
 import type { Storage } from './storage.ts'
 import { defaultKeystoreBackup, unlockFromFiles } from './start-keys.ts'
@@ -43,6 +45,7 @@ async function start(
   options: DaemonOptions,
   undo: (() => Promise<void>)[],
 ): Promise<RunningDaemon> {
+  const logger = createLogger(options.logLevel ?? 'info', process.env)
   const directory = await openStoreDirectory(options.store)
   lockStore(directory.lock, options.store)
   if (await clearDeadMount(options.mount)) log('took a dead mount away from %s', options.mount)
@@ -57,6 +60,7 @@ async function start(
     now: wallClock,
     keystoreBackup: options.keystoreBackup ?? defaultKeystoreBackup(),
     pagesChanged: async inode => late.mount?.invalidateInode(inode),
+    recorded: event => logger.event(event),
     entryChanged: (parent, name) => {
       late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
     },
@@ -78,6 +82,8 @@ async function start(
       version: packageVersion(),
       socket: options.socket,
       storePath: directory.path,
+      mailPasswordPath: directory.mailPassword,
+      diagnosticsPath: directory.diagnostics,
       metadataPath: directory.metadata,
       startedAt: new Date(),
       now: () => new Date(),
@@ -87,6 +93,11 @@ async function start(
     }),
   )
   daemon.serve(server)
+  storage.alerting.events.record(
+    'DAEMON_STARTED',
+    'info',
+    `Version ${packageVersion()} serves ${directory.path} on ${mountPoint}.`,
+  )
   return daemon
 }
 
@@ -108,6 +119,7 @@ class Daemon implements RunningDaemon {
   readonly #mount: FuseMount
   readonly #sampler: NodeJS.Timeout
   readonly #rotation: NodeJS.Timeout
+  readonly #lookout: Lookout
   #server: ControlServer | undefined
   #unmounting: Promise<void> | undefined
 
@@ -122,10 +134,11 @@ class Daemon implements RunningDaemon {
     this.#rotation = setInterval(() => {
       storage.encryption.tick().catch((error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error)
-        storage.alerts.raise('ROTATION_FAILED', 'critical', `A key rotation failed: ${reason}`)
+        storage.alerts.raise('KEY_ROTATION_FAILED', `A key rotation failed: ${reason}`)
       })
     }, ROTATION_CHECK_INTERVAL_MS)
     this.#rotation.unref()
+    this.#lookout = new Lookout(storage, () => wallClock().seconds)
     // Whoever unmounts: once the mount is gone, what it wrote is committed and the rest ends.
     this.stopped = mount.closed.then(() => this.#end())
   }
@@ -157,6 +170,7 @@ class Daemon implements RunningDaemon {
   async #end(): Promise<void> {
     clearInterval(this.#sampler)
     clearInterval(this.#rotation)
+    this.#lookout.stop()
     try {
       await this.#storage.close()
     } finally {

@@ -82,7 +82,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     lost: (inode, error) => {
       const text = `Data that was accepted for inode ${inode} could not be stored: ${error.message}`
-      options.alerts.raise('DATA_LOST', 'critical', text)
+      options.alerts.raise('DATA_LOST', text, String(inode))
     },
     commit: () => metadata.commit(),
   })
@@ -91,11 +91,10 @@ export function buildDataPath(options: DataPathOptions): DataPath {
 
 function reportDamage(alerts: AlertBoard, inode: number, block: number, error: Error): void {
   log('damage: inode %d, block %d: %s', inode, block, error.message)
-  alerts.raise(
-    `DAMAGED_BLOCK_${block}`,
-    'critical',
-    `Block file ${block} is damaged (${error.message}); inode ${inode} can't be read whole.`,
-  )
+  const reason = error.message
+  alerts.raise('DAMAGED_BLOCK', `Block file ${block} is damaged (${reason}).`, String(block))
+  const text = `Inode ${inode} can't be read whole: block file ${block} is damaged.`
+  alerts.raise('DAMAGED_FILE', text, String(inode))
 }
 
 function cutSizes(group: StorageGroup): Pick<CutParameters, 'averageBytes' | 'maxBytes'> {

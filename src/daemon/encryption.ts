@@ -160,7 +160,7 @@ export class Encryption {
     // Somebody may have put a good copy back since the start.
     if (keys.broken !== undefined) await keys.load(group.keystoreSequence)
     await keys.unlock(passphrase)
-    this.#options.alerts.clear(`KEYSTORE_${group.id}`)
+    this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     this.#reportLock(group.id)
     await this.#rotateIfDue(group)
   }
@@ -193,14 +193,10 @@ export class Encryption {
     }
     try {
       await keys.rotate()
-      this.#options.alerts.clear(`KEY_LIMIT_${group.id}`)
+      this.#options.alerts.clear('KEY_LIMIT_REACHED', group.name)
     } catch (error) {
       if (error instanceof CryptoError && error.code === 'KEY_LIMIT') {
-        this.#options.alerts.raise(
-          `KEY_LIMIT_${group.id}`,
-          'critical',
-          `${group.name}: ${error.message}`,
-        )
+        this.#options.alerts.raise('KEY_LIMIT_REACHED', error.message, group.name)
       }
       throw error
     }
@@ -224,21 +220,21 @@ export class Encryption {
     const keys = this.#keys.get(group.id)
     const info = keys?.info
     const due = info && rotationDueSeconds(info)
-    const code = `ROTATION_OVERDUE_${group.id}`
+    const code = 'KEY_ROTATION_OVERDUE'
     if (keys === undefined || due === undefined || due > this.#options.nowSeconds()) {
-      this.#options.alerts.clear(code)
+      this.#options.alerts.clear(code, group.name)
       return
     }
     if (!keys.isOpen) {
       const text = `The key of storage group ${group.name} is to be rotated, but the group is locked.`
-      this.#options.alerts.raise(code, 'warning', text)
+      this.#options.alerts.raise(code, text, group.name)
       return
     }
     await this.rotate(group).catch((error: unknown) => {
       // The limit has its own alert; the active key stays in use.
       if (!(error instanceof CryptoError && error.code === 'KEY_LIMIT')) throw error
     })
-    this.#options.alerts.clear(code)
+    this.#options.alerts.clear(code, group.name)
   }
 
   /** Wipes all keys; the data path has ended. */
@@ -268,32 +264,33 @@ export class Encryption {
   #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {
     const { alerts, groups } = this.#options
     const { name } = groups.byId(id)
-    if (findings.length === 0) alerts.clear(`KEYSTORE_COPY_${id}`)
+    if (findings.length === 0) {
+      alerts.clear('KEYSTORE_DAMAGED', name)
+      alerts.clear('KEYSTORE_REPAIRED', name)
+    }
     for (const { path, what, isRepaired } of findings) {
       const outcome = isRepaired
         ? 'It was written again from the other one.'
-        : 'It could not be written: there is only one copy. Make the place writable and change a setting or restart.'
+        : 'It could not be written: there is only one copy.'
       const text = `A copy of the keystore of ${name} was ${what}: ${path}. ${outcome}`
-      alerts.raise(`KEYSTORE_COPY_${id}`, isRepaired ? 'warning' : 'critical', text)
+      alerts.raise(isRepaired ? 'KEYSTORE_REPAIRED' : 'KEYSTORE_DAMAGED', text, name)
     }
   }
 
   #reportBroken(group: StorageGroup, keys: GroupKeys): void {
-    if (keys.broken === undefined) this.#options.alerts.clear(`KEYSTORE_${group.id}`)
+    if (keys.broken === undefined) this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     else {
       const text = `The storage group ${group.name} can't be opened. ${keys.broken.message}`
-      this.#options.alerts.raise(`KEYSTORE_${group.id}`, 'critical', text)
+      this.#options.alerts.raise('KEYSTORE_UNUSABLE', text, group.name)
     }
   }
 
   #reportLock(id: number): void {
     const { alerts, groups } = this.#options
-    if (!this.isLocked(id)) {
-      alerts.clear(`GROUP_LOCKED_${id}`)
-      return
-    }
     const { name } = groups.byId(id)
-    const text = `The storage group ${name} is locked. Run: coffer storage-group unlock ${name}`
-    alerts.raise(`GROUP_LOCKED_${id}`, 'warning', text)
+    if (this.isLocked(id)) {
+      const text = `The storage group ${name} is locked: its data can't be read or written.`
+      alerts.raise('GROUP_LOCKED', text, name)
+    } else alerts.clear('GROUP_LOCKED', name)
   }
 }

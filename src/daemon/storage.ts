@@ -1,7 +1,7 @@
 // Everything below the mount, put together and taken apart in order: metadata, blocks, the data path, vfs.
 
 import createDebug from 'debug'
-import { AlertBoard } from '../alerts/index.ts'
+import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
@@ -11,6 +11,8 @@ import type { MetadataStore } from '../metadata/index.ts'
 import type { StreamStore } from '../stream/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
+import { openAlerting } from './alerting.ts'
+import type { Alerting } from './alerting.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
@@ -18,6 +20,7 @@ import { backupFolder, Encryption } from './encryption.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
 import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
+import type { DiskSpace } from './space-guard.ts'
 import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
 import type { StoreDirectory } from './store-directory.ts'
 import { Superblock } from './superblock.ts'
@@ -31,6 +34,8 @@ export interface StorageOptions {
   readonly keystoreBackup: string
   /** the kernel must forget a file's pages */
   readonly pagesChanged: (inode: InodeNumber) => Promise<void>
+  /** for the daemon's log */
+  readonly recorded: (event: CofferEvent) => void
   /** the kernel must forget a name: it changed without it */
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
 }
@@ -51,7 +56,7 @@ interface StorageParts {
   readonly vfs: Vfs
   readonly groups: StorageGroups
   readonly encryption: Encryption
-  readonly alerts: AlertBoard
+  readonly alerting: Alerting
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
   readonly blocks: BlockStore
@@ -64,6 +69,7 @@ export class Storage {
   readonly groups: StorageGroups
   readonly encryption: Encryption
   readonly alerts: AlertBoard
+  readonly alerting: Alerting
   readonly metadata: MetadataStore
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
@@ -72,7 +78,8 @@ export class Storage {
     this.vfs = parts.vfs
     this.groups = parts.groups
     this.encryption = parts.encryption
-    this.alerts = parts.alerts
+    this.alerting = parts.alerting
+    this.alerts = parts.alerting.board
     this.metadata = parts.metadata
     this.#parts = parts
     this.#circle = circle
@@ -80,6 +87,10 @@ export class Storage {
 
   get readOnlyReason(): string | undefined {
     return this.#circle.readOnlyReason
+  }
+
+  get space(): DiskSpace {
+    return this.#parts.space.space
   }
 
   blockRecords(): Iterable<BlockRecord> {
@@ -91,6 +102,7 @@ export class Storage {
     const { vfs, streams, metadata, space, blocks, note } = this.#parts
     await vfs.stop()
     if (this.readOnlyReason === undefined) await streams.flushAll()
+    this.alerting.stopping()
     try {
       await metadata.close()
       await note.sync()
@@ -150,18 +162,14 @@ function openMetadata(
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
         log('commit note: %O', error)
         const reason = error instanceof Error ? error.message : String(error)
-        circle.alerts?.raise(
-          'COMMIT_NOTE',
-          'warning',
-          `The commit note can't be written: ${reason}`,
-        )
+        circle.alerts?.raise('COMMIT_NOTE', `The commit note can't be written: ${reason}`)
       }
     },
     failed: error => {
       log('commit failed: %O', error)
       circle.readOnlyReason = error.message
       const text = `The store is read-only until it is started again: ${error.message}`
-      circle.alerts?.raise('STORE_READ_ONLY', 'critical', text)
+      circle.alerts?.raise('STORE_READ_ONLY', text)
     },
   })
 }
@@ -183,12 +191,15 @@ async function assemble(
   circle: Circle,
 ): Promise<Storage> {
   const { directory, now } = options
-  const alerts = new AlertBoard(
-    () => now().seconds,
-    () => metadata.touched(),
-  )
+  const alerting = await openAlerting({
+    metadata,
+    nowSeconds: () => now().seconds,
+    storePath: directory.path,
+    passwordPath: directory.mailPassword,
+    recorded: options.recorded,
+  })
+  const alerts = alerting.board
   circle.alerts = alerts
-  await alerts.load(metadata)
   alerts.clear('STORE_READ_ONLY')
   const groups = new StorageGroups()
   await groups.load(metadata)
@@ -250,9 +261,8 @@ async function assemble(
   const records = new BlockRecordKeeper(() => blocks.collectRecords())
   circle.records = records
   const { extents, index, streams } = data
-  for (const participant of [superblock, groups, vfs, extents, index, records, alerts]) {
-    metadata.addParticipant(participant)
-  }
+  const participants = [superblock, groups, vfs, extents, index, records, ...alerting.participants]
+  for (const participant of participants) metadata.addParticipant(participant)
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
   metadata.begin()
   await encryption.load()
@@ -260,7 +270,7 @@ async function assemble(
   circle.vfs = vfs
   await metadata.commit()
   return new Storage(
-    { vfs, groups, encryption, alerts, metadata, space, blocks, streams, note },
+    { vfs, groups, encryption, alerting, metadata, space, blocks, streams, note },
     circle,
   )
 }
@@ -286,5 +296,5 @@ async function forgetGroup(options: StorageOptions, circle: Circle, group: numbe
 function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
   log('in the background: %O', error)
   const reason = error instanceof Error ? error.message : String(error)
-  alerts.raise('BACKGROUND_FAILURE', 'critical', `Work in the background failed: ${reason}`)
+  alerts.raise('BACKGROUND_FAILURE', `Work in the background failed: ${reason}`)
 }

@@ -6,6 +6,8 @@
 //   metadata/   LevelDB
 //   blocks/     block files
 //   keystores/  keystores of groups that have a passphrase
+//   mail-password  of the mail relay, mode 0600
+//   diagnostics/   bundles
 //   daemon.log
 
 import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
@@ -25,6 +27,8 @@ export interface StoreDirectory {
   readonly keystores: string
   readonly lock: string
   readonly commitNote: string
+  readonly mailPassword: string
+  readonly diagnostics: string
   /** nothing is in it yet */
   readonly isNew: boolean
 }
@@ -76,6 +80,8 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     keystores: join(real, 'keystores'),
     lock: join(real, 'lock'),
     commitNote: join(real, 'commit-note'),
+    mailPassword: join(real, 'mail-password'),
+    diagnostics: join(real, 'diagnostics'),
     isNew: !hasDatabase && !hasBlocks,
   }
 }

@@ -12,7 +12,9 @@ export const TABLE = {
   extents: 0x45, // E inode(8) page(4)
   chunk: 0x43, // C group(2) fingerprint(32)
   block: 0x42, // B block(4)
-  alert: 0x41, // A code
+  alert: 0x41, // A code, or code space subject
+  event: 0x4c, // L index(8)
+  mail: 0x4d, // M "state", or M "N" index(8)
 } as const
 
 /** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */

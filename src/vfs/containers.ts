@@ -30,6 +30,8 @@ export interface ContainerInfo {
 export class Containers {
   readonly #touched: () => void
   readonly #containers = new Map<number, ContainerFields>()
+  /** since the start, by container */
+  readonly #removedFiles = new Map<number, number>()
   #dirty = new Set<number>()
   /** records of containers that are gone, until a commit has taken them away */
   #removed = new Set<number>()
@@ -62,6 +64,7 @@ export class Containers {
 
   remove(id: number): void {
     this.#containers.delete(id)
+    this.#removedFiles.delete(id)
     this.#dirty.delete(id)
     this.#removed.add(id)
     this.#touched()
@@ -111,12 +114,18 @@ export class Containers {
     return container.group
   }
 
+  /** How many files were removed from it since the start; it only grows. */
+  removedFiles(id: number): number {
+    return this.#removedFiles.get(id) ?? 0
+  }
+
   /** Files came, went, grew or shrank. */
   account(id: number, logicalBytes: number, files: number): void {
     const container = this.#containers.get(id)
     if (container === undefined || (logicalBytes === 0 && files === 0)) return
     container.logicalBytes += logicalBytes
     container.fileCount += files
+    if (files < 0) this.#removedFiles.set(id, this.removedFiles(id) - files)
     this.#changed(id)
   }
 

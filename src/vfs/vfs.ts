@@ -195,6 +195,11 @@ export class Vfs implements CommitParticipant {
     return this.#containers.list()
   }
 
+  /** How many files were removed from a container since the start. */
+  removedFiles(id: number): number {
+    return this.#containers.removedFiles(id)
+  }
+
   /** @throws CONTAINER_NOT_FOUND */
   containerByName(name: ByteString): ContainerInfo {
     return this.#containers.get(name)

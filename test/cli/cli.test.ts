@@ -78,7 +78,7 @@ t.test('the words of people', async t => {
   t.match((await run('container show backups', io)).out, /^Name +: backups\n/)
   t.match(
     (await run('storage-group add g --compression best --chunk-size 32KiB', io)).out,
-    /Compression : best\nChunk Size +: 32.00 KiB\nEncryption +: off\n/,
+    /Compression : best\nChunk Size +: 32.00 KiB\nQuota +: unlimited\nEncryption +: off\n/,
   )
   t.match((await run('storage_group --show', io)).out, /\nDefaultGroup +fast +64.00 KiB +off +0\n/)
   t.match((await run('storage-group show g', io)).out, /^Name +: g\n/)
@@ -100,7 +100,15 @@ t.test('alerts, locks and read-only are shown', async t => {
     isReadOnly: true,
     readOnlyReason: 'the disk is full',
     alerts: [
-      { code: 'DISK_FULL', severity: 'critical', text: 'Full.', since: '2026-01-01T00:00:00Z' },
+      {
+        code: 'DISK_FULL',
+        subject: null,
+        severity: 'critical',
+        title: 'The disk is full',
+        text: 'Full.',
+        whatToDo: 'Buy one.',
+        since: '2026-01-01T00:00:00Z',
+      },
     ],
   })
   const { out } = await run('status', io)
@@ -108,6 +116,8 @@ t.test('alerts, locks and read-only are shown', async t => {
   t.match(out, /Writable +: no: the disk is full\n/)
   t.match(out, /critical +2026-01-01T00:00:00Z +DISK_FULL +Full.\n/)
   t.match((await run('alerts show', io)).out, /^Severity +Since/)
+  t.match((await run('alerts show', io)).out, /DISK_FULL +Buy one\.\n$/)
+  t.notMatch((await run('alerts --show --summary', io)).out, /Buy one/)
 })
 
 t.test('--json prints one document and nothing else', async t => {
@@ -120,6 +130,11 @@ t.test('--json prints one document and nothing else', async t => {
     'stats system --json',
     'status --json',
     'alerts show --json',
+    'events show --index -5 --count 2 --json',
+    'events --show --all --json',
+    'email_alerts --status --json',
+    'email-alerts test-email --json',
+    'maintenance diagnostics show --json',
     'container delete backups --json',
   ]
   for (const line of lines) {

@@ -252,8 +252,11 @@ t.test('a client that does not read is not read from', async t => {
   const target = fakeTarget()
   const alerts = Array.from({ length: 1000 }, () => ({
     code: 'X',
+    subject: null,
     severity: 'info' as const,
+    title: 'X',
     text: 'x'.repeat(100),
+    whatToDo: 'x',
     since: '2026-01-01T00:00:00Z',
   }))
   target['alerts.show'] = async () => {

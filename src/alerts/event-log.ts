@@ -1,0 +1,149 @@
+// The history: what happened, numbered, kept over restarts, bounded. Alerts say what is wrong now, events how it came.
+
+import { z } from 'zod'
+import { StoreError } from '../errors.ts'
+import { prefixEnd, TABLE } from '../metadata/index.ts'
+import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import type { AlertCode, Severity } from './kinds.ts'
+
+/** Noteworthy actions; alerts are events under their own code. */
+export type ActionCode =
+  | 'DAEMON_STARTED'
+  | 'DAEMON_STOPPED'
+  | 'GROUP_ADDED'
+  | 'GROUP_CHANGED'
+  | 'GROUP_DELETED'
+  | 'GROUP_UNLOCKED'
+  | 'CONTAINER_ADDED'
+  | 'CONTAINER_DELETED'
+  | 'CLEANER_PASS'
+  | 'EMAIL_SETTINGS'
+  | 'DIAGNOSTICS_COLLECTED'
+
+export type EventCode = AlertCode | ActionCode
+
+export interface CofferEvent {
+  /** from 1, rising, never reused */
+  readonly index: number
+  /** seconds since 1970 */
+  readonly timeSeconds: number
+  readonly code: string
+  readonly severity: Severity
+  readonly text: string
+}
+
+export interface EventSelection {
+  /** first event; a negative one counts from the end: -1 is the newest. Without it: the newest `count` */
+  readonly index?: number
+  /** at most so many */
+  readonly count: number
+}
+
+/** Months of history on a quiet store; some 2 MB in memory. */
+export const EVENTS_MAX = 10_000
+const TEXT_CHARACTERS_MAX = 2000
+const RECORD_VERSION = 1
+const KEY_BYTES = 9
+
+const storedEvent = z.object({
+  timeSeconds: z.number(),
+  code: z.string(),
+  severity: z.enum(['info', 'warning', 'critical']),
+  text: z.string(),
+})
+
+export interface EventLogOptions {
+  readonly nowSeconds: () => number
+  /** there is something to commit */
+  readonly touched: () => void
+  /** for the daemon's log */
+  readonly recorded?: (event: CofferEvent) => void
+}
+
+export class EventLog implements CommitParticipant {
+  readonly #options: EventLogOptions
+  #events: CofferEvent[] = []
+  #next = 1
+  #added: CofferEvent[] = []
+  #dropped: number[] = []
+
+  constructor(options: EventLogOptions) {
+    this.#options = options
+  }
+
+  /** @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
+  async load(metadata: MetadataReader): Promise<void> {
+    const prefix = Buffer.of(TABLE.event)
+    for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
+      const index = Number(Buffer.from(key).readBigUInt64BE(1))
+      this.#events.push(parseEvent(index, value))
+      this.#next = index + 1
+    }
+  }
+
+  record(code: EventCode, severity: Severity, text: string): void {
+    const event: CofferEvent = {
+      index: this.#next++,
+      timeSeconds: this.#options.nowSeconds(),
+      code,
+      severity,
+      text: text.slice(0, TEXT_CHARACTERS_MAX),
+    }
+    this.#events.push(event)
+    this.#added.push(event)
+    const oldest = this.#events.length > EVENTS_MAX ? this.#events.shift() : undefined
+    if (oldest !== undefined) this.#dropped.push(oldest.index)
+    this.#options.recorded?.(event)
+    this.#options.touched()
+  }
+
+  /** Ascending. */
+  select({ index, count }: EventSelection): CofferEvent[] {
+    if (index === undefined) return this.#events.slice(-count)
+    const from = index < 0 ? Math.max(0, this.#events.length + index) : this.#placeOf(index)
+    return this.#events.slice(from, from + count)
+  }
+
+  get newest(): CofferEvent | undefined {
+    return this.#events.at(-1)
+  }
+
+  collect(batch: MetadataWriter): void {
+    for (const { index, ...event } of this.#added) {
+      batch.put(eventKey(index), Buffer.concat([Buffer.of(RECORD_VERSION), jsonOf(event)]))
+    }
+    for (const index of this.#dropped) batch.delete(eventKey(index))
+    this.#added = []
+    this.#dropped = []
+  }
+
+  settled(): void {}
+
+  #placeOf(index: number): number {
+    const place = this.#events.findIndex(event => event.index >= index)
+    return place === -1 ? this.#events.length : place
+  }
+}
+
+function eventKey(index: number): Buffer {
+  const key = Buffer.alloc(KEY_BYTES)
+  key[0] = TABLE.event
+  key.writeBigUInt64BE(BigInt(index), 1)
+  return key
+}
+
+function jsonOf(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function parseEvent(index: number, value: Uint8Array): CofferEvent {
+  if (value[0] !== RECORD_VERSION) {
+    throw new StoreError(
+      'UNKNOWN_VERSION',
+      `The record of event ${index} is of an unknown version.`,
+    )
+  }
+  const found = storedEvent.safeParse(JSON.parse(Buffer.from(value.subarray(1)).toString()))
+  if (found.success) return { index, ...found.data }
+  throw new StoreError('RECORD_DAMAGED', `The record of event ${index} is not an event.`)
+}

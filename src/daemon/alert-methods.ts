@@ -1,0 +1,99 @@
+// Control methods of alerts, events and mail.
+
+import { rm } from 'node:fs/promises'
+import { notConfigured } from '../alerts/index.ts'
+import type { Alert as BoardAlert, CofferEvent, MailSettings } from '../alerts/index.ts'
+import type { Alert, ControlTarget, EventInfo, MailStatus } from '../control/index.ts'
+import type { Storage } from './storage.ts'
+import { writeDurably } from '../durable-file.ts'
+
+export interface AlertMethodsOptions {
+  readonly storage: Storage
+  readonly mailPasswordPath: string
+}
+
+type AlertMethods = Pick<
+  ControlTarget,
+  | 'alerts.show'
+  | 'events.show'
+  | 'emailAlerts.configure'
+  | 'emailAlerts.enable'
+  | 'emailAlerts.disable'
+  | 'emailAlerts.status'
+  | 'emailAlerts.testEmail'
+  | 'emailAlerts.clearConfig'
+>
+
+const DEFAULT_PORTS = { none: 25, starttls: 587, tls: 465 } as const
+
+export function alertMethods({ storage, mailPasswordPath }: AlertMethodsOptions): AlertMethods {
+  const { alerting, metadata } = storage
+  const { mailBook, mailer, events } = alerting
+  const changed = async (text: string): Promise<MailStatus> => {
+    mailer.settingsChanged()
+    events.record('EMAIL_SETTINGS', 'info', text)
+    await metadata.commit()
+    return mailStatus(storage)
+  }
+  return {
+    'alerts.show': async () => ({ alerts: storage.alerts.list().map(showAlert) }),
+    'events.show': async ({ index, count }) => ({
+      events: events.select({ ...(index !== undefined && { index }), count }).map(showEvent),
+    }),
+    'emailAlerts.configure': async ({ password, port, user, ...rest }) => {
+      // The password first: settings never name a login whose password is another's.
+      if (password === undefined) await rm(mailPasswordPath, { force: true })
+      else await writeDurably(mailPasswordPath, password)
+      const settings: MailSettings = {
+        ...rest,
+        port: port ?? DEFAULT_PORTS[rest.tls],
+        user: user ?? null,
+      }
+      mailBook.configure(settings)
+      return await changed(`E-mail alerts go by ${settings.relay} to ${settings.to.join(', ')}.`)
+    },
+    'emailAlerts.enable': async () => {
+      if (mailBook.settings === null) throw notConfigured()
+      mailBook.setEnabled(true)
+      return await changed('E-mail alerts are on.')
+    },
+    'emailAlerts.disable': async () => {
+      mailBook.setEnabled(false)
+      return await changed('E-mail alerts are off.')
+    },
+    'emailAlerts.status': async () => mailStatus(storage),
+    'emailAlerts.testEmail': async () => {
+      await mailer.test()
+      return {}
+    },
+    'emailAlerts.clearConfig': async () => {
+      mailBook.clearConfig()
+      await rm(mailPasswordPath, { force: true })
+      return await changed('The settings of e-mail alerts are gone.')
+    },
+  }
+}
+
+function mailStatus({ alerting }: Storage): MailStatus {
+  const { mailBook, board } = alerting
+  return {
+    isEnabled: mailBook.isEnabled,
+    settings: mailBook.settings,
+    waiting: mailBook.waiting.length,
+    dropped: mailBook.droppedCount,
+    failing: board.list().find(({ code }) => code === 'MAIL_FAILING')?.text ?? null,
+  }
+}
+
+/** How an alert looks to control clients. */
+export function showAlert({ sinceSeconds, ...alert }: BoardAlert): Alert {
+  return { ...alert, since: isoTime(sinceSeconds) }
+}
+
+function showEvent({ timeSeconds, ...event }: CofferEvent): EventInfo {
+  return { ...event, time: isoTime(timeSeconds) }
+}
+
+function isoTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString()
+}

@@ -1,0 +1,64 @@
+// The daemon's log: one line of JSON a message on standard error; below systemd with the priority that its journal reads.
+
+import { pino } from 'pino'
+import type { CofferEvent, Severity } from '../alerts/index.ts'
+import type { LogLevel } from './contract.ts'
+
+/** syslog's priorities, which the journal takes from a `<N>` in front of a line. */
+const PRIORITIES: Readonly<Record<string, number>> = {
+  fatal: 2,
+  error: 3,
+  warn: 4,
+  info: 6,
+  debug: 7,
+}
+const LEVELS: Readonly<Record<Severity, LogLevel>> = {
+  critical: 'error',
+  warning: 'warn',
+  info: 'info',
+}
+/** A reader that stands still costs lines of the log, and nothing else. */
+const UNWRITTEN_BYTES_MAX = 1024 * 1024
+
+export interface Logger {
+  event(event: CofferEvent): void
+}
+
+/** A stream for pino that puts the journal's priority in front of each line. */
+export function journalStream(write: (line: string) => void): {
+  write(line: string): void
+  lastLevel: number
+} {
+  return {
+    // pino tells the level here when it finds the symbol below.
+    lastLevel: 0,
+    write(line: string): void {
+      const label = pino.levels.labels[this.lastLevel] ?? 'info'
+      write(`<${PRIORITIES[label] ?? PRIORITIES['info']}>${line}`)
+    },
+    ...{ [Symbol.for('pino.metadata')]: true },
+  }
+}
+
+/** @param env JOURNAL_STREAM in it says that systemd's journal reads standard error */
+export function createLogger(
+  level: LogLevel,
+  env: Readonly<Record<string, string | undefined>>,
+): Logger {
+  const stderr = pino.destination({ fd: 2, sync: false, maxLength: UNWRITTEN_BYTES_MAX })
+  // A log that can't be written (its disk is full) must not end the daemon.
+  stderr.on('error', () => undefined)
+  const isJournal = (env['JOURNAL_STREAM'] ?? '') !== ''
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: isJournal ? false : pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+    },
+    isJournal ? journalStream(line => void stderr.write(line)) : stderr,
+  )
+  return {
+    event: ({ index, code, severity, text }) => log[LEVELS[severity]]({ code, event: index }, text),
+  }
+}

@@ -1,0 +1,53 @@
+// Looks once a second at what may become an alert, and lets the mailer do what is due.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { ClockWatch, MassDeleteWatch, SpaceWatch, StallWatch } from '../alerts/index.ts'
+import type { Storage } from './storage.ts'
+
+const INTERVAL_MS = 1000
+const DELAY_RESOLUTION_MS = 20
+const NANOSECONDS_PER_MS = 1e6
+
+export class Lookout {
+  readonly #storage: Storage
+  readonly #nowSeconds: () => number
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  readonly #timer: NodeJS.Timeout
+  readonly #space: SpaceWatch
+  readonly #clock: ClockWatch
+  readonly #stalls: StallWatch
+  readonly #massDelete: MassDeleteWatch
+
+  constructor(storage: Storage, nowSeconds: () => number) {
+    const { alerts, alerting } = storage
+    this.#storage = storage
+    this.#nowSeconds = nowSeconds
+    this.#space = new SpaceWatch(alerts)
+    this.#clock = new ClockWatch(alerts, alerting.lastSeconds)
+    this.#stalls = new StallWatch(alerts)
+    this.#massDelete = new MassDeleteWatch(alerts)
+    this.#delay.enable()
+    this.#timer = setInterval(() => this.#look(performance.now()), INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#delay.disable()
+  }
+
+  #look(nowMs: number): void {
+    const { vfs, space, alerting } = this.#storage
+    this.#space.look(space)
+    this.#clock.look(this.#nowSeconds())
+    this.#stalls.look(nowMs, this.#delay.max / NANOSECONDS_PER_MS)
+    this.#delay.reset()
+    const counts = vfs.containers().map(({ id, name, fileCount }) => ({
+      name,
+      files: fileCount,
+      removedFiles: vfs.removedFiles(id),
+    }))
+    this.#massDelete.look(nowMs, counts)
+    void alerting.mailer.tick(nowMs)
+  }
+}
