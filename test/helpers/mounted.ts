@@ -64,8 +64,8 @@ export class MountedCoffer {
     return JSON.parse(await this.coffer(...args, '--json')) as Result
   }
 
-  async start(): Promise<void> {
-    await this.coffer('start', '--store', this.store, '--mount', this.mount)
+  async start(...options: string[]): Promise<void> {
+    await this.coffer('start', '--store', this.store, '--mount', this.mount, ...options)
   }
 
   /** `coffer run`: the daemon as a child of the test, mounted and ready. */
