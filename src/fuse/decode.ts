@@ -4,7 +4,12 @@
 import { Buffer } from 'node:buffer'
 import { FilesystemError } from '../errors.ts'
 import type { AttributeChanges, ByteString, Caller, Timestamp } from './filesystem.ts'
-import { IN_HEADER_BYTES, NAME_BYTES_MAX, SETXATTR_IN_COMPAT_BYTES, SetattrField } from './protocol.ts'
+import {
+  IN_HEADER_BYTES,
+  NAME_BYTES_MAX,
+  SETXATTR_IN_COMPAT_BYTES,
+  SetattrField,
+} from './protocol.ts'
 
 const TWO_POW_32 = 2 ** 32
 const UMASK_BITS = 0o777

@@ -4,8 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ExtentMap } from './extent-map.ts'
 import type { FileStream } from './file-stream.ts'
 
-/** What one slice copies: some thousand extents, a few milliseconds. */
-const SLICE_BYTES = 128 * 1024 * 1024
+/** What one slice copies: some hundred extents, about a millisecond. */
+const SLICE_BYTES = 32 * 1024 * 1024
 
 /** Offsets in bytes. The source's range must lie inside the source. @throws ENOSPC, EIO, EFBIG */
 export async function shareRange(

@@ -173,7 +173,6 @@ export class AttributeOperations {
   }
 }
 
-
 function isNotAfter(a: Timestamp, b: Timestamp): boolean {
   return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanoseconds <= b.nanoseconds)
 }

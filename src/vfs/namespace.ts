@@ -92,6 +92,7 @@ export class Namespace {
     const directory = this.#writableDirectory(parent)
     const inode = this.#makeInode(directory, { mode: S_IFREG | (mode & PERMISSION_BITS), caller })
     inode.linkCount = 0
+    inode.isNameless = true
     this.#reaper.nameless(inode)
     return inode
   }
@@ -125,13 +126,13 @@ export class Namespace {
     const inode = this.#table.get(number)
     if (inode.isDirectory) throw new FilesystemError('EPERM')
     if (inode.container !== directory.container) throw new FilesystemError('EXDEV')
-    // That a file has lost its last name is the kernel's to know; what has none here was opened with O_TMPFILE.
-    const isNameless = inode.linkCount === 0
-    if (isNameless && !inode.isRegular) throw new FilesystemError('ENOENT')
+    const { isNameless } = inode
+    if (inode.linkCount === 0 && !isNameless) throw new FilesystemError('ENOENT')
     if (inode.linkCount >= LINKS_MAX) throw new FilesystemError('EMLINK')
     if (this.#dentries.find(newParent, newName) !== undefined) throw new FilesystemError('EEXIST')
     const now = this.#now()
     if (isNameless) {
+      inode.isNameless = false
       this.#reaper.adopted(inode)
       this.#containers.account(inode.container, inode.sizeBytes, 1)
     }

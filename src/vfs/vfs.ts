@@ -17,11 +17,12 @@ import { Dentries } from './dentries.ts'
 import { Files } from './files.ts'
 import { InodeTable, ROOT_INODE } from './inode-table.ts'
 import type { Inode } from './inode.ts'
-import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFDIR, S_IFLNK } from './linux.ts'
+import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFLNK } from './linux.ts'
 import { Listings } from './listings.ts'
 import { nameHash } from './name-hash.ts'
 import { Namespace } from './namespace.ts'
 import { Reaper } from './reaper.ts'
+import { rootFields } from './root.ts'
 import type {
   AttributeChanges,
   Attributes,
@@ -43,7 +44,6 @@ import { Xattrs } from './xattrs.ts'
 const STATFS_BLOCK_BYTES = 4096
 /** numbers are never short: any large number tells programs so */
 const STATFS_INODES = 2 ** 40
-const ROOT_PERMISSIONS = 0o755
 const TRUSTED = 'trusted.'
 
 export interface DiskTotals {
@@ -148,7 +148,7 @@ export class Vfs implements CommitParticipant {
       entryChanged: options.entryChanged ?? (() => undefined),
       reportError,
     })
-    if (table.find(ROOT_INODE) === undefined) this.#makeRoot(now())
+    if (table.find(ROOT_INODE) === undefined) table.createAs(ROOT_INODE, rootFields(now()))
   }
 
   /** Loads the containers and finishes what an earlier run left. */
@@ -483,27 +483,5 @@ export class Vfs implements CommitParticipant {
   #refer(inode: Inode): Entry {
     this.#table.refer(inode)
     return inode.entry()
-  }
-
-  #makeRoot(now: Timestamp): void {
-    this.#table.createAs(ROOT_INODE, {
-      mode: S_IFDIR | ROOT_PERMISSIONS,
-      uid: 0,
-      gid: 0,
-      linkCount: 2,
-      generation: 1,
-      sizeBytes: 0,
-      mappedBytes: 0,
-      deviceNumber: 0,
-      container: 0,
-      parent: ROOT_INODE,
-      childCount: 0,
-      hasXattrs: false,
-      accessTime: now,
-      modifyTime: now,
-      changeTime: now,
-      birthTime: now,
-      target: '',
-    })
   }
 }

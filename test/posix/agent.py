@@ -111,6 +111,15 @@ def do_fallocate(op):
 
 
 def do_seek_kinds(op):
+    """Leaves the handle's position, which what follows depends on."""
+    place = os.lseek(fd(op), 0, os.SEEK_CUR)
+    try:
+        return walk_kinds(op)
+    finally:
+        os.lseek(fd(op), place, os.SEEK_SET)
+
+
+def walk_kinds(op):
     """What lies where can differ in grain; what is data must read the same, and a hole must be zeros."""
     number = fd(op)
     end = os.fstat(number).st_size

@@ -38,7 +38,7 @@ const user = fc.constantFrom(
 )
 const owner = fc.constantFrom(-1, 0, 1000, 1001)
 const group = fc.constantFrom(-1, 0, 1000, 2000)
-const nanoseconds = fc.constantFrom(0, 1_000_000_000, 1_700_000_000_123_456_789, 999_999_999)
+const nanoseconds = fc.constantFrom(0, 1_000_000_000, 1_700_000_000_123_456_768, 999_999_999)
 
 /** A call: `user` is added to those of paths, where permissions are checked. */
 function call(

@@ -13,7 +13,7 @@ import { MountedCoffer, mountSkipReason } from '../helpers/mounted.ts'
 import { Sides, type Call } from './agents.ts'
 import { anyCall, PRELUDE } from './calls.ts'
 
-const RUNS = Number(process.env['COFFER_POSIX_RUNS'] ?? 120)
+const RUNS = Number(process.env['COFFER_POSIX_RUNS'] ?? 100)
 const SEED = Number(process.env['COFFER_POSIX_SEED'] ?? Date.now() % 2 ** 31)
 const CALLS_MAX = 60
 /** one sequence in so many has a restart in it: each takes about a second */

@@ -182,9 +182,9 @@ export class FakeContentStore implements ContentStore {
     targetStartBytes: number,
     lengthBytes: number,
   ): Promise<void> {
-    const { pieces, release } = await source.read(sourceStartBytes, lengthBytes)
-    await target.write(targetStartBytes, Buffer.concat(pieces))
-    release()
+    const read = await source.read(sourceStartBytes, lengthBytes)
+    await target.write(targetStartBytes, Buffer.concat(read.pieces))
+    read.release()
   }
 
   async discard(inode: number): Promise<void> {
