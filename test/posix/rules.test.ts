@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import { MountedCoffer, mountSkipReason, shell, tool } from '../helpers/mounted.ts'
 import { Agent, Sides, type Call } from './agents.ts'
 
@@ -102,86 +102,79 @@ const ACL_CALLS: readonly Call[] = [
   { op: 'mknod', path: 'mine', mode: 0o020666, major: 1, minor: 3, user: ALICE },
 ]
 
-test('POSIX rules on a mount', { skip: mountSkipReason }, async t => {
-  const coffer = new MountedCoffer()
-  const plain = mkdtempSync(join(tmpdir(), 'coffer-plain-'))
-  for (const directory of [plain, coffer.base]) chmodSync(directory, 0o755)
-  t.teardown(async () => {
-    await coffer.remove()
-    await rm(plain, { recursive: true, force: true })
-  })
-  await coffer.start('--allow-other')
-  await coffer.coffer('container', 'add', 'c')
-  const top = join(coffer.mount, 'c')
-  chmodSync(top, 0o777)
+/** what a rule's test is given */
+interface Place {
+  readonly coffer: MountedCoffer
+  readonly top: string
+  readonly plain: string
+}
 
-  await t.test('access lists, limits, device nodes', async t => {
-    const sides = new Sides(top, plain)
-    t.teardown(() => sides.end())
-    await sides.home('acl')
-    for (const call of ACL_CALLS) {
-      const { mount, plain: expected } = await sides.run(0, call)
-      assert.deepEqual(mount, expected, JSON.stringify(call))
-    }
-    t.pass(`${ACL_CALLS.length} calls agree`)
-  })
+async function accessLists(t: Test, { top, plain }: Place): Promise<void> {
+  const sides = new Sides(top, plain)
+  t.teardown(() => sides.end())
+  await sides.home('acl')
+  for (const call of ACL_CALLS) {
+    const { mount, plain: expected } = await sides.run(0, call)
+    assert.deepEqual(mount, expected, JSON.stringify(call))
+  }
+  t.pass(`${ACL_CALLS.length} calls agree`)
+}
 
-  await t.test('a copy shares its chunks', async t => {
-    await shell(`openssl rand ${GIB / 8} > ${top}/one`)
-    await shell(`for n in 1 2 3 4 5 6 7 8; do cat ${top}/one; done > ${top}/large`)
-    await shell(`sync ${top}/large`)
-    const before = await tool('du', '-s', '--block-size=1', coffer.store)
-    const started = performance.now()
-    await tool('cp', '--reflink=auto', `${top}/large`, `${top}/copy`)
-    const milliseconds = performance.now() - started
-    await shell(`sync ${top}/copy`)
-    const after = await tool('du', '-s', '--block-size=1', coffer.store)
-    await tool('cmp', `${top}/large`, `${top}/copy`)
-    const grownBytes = Number.parseInt(after, 10) - Number.parseInt(before, 10)
-    t.comment(`1 GiB copied in ${milliseconds.toFixed(0)} ms, ${grownBytes} bytes`)
-    t.ok(grownBytes < GIB / 32, 'nothing was stored twice')
-    await shell(`rm ${top}/large ${top}/one; cp ${top}/copy /dev/null`)
-    await tool('rm', `${top}/copy`)
-  })
+async function sharedCopy(t: Test, { coffer, top }: Place): Promise<void> {
+  await shell(`openssl rand ${GIB / 8} > ${top}/one`)
+  await shell(`for n in 1 2 3 4 5 6 7 8; do cat ${top}/one; done > ${top}/large`)
+  await shell(`sync ${top}/large`)
+  const before = await tool('du', '-s', '--block-size=1', coffer.store)
+  const started = performance.now()
+  await tool('cp', '--reflink=auto', `${top}/large`, `${top}/copy`)
+  const milliseconds = performance.now() - started
+  await shell(`sync ${top}/copy`)
+  const after = await tool('du', '-s', '--block-size=1', coffer.store)
+  await tool('cmp', `${top}/large`, `${top}/copy`)
+  const grownBytes = Number.parseInt(after, 10) - Number.parseInt(before, 10)
+  t.comment(`1 GiB copied in ${milliseconds.toFixed(0)} ms, ${grownBytes} bytes`)
+  t.ok(grownBytes < GIB / 32, 'nothing was stored twice')
+  await shell(`rm ${top}/large ${top}/one; cp ${top}/copy /dev/null`)
+  await tool('rm', `${top}/copy`)
+}
 
-  await t.test('8 TiB of hole cost nothing', async t => {
-    const file = join(top, 'sparse')
-    const started = performance.now()
-    await tool('truncate', '-s', String(8 * TIB), file)
-    await shell(`echo end | dd of=${file} bs=1 seek=$((7 * ${TIB})) conv=notrunc status=none`)
-    const agent = new Agent('/')
-    t.teardown(() => agent.end())
+async function sparseFile(t: Test, { top }: Place): Promise<void> {
+  const file = join(top, 'sparse')
+  const started = performance.now()
+  await tool('truncate', '-s', String(8 * TIB), file)
+  await shell(`echo end | dd of=${file} bs=1 seek=$((7 * ${TIB})) conv=notrunc status=none`)
+  const agent = new Agent('/')
+  t.teardown(() => agent.end())
+  await agent.run({ op: 'home', path: top })
+  await agent.run(open(1, 'sparse'))
+  t.same(await agent.run({ op: 'seek_kinds', slot: 1 }), { ok: 8 * TIB })
+  t.same(await agent.run({ op: 'ftruncate', slot: 1, size: 5 }), { ok: null })
+  t.same(await agent.run({ op: 'ftruncate', slot: 1, size: 9 * TIB }), { errno: 'EFBIG' })
+  await agent.run({ op: 'unlink', path: 'sparse' })
+  const seconds = (performance.now() - started) / 1000
+  t.ok(seconds < 5, `${seconds.toFixed(1)} s`)
+}
+
+async function locks(t: Test, { top }: Place): Promise<void> {
+  const holder = new Agent('/')
+  const other = new Agent('/')
+  t.teardown(() => other.end())
+  for (const agent of [holder, other]) {
     await agent.run({ op: 'home', path: top })
-    await agent.run(open(1, 'sparse'))
-    t.same(await agent.run({ op: 'seek_kinds', slot: 1 }), { ok: 8 * TIB })
-    t.same(await agent.run({ op: 'ftruncate', slot: 1, size: 5 }), { ok: null })
-    t.same(await agent.run({ op: 'ftruncate', slot: 1, size: 9 * TIB }), { errno: 'EFBIG' })
-    await agent.run({ op: 'unlink', path: 'sparse' })
-    const seconds = (performance.now() - started) / 1000
-    t.ok(seconds < 5, `${seconds.toFixed(1)} s`)
-  })
+    await agent.run(open(1, 'locked'))
+    await agent.run(open(2, 'flocked'))
+  }
+  const lock: Call = { op: 'lockf', slot: 1, kind: F_WRLCK, offset: 0, size: 1 }
+  const flock: Call = { op: 'flock', slot: 2, kind: LOCK_EX }
+  for (const call of [lock, flock]) {
+    t.same(await holder.run(call), { ok: null })
+    t.same(await other.run(call), { errno: 'EAGAIN' })
+  }
+  await holder.kill()
+  for (const call of [lock, flock]) t.same(await other.run(call), { ok: null })
+}
 
-  await t.test('locks go with their holders', async t => {
-    const holder = new Agent('/')
-    const other = new Agent('/')
-    t.teardown(() => other.end())
-    for (const agent of [holder, other]) {
-      await agent.run({ op: 'home', path: top })
-      await agent.run(open(1, 'locked'))
-      await agent.run(open(2, 'flocked'))
-    }
-    const lock: Call = { op: 'lockf', slot: 1, kind: F_WRLCK, offset: 0, size: 1 }
-    const flock: Call = { op: 'flock', slot: 2, kind: LOCK_EX }
-    for (const call of [lock, flock]) {
-      t.same(await holder.run(call), { ok: null })
-      t.same(await other.run(call), { errno: 'EAGAIN' })
-    }
-    await holder.kill()
-    for (const call of [lock, flock]) t.same(await other.run(call), { ok: null })
-  })
-
-  await t.test('a listing goes on from any place, whatever comes and goes', async t => {
-    const program = `
+const LISTING_PROGRAM = `
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 class Entry(ctypes.Structure):
@@ -212,6 +205,28 @@ for at in range(5, len(names), len(names) // 50):
     assert libc.readdir(d).contents.name == names[at], at
 print('ok')
 `
-    t.equal(await tool('python3', '-c', program, join(top, 'many'), String(NAMES)), 'ok\n')
+
+async function listing(t: Test, { top }: Place): Promise<void> {
+  t.equal(await tool('python3', '-c', LISTING_PROGRAM, join(top, 'many'), String(NAMES)), 'ok\n')
+}
+
+test('POSIX rules on a mount', { skip: mountSkipReason }, async t => {
+  const coffer = new MountedCoffer()
+  const plain = mkdtempSync(join(tmpdir(), 'coffer-plain-'))
+  for (const directory of [plain, coffer.base]) chmodSync(directory, 0o755)
+  t.teardown(async () => {
+    await coffer.remove()
+    await rm(plain, { recursive: true, force: true })
   })
+  await coffer.start('--allow-other')
+  await coffer.coffer('container', 'add', 'c')
+  const top = join(coffer.mount, 'c')
+  chmodSync(top, 0o777)
+
+  const place = { coffer, top, plain }
+  await t.test('access lists, limits, device nodes', t => accessLists(t, place))
+  await t.test('a copy shares its chunks', t => sharedCopy(t, place))
+  await t.test('8 TiB of hole cost nothing', t => sparseFile(t, place))
+  await t.test('locks go with their holders', t => locks(t, place))
+  await t.test('a listing goes on from any place, whatever comes and goes', t => listing(t, place))
 })
