@@ -164,6 +164,14 @@ export class NullFilesystem implements FuseFilesystem {
     refuse()
   }
 
+  tmpfile(): never {
+    return refuse()
+  }
+
+  copyRange(): never {
+    return refuse()
+  }
+
   lseek(): number {
     return refuse()
   }

@@ -6,6 +6,7 @@ import type { DaemonOptions, RunningDaemon } from '../daemon/contract.ts'
 import { CofferError } from '../errors.ts'
 import type { CliIo } from './io.ts'
 import { tellLauncher } from './launch.ts'
+import { tellSupervisor } from './supervisor.ts'
 
 const debug = createDebug('coffer:cli')
 
@@ -30,6 +31,7 @@ async function startTelling(io: CliIo, options: DaemonOptions): Promise<RunningD
     const { startDaemon } = await io.loadDaemon()
     const daemon = await startDaemon(options)
     await tellLauncher({ ready: true })
+    await tellSupervisor()
     return daemon
   } catch (error) {
     const code = error instanceof CofferError ? error.code : 'START_FAILED'

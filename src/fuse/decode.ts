@@ -4,9 +4,15 @@
 import { Buffer } from 'node:buffer'
 import { FilesystemError } from '../errors.ts'
 import type { AttributeChanges, ByteString, Caller, Timestamp } from './filesystem.ts'
-import { IN_HEADER_BYTES, NAME_BYTES_MAX, SetattrField } from './protocol.ts'
+import {
+  IN_HEADER_BYTES,
+  NAME_BYTES_MAX,
+  SETXATTR_IN_COMPAT_BYTES,
+  SetattrField,
+} from './protocol.ts'
 
 const TWO_POW_32 = 2 ** 32
+const UMASK_BITS = 0o777
 /** Above this high word a 64-bit value doesn't fit a Number exactly. */
 const HIGH_WORD_MAX = 2 ** 21 - 1
 
@@ -28,6 +34,8 @@ export class RequestReader {
   node = 0
   /** a number that an operation's first half leaves for its second, e.g. how large a reply may be */
   argument = 0
+  /** what stands before the name in SETXATTR: agreed on at INIT */
+  setxattrBytes = SETXATTR_IN_COMPAT_BYTES
 
   constructor(area: ArrayBuffer) {
     this.#bytes = Buffer.from(area)
@@ -55,6 +63,11 @@ export class RequestReader {
   /** Bytes of arguments. */
   get length(): number {
     return this.#end - this.#start
+  }
+
+  /** Of an opcode that makes an inode. @param umaskOffset where its umask is */
+  creator(umaskOffset: number): Caller {
+    return { ...this.caller(), umask: this.u32(umaskOffset) & UMASK_BITS }
   }
 
   caller(): Caller {

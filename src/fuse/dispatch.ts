@@ -11,11 +11,13 @@ import type { FuseFilesystem, ReadResult } from './filesystem.ts'
 import { agree, encodeAgreement, WRITE_BYTES_MAX, type Agreement } from './init.ts'
 import { operations, type Operation } from './operations.ts'
 import {
+  InitFlag,
   KERNEL_MAJOR,
   OPCODE_LIMIT,
   Opcode,
   opcodeName,
   OUT_HEADER_BYTES,
+  SETXATTR_IN_BYTES,
   WRITE_KILL_SUIDGID,
 } from './protocol.ts'
 
@@ -277,6 +279,7 @@ export class Dispatcher {
       this.#onInit(undefined)
       return
     }
+    if ((agreement.flags & InitFlag.SETXATTR_EXT) !== 0) request.setxattrBytes = SETXATTR_IN_BYTES
     const length = encodeAgreement(this.reply, agreement)
     this.reply.header(uniqueLow, uniqueHigh, 0, length)
     this.#link.reply(length)

@@ -53,7 +53,7 @@ export interface FuseFilesystem {
     target: ByteString,
     caller: Caller,
   ): Entry | Promise<Entry>
-  /** `mode` has the umask applied already */
+  /** `mode` has yet to lose the caller's umask, or to meet the directory's default access list */
   mknod(
     parent: InodeNumber,
     name: ByteString,
@@ -88,6 +88,13 @@ export interface FuseFilesystem {
     flags: number,
     caller: Caller,
   ): { entry: Entry; file: OpenedFile } | Promise<{ entry: Entry; file: OpenedFile }>
+  /** an unnamed file (O_TMPFILE), which `link` may give a name later */
+  tmpfile(
+    parent: InodeNumber,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): { entry: Entry; file: OpenedFile } | Promise<{ entry: Entry; file: OpenedFile }>
   read(handle: number, offsetBytes: number, sizeBytes: number): ReadResult | Promise<ReadResult>
   /**
    * `data` lies in the request's slot: it is valid until the returned promise settles (or, answered at once, until the
@@ -110,7 +117,17 @@ export interface FuseFilesystem {
     offsetBytes: number,
     lengthBytes: number,
     mode: number,
+    caller: Caller,
   ): void | Promise<void>
+  /** copy_file_range(2), at most 4 GiB at once; EXDEV = the kernel is to copy bytes. @returns bytes copied */
+  copyRange(
+    source: number,
+    sourceOffsetBytes: number,
+    target: number,
+    targetOffsetBytes: number,
+    lengthBytes: number,
+    caller: Caller,
+  ): Promise<number>
   /** SEEK_DATA (3) and SEEK_HOLE (4); ENXIO past the end */
   lseek(handle: number, offsetBytes: number, whence: number): number | Promise<number>
 
@@ -131,8 +148,13 @@ export interface FuseFilesystem {
     name: ByteString,
     value: Uint8Array,
     flags: number,
+    /** an access list that takes the setgid bit away */
+    dropsGroup: boolean,
   ): void | Promise<void>
   getxattr(inode: InodeNumber, name: ByteString): Uint8Array | Promise<Uint8Array>
-  listxattr(inode: InodeNumber): readonly ByteString[] | Promise<readonly ByteString[]>
+  listxattr(
+    inode: InodeNumber,
+    caller: Caller,
+  ): readonly ByteString[] | Promise<readonly ByteString[]>
   removexattr(inode: InodeNumber, name: ByteString): void | Promise<void>
 }

@@ -31,6 +31,8 @@ import {
   RenameFlag,
   SEEK_DATA,
   SEEK_HOLE,
+  SETXATTR_ACL_KILL_SGID,
+  SETXATTR_IN_BYTES,
 } from './protocol.ts'
 
 /** One opcode in two halves: the request is only there for the first, which may answer with a promise. */
@@ -54,6 +56,8 @@ function define<Result>(opcode: number, operation: TypedOperation<Result>): void
 }
 
 const BODY = OUT_HEADER_BYTES
+/** the reply's count has 32 bits; whole pages */
+const COPY_BYTES_MAX = 2 ** 32 - 4096
 
 // ---- names and inodes ----
 
@@ -114,7 +118,7 @@ define<Entry>(Opcode.MKNOD, {
       request.name(16),
       request.u32(0),
       request.u32(4),
-      request.caller(),
+      request.creator(8),
     ),
   encode: encodeEntry,
   undo: forgetEntry,
@@ -123,7 +127,7 @@ define<Entry>(Opcode.MKNOD, {
 define<Entry>(Opcode.MKDIR, {
   argumentBytes: 8,
   run: (filesystem, request) =>
-    filesystem.mkdir(request.node, request.name(8), request.u32(0), request.caller()),
+    filesystem.mkdir(request.node, request.name(8), request.u32(0), request.creator(4)),
   encode: encodeEntry,
   undo: forgetEntry,
 })
@@ -214,12 +218,23 @@ define<{ entry: Entry; file: OpenedFile }>(Opcode.CREATE, {
       request.name(16),
       request.u32(4),
       request.u32(0),
-      request.caller(),
+      request.creator(8),
     ),
   encode: (reply, { entry, file }) => reply.opened(reply.entry(BODY, entry), file),
   undo(filesystem, { entry, file }) {
     forgetEntry(filesystem, entry)
     return filesystem.release(file.handle)
+  },
+})
+
+define<{ entry: Entry; file: OpenedFile }>(Opcode.TMPFILE, {
+  argumentBytes: 16,
+  run: (filesystem, request) =>
+    filesystem.tmpfile(request.node, request.u32(4), request.u32(0), request.creator(8)),
+  encode: (reply, { entry, file }) => reply.opened(reply.entry(BODY, entry), file),
+  async undo(filesystem, { entry, file }) {
+    await filesystem.release(file.handle)
+    forgetEntry(filesystem, entry)
   },
 })
 
@@ -247,7 +262,26 @@ define<void>(Opcode.FALLOCATE, {
       request.u64(8, 'EFBIG'),
       request.u64(16, 'EFBIG'),
       request.u32(24),
+      request.caller(),
     ),
+})
+
+define<number>(Opcode.COPY_FILE_RANGE, {
+  argumentBytes: 56,
+  run: (filesystem, request) =>
+    filesystem.copyRange(
+      request.u64(0),
+      request.u64(8, 'EFBIG'),
+      request.u64(24),
+      request.u64(32, 'EFBIG'),
+      Math.min(request.u64(40, 'EFBIG'), COPY_BYTES_MAX),
+      request.caller(),
+    ),
+  encode(reply, copiedBytes) {
+    reply.u32(BODY, copiedBytes)
+    reply.u32(BODY + 4, 0)
+    return BODY + 8
+  },
 })
 
 define<number>(Opcode.LSEEK, {
@@ -308,10 +342,13 @@ define<FilesystemStatistics>(Opcode.STATFS, {
 define<void>(Opcode.SETXATTR, {
   argumentBytes: 8,
   run(filesystem, request) {
-    const name = request.name(8)
+    const nameOffset = request.setxattrBytes
+    const name = request.name(nameOffset)
     // A copy: the filesystem keeps the value, and the request's memory is used again.
-    const value = Uint8Array.from(request.data(8 + name.length + 1, request.u32(0)))
-    return filesystem.setxattr(request.node, name, value, request.u32(4))
+    const value = Uint8Array.from(request.data(nameOffset + name.length + 1, request.u32(0)))
+    const dropsGroup =
+      nameOffset === SETXATTR_IN_BYTES && (request.u32(8) & SETXATTR_ACL_KILL_SGID) !== 0
+    return filesystem.setxattr(request.node, name, value, request.u32(4), dropsGroup)
   },
 })
 
@@ -340,7 +377,7 @@ define<readonly ByteString[]>(Opcode.LISTXATTR, {
   argumentBytes: 8,
   run(filesystem, request) {
     request.argument = request.u32(0)
-    return filesystem.listxattr(request.node)
+    return filesystem.listxattr(request.node, request.caller())
   },
   encode: (reply, names, roomBytes) =>
     encodeSized(reply, Buffer.from(names.map(name => `${name}\0`).join(''), 'latin1'), roomBytes),
@@ -363,4 +400,3 @@ function refuse(opcode: number, code: string): void {
 }
 
 refuse(Opcode.IOCTL, 'ENOTTY')
-refuse(Opcode.TMPFILE, 'EOPNOTSUPP')

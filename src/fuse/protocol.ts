@@ -82,13 +82,16 @@ export const InitFlag = {
   ATOMIC_O_TRUNC: 1 << 3,
   EXPORT_SUPPORT: 1 << 4,
   BIG_WRITES: 1 << 5,
+  DONT_MASK: 1 << 6,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
   ASYNC_DIO: 1 << 15,
   PARALLEL_DIROPS: 1 << 18,
+  POSIX_ACL: 1 << 20,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
   HANDLE_KILLPRIV_V2: 1 << 28,
+  SETXATTR_EXT: 1 << 29,
   /** a second word of flags follows */
   INIT_EXT: 1 << 30,
 } as const
@@ -121,6 +124,10 @@ export const OpenReplyFlag = {
 /** In open_in: the kernel leaves clearing setuid/setgid on O_TRUNC to us. */
 export const OPEN_KILL_SUIDGID = 1 << 0
 export const WRITE_KILL_SUIDGID = 1 << 2
+export const SETXATTR_ACL_KILL_SGID = 1 << 0
+/** setxattr_in, without and with its flags */
+export const SETXATTR_IN_COMPAT_BYTES = 8
+export const SETXATTR_IN_BYTES = 16
 export const FSYNC_DATA_ONLY = 1 << 0
 
 export const RenameFlag = { NO_REPLACE: 1, EXCHANGE: 2 } as const

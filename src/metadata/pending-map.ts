@@ -34,6 +34,12 @@ export class PendingMap<Key, Value> {
     return this.#dirty.keys()
   }
 
+  /** Keys that LevelDB doesn't know the value of yet, some of them twice. */
+  *keys(): Iterable<Key> {
+    yield* this.#dirty.keys()
+    yield* this.#committing.keys()
+  }
+
   get size(): number {
     return this.#dirty.size + this.#committing.size
   }

@@ -71,6 +71,34 @@ export class ExtentMap implements CommitParticipant {
     return grownBytes
   }
 
+  /**
+   * The first page from `page` on, before `endPage`, that has extents: large holes are passed over at once.
+   * @returns where it starts, in bytes
+   */
+  async nextPageBytes(
+    inode: number,
+    startBytes: number,
+    endBytes: number,
+  ): Promise<number | undefined> {
+    const endPage = pageOf(endBytes - 1) + 1
+    let next = endPage
+    const from = pageKey(inode, pageOf(startBytes))
+    const to = pageKey(inode, endPage)
+    const [low, high] = [from.toString('latin1'), to.toString('latin1')]
+    const numberOf = (key: Buffer): number => key.readUInt32BE(9)
+    for (const name of this.#pending.keys()) {
+      if (name < low || name >= high || (this.#pending.get(name)?.length ?? 0) === 0) continue
+      next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
+    }
+    for await (const { key } of this.#metadata.range(from, to)) {
+      const isReplaced = this.#pending.get(Buffer.from(key).toString('latin1')) !== undefined
+      if (isReplaced) continue
+      next = Math.min(next, numberOf(Buffer.from(key)))
+      break
+    }
+    return next === endPage ? undefined : next * EXTENT_PAGE_BYTES
+  }
+
   /** Removes up to `countMax` pages of a file; false when none is left. */
   async discardSlice(inode: number, countMax: number): Promise<boolean> {
     const prefix = inodeKey(TABLE.extents, inode)

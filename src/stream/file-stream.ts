@@ -4,6 +4,7 @@
 import { FilesystemError } from '../errors.ts'
 import { SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
+import type { Extent } from './extent.ts'
 import { FileRuns } from './file-runs.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
 import type { FlushOwner, FlushServices } from './flush-pipeline.ts'
@@ -12,6 +13,10 @@ import type { StoredReader } from './reader.ts'
 
 /** Scattered writers may keep this many places open; then the oldest is flushed. */
 const OPEN_RUNS_MAX = 32
+/** What a search for data or holes looks through at once. */
+const SEEK_BYTES = 64 * 2 ** 20
+/** What a truncation looks through at once: a thousand extent pages, a few milliseconds. */
+const CUT_BYTES_MAX = 4 * 2 ** 30
 /** As ext4's order of magnitude, and far below what an extent page's number (32 bits of 4 MiB) or a double can count. */
 export const FILE_BYTES_MAX = 8 * 2 ** 40
 
@@ -235,18 +240,39 @@ export class FileStream implements FlushOwner {
     if (sizeBytes === 0) {
       this.#runs.abandon()
       this.#pipeline.abandon()
-      this.#setSize(0)
-      return
+      return this.#setSize(0)
     }
-    if (!this.hasUnflushedData) {
-      this.#setSize(sizeBytes)
-      return
-    }
+    if (!this.hasUnflushedData) return this.#setSize(sizeBytes)
     return this.flush().then(() => this.#setSize(sizeBytes))
   }
 
-  #setSize(sizeBytes: number): void {
+  #setSize(sizeBytes: number): void | Promise<void> {
     const endBytes = Math.max(this.#sizeBytes, this.#stableSizeBytes)
+    if (endBytes - sizeBytes > CUT_BYTES_MAX && this.#mappedBytes > 0) {
+      return this.#cutFrom(sizeBytes + CUT_BYTES_MAX, endBytes).then(() => this.#cut(sizeBytes))
+    }
+    this.#cut(sizeBytes)
+  }
+
+  /** Removes what lies in a range of any size, passing over its holes. */
+  async #cutFrom(startBytes: number, endBytes: number): Promise<void> {
+    const { extents } = this.#services
+    let at: number | undefined = startBytes
+    while (at !== undefined && at < endBytes) {
+      const page: number | undefined = await extents.nextPageBytes(this.inode, at, endBytes)
+      if (page === undefined) return
+      const from = Math.max(at, page)
+      at = Math.min(from + CUT_BYTES_MAX, endBytes)
+      this.#mappedBytes += extents.replace(this.inode, from, at, [])
+      this.#changed()
+    }
+  }
+
+  #cut(sizeBytes: number): void {
+    const endBytes = Math.min(
+      Math.max(this.#sizeBytes, this.#stableSizeBytes),
+      sizeBytes + CUT_BYTES_MAX,
+    )
     if (sizeBytes < endBytes) {
       this.#mappedBytes += this.#services.extents.replace(this.inode, sizeBytes, endBytes, [])
     }
@@ -260,7 +286,18 @@ export class FileStream implements FlushOwner {
     this.#services.checkAccess(this.group)
     await this.flush()
     const endBytes = Math.min(offsetBytes + lengthBytes, this.#sizeBytes)
-    this.#mappedBytes += this.#services.extents.replace(this.inode, offsetBytes, endBytes, [])
+    if (this.#mappedBytes > 0) await this.#cutFrom(offsetBytes, endBytes)
+  }
+
+  /**
+   * The range, which may reach past the end, now consists of these extents of another place and of holes.
+   * There must be no unflushed data. @throws EFBIG
+   */
+  adopt(startBytes: number, endBytes: number, extents: readonly Extent[]): void {
+    if (endBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    this.#mappedBytes += this.#services.extents.replace(this.inode, startBytes, endBytes, extents)
+    this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
+    this.#stableSizeBytes = this.#sizeBytes
     this.#changed()
   }
 
@@ -269,18 +306,25 @@ export class FileStream implements FlushOwner {
     const SEEK_DATA = 3
     await this.flush()
     if (offsetBytes >= this.#sizeBytes) return undefined
+    const { extents } = this.#services
+    const endBytes = this.#sizeBytes
     let at = offsetBytes
-    for (const extent of this.#services.extents.overlapping(
-      this.inode,
-      offsetBytes,
-      this.#sizeBytes,
-    )) {
-      if (whence === SEEK_DATA) return Math.max(offsetBytes, extent.startBytes)
-      if (extent.startBytes > at) return at
-      at = extent.startBytes + extent.lengthBytes
+    // An extent may begin in the page before.
+    let from = offsetBytes
+    while (from < endBytes) {
+      const windowEndBytes = Math.min(from + SEEK_BYTES, endBytes)
+      for (const extent of extents.overlapping(this.inode, from, windowEndBytes)) {
+        if (whence === SEEK_DATA) return Math.max(offsetBytes, extent.startBytes)
+        if (extent.startBytes > at) return at
+        at = Math.max(at, extent.startBytes + extent.lengthBytes)
+      }
+      if (at < windowEndBytes && whence !== SEEK_DATA) return at
+      const next = await extents.nextPageBytes(this.inode, windowEndBytes, endBytes)
+      if (next === undefined) break
+      from = Math.max(windowEndBytes, next)
     }
     if (whence === SEEK_DATA) return undefined
-    return Math.min(at, this.#sizeBytes)
+    return Math.min(at, endBytes)
   }
 
   /** As FileContent.read. */

@@ -2,6 +2,7 @@
 
 import { FileStream } from './file-stream.ts'
 import type { FileStreamServices } from './file-stream.ts'
+import { shareRange } from './share.ts'
 
 /** Extent pages that one slice of a deletion removes, so that no commit grows without bound. */
 const DISCARD_SLICE_PAGES = 1000
@@ -43,6 +44,19 @@ export class StreamStore {
   close(stream: FileStream): void {
     if (stream.hasUnflushedData) throw new Error('a file with unflushed data can not be closed')
     this.#streams.delete(stream)
+  }
+
+  /** As ContentStore.share. */
+  async share(
+    source: FileStream,
+    sourceStartBytes: number,
+    target: FileStream,
+    targetStartBytes: number,
+    lengthBytes: number,
+  ): Promise<void> {
+    const { extents } = this.#services
+    this.#services.checkAccess(target.group)
+    await shareRange(extents, source, sourceStartBytes, target, targetStartBytes, lengthBytes)
   }
 
   /** As ContentStore.discard. */

@@ -7,6 +7,9 @@ import type { Inode } from './inode.ts'
 import { PERMISSION_BITS, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from './linux.ts'
 import { FILE_BYTES_MAX } from '../stream/index.ts'
 import type { Reaper } from './reaper.ts'
+import type { ByteString } from './types.ts'
+import { ACCESS_ACL, aclAfterChmod, DEFAULT_ACL, isAcl, withAccessAcl } from './acl.ts'
+import type { Xattrs } from './xattrs.ts'
 import type { AttributeChanges, Attributes, InodeNumber, Timestamp } from './types.ts'
 
 /** relatime's patience */
@@ -16,6 +19,7 @@ export interface AttributeParts {
   readonly table: InodeTable
   readonly contents: Contents
   readonly reaper: Reaper
+  readonly xattrs: Xattrs
   readonly now: () => Timestamp
   readonly isReadOnly: () => boolean
 }
@@ -81,7 +85,7 @@ export class AttributeOperations {
     const now = this.#parts.now()
     inode.modifyTime = now
     inode.changeTime = now
-    if (killPrivileges) dropPrivileges(inode)
+    if (killPrivileges) this.#dropPrivileges(inode)
     this.#parts.table.changed(inode)
   }
 
@@ -104,13 +108,61 @@ export class AttributeOperations {
     this.#parts.table.changed(inode)
   }
 
+  /**
+   * @param dropsGroup the caller may not keep setgid: an access list was set by somebody outside of the file's group
+   * @throws as Xattrs.set; EACCES for a default list on what is no directory
+   */
+  setXattr(
+    inode: Inode,
+    name: ByteString,
+    value: Uint8Array,
+    flags: number,
+    dropsGroup: boolean,
+  ): void {
+    const { xattrs } = this.#parts
+    if (name === DEFAULT_ACL && !inode.isDirectory) throw new FilesystemError('EACCES')
+    if (name === ACCESS_ACL) {
+      const { mode, acl } = withAccessAcl(inode.mode, value)
+      if (acl === undefined) xattrs.drop(inode, name)
+      else xattrs.set(inode, name, acl, flags)
+      inode.mode = dropsGroup ? mode & ~S_ISGID : mode
+    } else {
+      xattrs.set(inode, name, value, flags)
+    }
+    this.changed(inode)
+  }
+
+  /** @throws ENODATA, except for access lists: to have none is what was wanted */
+  removeXattr(inode: Inode, name: ByteString): void {
+    if (isAcl(name)) this.#parts.xattrs.drop(inode, name)
+    else this.#parts.xattrs.remove(inode, name)
+    this.changed(inode)
+  }
+
+  #chmod(inode: Inode, mode: number): void {
+    const { xattrs } = this.#parts
+    const acl = xattrs.find(inode, ACCESS_ACL)
+    if (acl !== undefined) xattrs.set(inode, ACCESS_ACL, aclAfterChmod(acl, mode), 0)
+    inode.mode = (inode.mode & S_IFMT) | (mode & PERMISSION_BITS)
+  }
+
+  /** setgid without group execution means mandatory locking, not privileges: it stays */
+  #dropPrivileges(inode: Inode): void {
+    inode.mode &= ~S_ISUID
+    if ((inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID
+    this.#parts.xattrs.dropCapabilities(inode)
+  }
+
   #apply(inode: Inode, changes: AttributeChanges): Attributes {
     const now = this.#parts.now()
     const at = (time: Timestamp | 'now'): Timestamp => (time === 'now' ? now : time)
-    if (changes.killPrivileges === true) dropPrivileges(inode)
-    if (changes.mode !== undefined) {
-      inode.mode = (inode.mode & S_IFMT) | (changes.mode & PERMISSION_BITS)
+    // The kernel tells of chown(-1, -1), which changes nothing but the privileges, with no field at all.
+    const isChown =
+      changes.uid !== undefined || changes.gid !== undefined || Object.keys(changes).length === 0
+    if (changes.killPrivileges === true || (isChown && !inode.isDirectory)) {
+      this.#dropPrivileges(inode)
     }
+    if (changes.mode !== undefined) this.#chmod(inode, changes.mode)
     if (changes.uid !== undefined) inode.uid = changes.uid
     if (changes.gid !== undefined) inode.gid = changes.gid
     if (changes.accessTime !== undefined) inode.accessTime = at(changes.accessTime)
@@ -119,12 +171,6 @@ export class AttributeOperations {
     this.#parts.table.changed(inode)
     return inode.attributes()
   }
-}
-
-/** setgid without group execution means mandatory locking, not privileges: it stays */
-function dropPrivileges(inode: Inode): void {
-  inode.mode &= ~S_ISUID
-  if ((inode.mode & S_IXGRP) !== 0) inode.mode &= ~S_ISGID
 }
 
 function isNotAfter(a: Timestamp, b: Timestamp): boolean {

@@ -58,6 +58,17 @@ export interface ContentStore {
   checkAccess(group: number): void
   /** Lets go of a clean content that no handle uses any more. */
   close(content: FileContent): void
+  /**
+   * Copies a range between contents of one group (or inside of one, where the ranges don't overlap) without copying
+   * bytes. The source's range must lie inside the source. @throws ENOSPC, EIO, EFBIG
+   */
+  share(
+    source: FileContent,
+    sourceStartBytes: number,
+    target: FileContent,
+    targetStartBytes: number,
+    lengthBytes: number,
+  ): Promise<void>
   /** Forgets all data of a file that nothing names any more; extents are deleted in slices over later commits. */
   discard(inode: number): Promise<void>
   /** flushes every content with unflushed data */

@@ -1,5 +1,6 @@
 // Which inodes have their file data open: opened at first use, closed when no handle is left and everything is flushed.
 
+import { FilesystemError } from '../errors.ts'
 import type { Containers } from './containers.ts'
 import type { ContentStore, FileContent } from './content.ts'
 import type { InodeTable } from './inode-table.ts'
@@ -51,6 +52,26 @@ export class Contents {
   /** @throws FilesystemError ENOKEY when the data of the container's group may not be read or changed now */
   checkAccess(container: number): void {
     if (container !== 0) this.#store.checkAccess(this.#containers.groupOf(container))
+  }
+
+  /** As ContentStore.share, between pinned inodes. @throws EXDEV across storage groups, whose chunks are not shared */
+  async share(
+    source: Inode,
+    sourceStartBytes: number,
+    target: Inode,
+    targetStartBytes: number,
+    lengthBytes: number,
+  ): Promise<void> {
+    const groups = this.#containers
+    if (groups.groupOf(source.container) !== groups.groupOf(target.container)) {
+      throw new FilesystemError('EXDEV')
+    }
+    const [from, to] = [this.use(source), this.use(target)]
+    try {
+      await this.#store.share(from, sourceStartBytes, to, targetStartBytes, lengthBytes)
+    } finally {
+      this.refresh(target)
+    }
   }
 
   /** Takes over size and mapped bytes. */

@@ -115,12 +115,47 @@ export class Files {
     await this.#makeDurable(this.#get(handle).content)
   }
 
+  /**
+   * copy_file_range(2): the kernel has checked modes and overlaps.
+   * @returns bytes copied, less than asked for at the source's end
+   * @throws EXDEV, EFBIG, ENOSPC, EIO
+   */
+  async copyRange(
+    source: number,
+    sourceOffsetBytes: number,
+    target: number,
+    targetOffsetBytes: number,
+    lengthBytes: number,
+    killPrivileges: boolean,
+  ): Promise<number> {
+    const { inode: from } = this.#get(source)
+    const { inode: to } = this.#get(target)
+    const { contents, attributes } = this.#parts
+    const insideBytes = Math.min(lengthBytes, from.sizeBytes - sourceOffsetBytes)
+    if (insideBytes <= 0) return 0
+    if (targetOffsetBytes + insideBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    from.pins++
+    to.pins++
+    try {
+      await contents.share(from, sourceOffsetBytes, to, targetOffsetBytes, insideBytes)
+      // the kernel has dropped the pages of its own handle; another's may be older
+      to.isPageCacheStale = true
+      attributes.accessed(from)
+      attributes.modified(to, killPrivileges)
+    } finally {
+      attributes.unpin(from)
+      attributes.unpin(to)
+    }
+    return insideBytes
+  }
+
   /** @throws EINVAL, EFBIG, EOPNOTSUPP */
   fallocate(
     handle: number,
     offsetBytes: number,
     lengthBytes: number,
     mode: number,
+    killPrivileges: boolean,
   ): void | Promise<void> {
     const { inode } = this.#get(handle)
     if (offsetBytes < 0 || lengthBytes <= 0) throw new FilesystemError('EINVAL')
@@ -128,14 +163,16 @@ export class Files {
     switch (mode) {
       case FALLOC_FL_KEEP_SIZE:
         // space can't be set aside for data of which nobody knows how well it dedupes
+        this.#parts.attributes.modified(inode, killPrivileges)
         return undefined
       case 0:
+        this.#parts.attributes.modified(inode, killPrivileges)
         return this.#extend(inode, offsetBytes + lengthBytes)
       case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
       case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
-        return this.#punch(inode, offsetBytes, lengthBytes)
+        return this.#punch(inode, offsetBytes, lengthBytes, killPrivileges)
       case FALLOC_FL_ZERO_RANGE:
-        return this.#punch(inode, offsetBytes, lengthBytes).then(() =>
+        return this.#punch(inode, offsetBytes, lengthBytes, killPrivileges).then(() =>
           this.#extend(inode, offsetBytes + lengthBytes),
         )
       default:
@@ -224,7 +261,12 @@ export class Files {
   }
 
   /** The handle keeps the inode and its content while this waits. */
-  async #punch(inode: Inode, offsetBytes: number, lengthBytes: number): Promise<void> {
+  async #punch(
+    inode: Inode,
+    offsetBytes: number,
+    lengthBytes: number,
+    killPrivileges: boolean,
+  ): Promise<void> {
     const { contents, attributes } = this.#parts
     inode.pins++
     try {
@@ -233,7 +275,7 @@ export class Files {
         await contents.use(inode).punch(offsetBytes, inside)
         contents.refresh(inode)
       }
-      attributes.modified(inode, false)
+      attributes.modified(inode, killPrivileges)
     } finally {
       attributes.unpin(inode)
     }

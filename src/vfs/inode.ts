@@ -43,6 +43,8 @@ export class Inode implements InodeFields {
   pins = 0
   /** open handles and unflushed data make a content */
   content: FileContent | undefined
+  /** made by O_TMPFILE and never named: the only inode without a name that may get one */
+  isNameless = false
   /** the kernel's cached pages may be older than what a direct handle wrote */
   isPageCacheStale = false
 

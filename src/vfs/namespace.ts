@@ -2,6 +2,7 @@
 // half of it.
 
 import { FilesystemError } from '../errors.ts'
+import { ACCESS_ACL, DEFAULT_ACL, inheritAcl } from './acl.ts'
 import type { Containers } from './containers.ts'
 import type { Dentries } from './dentries.ts'
 import { ROOT_INODE, type InodeTable } from './inode-table.ts'
@@ -22,6 +23,7 @@ import {
 } from './linux.ts'
 import type { Reaper } from './reaper.ts'
 import type { ByteString, Caller, InodeNumber, RenameFlags, Timestamp } from './types.ts'
+import type { Xattrs } from './xattrs.ts'
 
 /** what the record's field can count, and far beyond ext4's 65,000 */
 const LINKS_MAX = 2 ** 31
@@ -34,6 +36,7 @@ export interface NamespaceParts {
   readonly table: InodeTable
   readonly dentries: Dentries
   readonly containers: Containers
+  readonly xattrs: Xattrs
   readonly reaper: Reaper
   readonly now: () => Timestamp
 }
@@ -41,8 +44,7 @@ export interface NamespaceParts {
 /** What a new inode is, beside its place. */
 interface NewInode {
   readonly mode: number
-  readonly uid: number
-  readonly gid: number
+  readonly caller: Caller
   readonly deviceNumber?: number
   readonly target?: ByteString
 }
@@ -51,6 +53,7 @@ export class Namespace {
   readonly #table: InodeTable
   readonly #dentries: Dentries
   readonly #containers: Containers
+  readonly #xattrs: Xattrs
   readonly #reaper: Reaper
   readonly #now: () => Timestamp
 
@@ -58,6 +61,7 @@ export class Namespace {
     this.#table = parts.table
     this.#dentries = parts.dentries
     this.#containers = parts.containers
+    this.#xattrs = parts.xattrs
     this.#reaper = parts.reaper
     this.#now = parts.now
   }
@@ -80,8 +84,17 @@ export class Namespace {
   }
 
   create(parent: InodeNumber, name: ByteString, mode: number, caller: Caller): Inode {
-    const { uid, gid } = caller
-    return this.#make(parent, name, { mode: S_IFREG | (mode & PERMISSION_BITS), uid, gid })
+    return this.#make(parent, name, { mode: S_IFREG | (mode & PERMISSION_BITS), caller })
+  }
+
+  /** A file without a name; it goes when it is let go, unless `link` has given it one. */
+  nameless(parent: InodeNumber, mode: number, caller: Caller): Inode {
+    const directory = this.#writableDirectory(parent)
+    const inode = this.#makeInode(directory, { mode: S_IFREG | (mode & PERMISSION_BITS), caller })
+    inode.linkCount = 0
+    inode.isNameless = true
+    this.#reaper.nameless(inode)
+    return inode
   }
 
   mknod(
@@ -93,21 +106,18 @@ export class Namespace {
   ): Inode {
     const type = mode & S_IFMT || S_IFREG
     if (!NODE_TYPES.has(type)) throw new FilesystemError('EINVAL')
-    const { uid, gid } = caller
     const full = type | (mode & PERMISSION_BITS)
-    return this.#make(parent, name, { mode: full, uid, gid, deviceNumber })
+    return this.#make(parent, name, { mode: full, caller, deviceNumber })
   }
 
   mkdir(parent: InodeNumber, name: ByteString, mode: number, caller: Caller): Inode {
-    const { uid, gid } = caller
-    return this.#make(parent, name, { mode: S_IFDIR | (mode & PERMISSION_BITS), uid, gid })
+    return this.#make(parent, name, { mode: S_IFDIR | (mode & PERMISSION_BITS), caller })
   }
 
   symlink(parent: InodeNumber, name: ByteString, target: ByteString, caller: Caller): Inode {
     if (target.length > SYMLINK_BYTES_MAX) throw new FilesystemError('ENAMETOOLONG')
     if (target.length === 0) throw new FilesystemError('ENOENT')
-    const { uid, gid } = caller
-    return this.#make(parent, name, { mode: S_IFLNK | SYMLINK_PERMISSIONS, uid, gid, target })
+    return this.#make(parent, name, { mode: S_IFLNK | SYMLINK_PERMISSIONS, caller, target })
   }
 
   link(number: InodeNumber, newParent: InodeNumber, newName: ByteString): Inode {
@@ -116,10 +126,16 @@ export class Namespace {
     const inode = this.#table.get(number)
     if (inode.isDirectory) throw new FilesystemError('EPERM')
     if (inode.container !== directory.container) throw new FilesystemError('EXDEV')
-    if (inode.linkCount === 0) throw new FilesystemError('ENOENT')
+    const { isNameless } = inode
+    if (inode.linkCount === 0 && !isNameless) throw new FilesystemError('ENOENT')
     if (inode.linkCount >= LINKS_MAX) throw new FilesystemError('EMLINK')
     if (this.#dentries.find(newParent, newName) !== undefined) throw new FilesystemError('EEXIST')
     const now = this.#now()
+    if (isNameless) {
+      inode.isNameless = false
+      this.#reaper.adopted(inode)
+      this.#containers.account(inode.container, inode.sizeBytes, 1)
+    }
     inode.linkCount++
     this.#enter(directory, newName, inode, now)
     return inode
@@ -229,12 +245,27 @@ export class Namespace {
     if (this.#dentries.find(parent, name) !== undefined) throw new FilesystemError('EEXIST')
     const isDirectory = (what.mode & S_IFMT) === S_IFDIR
     if (isDirectory && directory.linkCount >= LINKS_MAX) throw new FilesystemError('EMLINK')
+    const inode = this.#makeInode(directory, what)
+    this.#enter(directory, name, inode, inode.birthTime)
+    if (!isDirectory) this.#containers.account(inode.container, 0, 1)
+    return inode
+  }
+
+  #makeInode(directory: Inode, what: NewInode): Inode {
+    const isDirectory = (what.mode & S_IFMT) === S_IFDIR
     const inheritsGroup = (directory.mode & S_ISGID) !== 0
+    const { caller } = what
+    const isSymlink = (what.mode & S_IFMT) === S_IFLNK
+    const defaults = isSymlink ? undefined : this.#xattrs.find(directory, DEFAULT_ACL)
+    const { mode, acl } =
+      defaults === undefined
+        ? { mode: isSymlink ? what.mode : what.mode & ~(caller.umask ?? 0), acl: undefined }
+        : inheritAcl(defaults, what.mode)
     const now = this.#now()
     const inode = this.#table.create({
-      mode: inheritsGroup && isDirectory ? what.mode | S_ISGID : what.mode,
-      uid: what.uid,
-      gid: inheritsGroup ? directory.gid : what.gid,
+      mode: inheritsGroup && isDirectory ? mode | S_ISGID : mode,
+      uid: caller.uid,
+      gid: inheritsGroup ? directory.gid : caller.gid,
       linkCount: isDirectory ? 2 : 1,
       generation: GENERATION,
       sizeBytes: what.target?.length ?? 0,
@@ -250,8 +281,8 @@ export class Namespace {
       birthTime: now,
       target: what.target ?? '',
     })
-    this.#enter(directory, name, inode, now)
-    if (!isDirectory) this.#containers.account(inode.container, 0, 1)
+    if (acl !== undefined) this.#xattrs.set(inode, ACCESS_ACL, acl, 0)
+    if (defaults !== undefined && isDirectory) this.#xattrs.set(inode, DEFAULT_ACL, defaults, 0)
     return inode
   }
 

@@ -40,6 +40,16 @@ export class Reaper {
     return this.reapUnheld(inode)
   }
 
+  /** An inode without a name is held by its handle; a crash must not leave it for ever. */
+  nameless(inode: Inode): void {
+    this.#marks.set(inode.number, true)
+  }
+
+  /** An inode without a name has got one. */
+  adopted(inode: Inode): void {
+    this.#marks.set(inode.number, null)
+  }
+
   /** A handle or a reference of the kernel has gone. */
   reapUnheld(inode: Inode): Promise<void> | undefined {
     const { table, xattrs } = this.#parts

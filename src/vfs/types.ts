@@ -18,6 +18,8 @@ export interface Caller {
   readonly uid: number
   readonly gid: number
   readonly pid: number
+  /** of a creation: what its mode loses unless the directory has a default access list */
+  readonly umask?: number
 }
 
 export interface Attributes {

@@ -17,11 +17,12 @@ import { Dentries } from './dentries.ts'
 import { Files } from './files.ts'
 import { InodeTable, ROOT_INODE } from './inode-table.ts'
 import type { Inode } from './inode.ts'
-import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFDIR, S_IFLNK } from './linux.ts'
+import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFLNK } from './linux.ts'
 import { Listings } from './listings.ts'
 import { nameHash } from './name-hash.ts'
 import { Namespace } from './namespace.ts'
 import { Reaper } from './reaper.ts'
+import { rootFields } from './root.ts'
 import type {
   AttributeChanges,
   Attributes,
@@ -43,7 +44,7 @@ import { Xattrs } from './xattrs.ts'
 const STATFS_BLOCK_BYTES = 4096
 /** numbers are never short: any large number tells programs so */
 const STATFS_INODES = 2 ** 40
-const ROOT_PERMISSIONS = 0o755
+const TRUSTED = 'trusted.'
 
 export interface DiskTotals {
   readonly totalBytes: number
@@ -70,6 +71,11 @@ export interface VfsOptions {
   readonly isReadOnly?: () => boolean
   /** bound of the inode cache */
   readonly cachedInodesMax?: number
+}
+
+interface CreatedFile {
+  readonly entry: Entry
+  readonly file: OpenedFile
 }
 
 export class Vfs implements CommitParticipant {
@@ -108,8 +114,15 @@ export class Vfs implements CommitParticipant {
       store: options.content,
       reportError,
     })
-    const namespace = new Namespace({ table, dentries, containers, reaper, now })
-    const attributes = new AttributeOperations({ table, contents, reaper, now, isReadOnly })
+    const namespace = new Namespace({ table, dentries, containers, xattrs, reaper, now })
+    const attributes = new AttributeOperations({
+      table,
+      contents,
+      reaper,
+      xattrs,
+      now,
+      isReadOnly,
+    })
     this.#metadata = metadata
     this.#committer = committer
     this.#statistics = options.statistics
@@ -135,7 +148,7 @@ export class Vfs implements CommitParticipant {
       entryChanged: options.entryChanged ?? (() => undefined),
       reportError,
     })
-    if (table.find(ROOT_INODE) === undefined) this.#makeRoot(now())
+    if (table.find(ROOT_INODE) === undefined) table.createAs(ROOT_INODE, rootFields(now()))
   }
 
   /** Loads the containers and finishes what an earlier run left. */
@@ -306,26 +319,31 @@ export class Vfs implements CommitParticipant {
     }
   }
 
-  setxattr(number: InodeNumber, name: ByteString, value: Uint8Array, flags: number): void {
+  setxattr(
+    number: InodeNumber,
+    name: ByteString,
+    value: Uint8Array,
+    flags: number,
+    dropsGroup = false,
+  ): void {
     this.#checkWritable()
-    const inode = this.#table.get(number)
-    this.#xattrs.set(inode, name, value, flags)
-    this.#attributes.changed(inode)
+    this.#attributes.setXattr(this.#table.get(number), name, value, flags, dropsGroup)
   }
 
   getxattr(number: InodeNumber, name: ByteString): Uint8Array {
     return this.#xattrs.get(this.#table.get(number), name)
   }
 
-  listxattr(number: InodeNumber): readonly ByteString[] {
-    return this.#xattrs.list(this.#table.get(number))
+  /** Names of the `trusted.` kind are for root to see. */
+  listxattr(number: InodeNumber, caller?: Caller): readonly ByteString[] {
+    const names = this.#xattrs.list(this.#table.get(number))
+    if (caller === undefined || caller.uid === 0) return names
+    return names.filter(name => !name.startsWith(TRUSTED))
   }
 
   removexattr(number: InodeNumber, name: ByteString): void {
     this.#checkWritable()
-    const inode = this.#table.get(number)
-    this.#xattrs.remove(inode, name)
-    this.#attributes.changed(inode)
+    this.#attributes.removeXattr(this.#table.get(number), name)
   }
 
   // ---- open files
@@ -352,21 +370,36 @@ export class Vfs implements CommitParticipant {
     mode: number,
     flags: number,
     caller: Caller,
-  ): { entry: Entry; file: OpenedFile } | Promise<{ entry: Entry; file: OpenedFile }> {
+  ): CreatedFile | Promise<CreatedFile> {
     const existing = this.#namespace.lookup(parent, name)
     if (existing !== undefined && (flags & O_EXCL) !== 0) throw new FilesystemError('EEXIST')
     if (existing === undefined || (flags & O_TRUNC) !== 0) this.#checkWritable()
     // before there is a name without a file: a locked group takes no data
     if (existing === undefined) this.#contents.checkAccess(this.#table.get(parent).container)
     const inode = existing ?? this.#namespace.create(parent, name, mode, caller)
+    return this.#openEntry(inode, flags, existing === undefined)
+  }
+
+  /** open(2) with O_TMPFILE */
+  tmpfile(
+    parent: InodeNumber,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): CreatedFile | Promise<CreatedFile> {
+    this.#checkWritable()
+    return this.#openEntry(this.#namespace.nameless(parent, mode, caller), flags, true)
+  }
+
+  #openEntry(inode: Inode, flags: number, isNew: boolean): CreatedFile | Promise<CreatedFile> {
     // held by the kernel's new reference while a truncation waits
     this.#table.refer(inode)
-    const finish = (file: OpenedFile): { entry: Entry; file: OpenedFile } => ({
+    const finish = (file: OpenedFile): CreatedFile => ({
       entry: inode.entry(),
       file,
     })
     try {
-      const opened = this.#files.open(inode, flags, existing === undefined)
+      const opened = this.#files.open(inode, flags, isNew)
       if (!(opened instanceof Promise)) return finish(opened)
       return opened.then(finish, (error: unknown) => {
         this.forget(inode.number, 1)
@@ -409,9 +442,27 @@ export class Vfs implements CommitParticipant {
     offsetBytes: number,
     lengthBytes: number,
     mode: number,
+    caller?: Caller,
   ): void | Promise<void> {
     this.#checkWritable()
-    return this.#files.fallocate(handle, offsetBytes, lengthBytes, mode)
+    const kills = caller !== undefined && caller.uid !== 0
+    return this.#files.fallocate(handle, offsetBytes, lengthBytes, mode, kills)
+  }
+
+  /** As copy_file_range(2). @returns bytes copied */
+  async copyRange(
+    source: number,
+    sourceOffsetBytes: number,
+    target: number,
+    targetOffsetBytes: number,
+    lengthBytes: number,
+    caller: Caller,
+  ): Promise<number> {
+    this.#checkWritable()
+    // The kernel has no word for it here, as it has for writes: root keeps what others lose.
+    const kills = caller.uid !== 0
+    const from = sourceOffsetBytes
+    return this.#files.copyRange(source, from, target, targetOffsetBytes, lengthBytes, kills)
   }
 
   async lseek(handle: number, offsetBytes: number, whence: number): Promise<number> {
@@ -450,27 +501,5 @@ export class Vfs implements CommitParticipant {
   #refer(inode: Inode): Entry {
     this.#table.refer(inode)
     return inode.entry()
-  }
-
-  #makeRoot(now: Timestamp): void {
-    this.#table.createAs(ROOT_INODE, {
-      mode: S_IFDIR | ROOT_PERMISSIONS,
-      uid: 0,
-      gid: 0,
-      linkCount: 2,
-      generation: 1,
-      sizeBytes: 0,
-      mappedBytes: 0,
-      deviceNumber: 0,
-      container: 0,
-      parent: ROOT_INODE,
-      childCount: 0,
-      hasXattrs: false,
-      accessTime: now,
-      modifyTime: now,
-      changeTime: now,
-      birthTime: now,
-      target: '',
-    })
   }
 }

@@ -3,6 +3,7 @@
 import { FilesystemError } from '../errors.ts'
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
 import { inodeKey, TABLE } from '../metadata/keys.ts'
+import { isAcl } from './acl.ts'
 import type { Inode } from './inode.ts'
 import { NAME_BYTES_MAX, XATTR_CREATE, XATTR_REPLACE } from './linux.ts'
 import { Overlay } from './overlay.ts'
@@ -20,6 +21,7 @@ const VALUE_BYTES_MAX = 64 * 1024
 const RECORD_BYTES_MAX = 1024 * 1024
 /** Who may use which of them, and on which files, is checked by the kernel. */
 const NAMESPACES = ['user.', 'trusted.', 'security.']
+const CAPABILITY = 'security.capability'
 
 const NONE: XattrMap = new Map()
 
@@ -64,6 +66,26 @@ export class Xattrs {
     this.#replace(inode, changed)
   }
 
+  /** The same where the attribute need not be there. @returns whether it was */
+  drop(inode: Inode, name: ByteString): boolean {
+    const all = this.#all(inode)
+    if (!all.has(name)) return false
+    const changed = new Map(all)
+    changed.delete(name)
+    this.#replace(inode, changed)
+    return true
+  }
+
+  /** @returns the value, if there is one */
+  find(inode: Inode, name: ByteString): Uint8Array | undefined {
+    return this.#all(inode).get(name)
+  }
+
+  /** A file that somebody has written to, or given away, has no capabilities any more. */
+  dropCapabilities(inode: Inode): void {
+    if (inode.hasXattrs) this.drop(inode, CAPABILITY)
+  }
+
   /** the inode itself goes */
   discard(inode: Inode): void {
     if (inode.hasXattrs) this.#replace(inode, NONE)
@@ -97,8 +119,8 @@ export class Xattrs {
 
 function checkName(name: ByteString): void {
   if (name.length > NAME_BYTES_MAX) throw new FilesystemError('ERANGE')
+  if (isAcl(name)) return
   const namespace = NAMESPACES.find(prefix => name.startsWith(prefix))
-  // POSIX ACLs would change what the permission bits mean; nothing here would keep the two in step
   if (namespace === undefined) throw new FilesystemError('EOPNOTSUPP')
   if (name.length === namespace.length) throw new FilesystemError('EINVAL')
 }

@@ -143,7 +143,7 @@ export class MemoryFilesystem implements FuseFilesystem {
     const directory = this.#node(parent)
     if (directory.children.has(name)) throw new FilesystemError('EEXIST')
     this.#lastInode += 1
-    const node = this.#add(mode, this.#lastInode, parent, caller)
+    const node = this.#add(mode & ~(caller.umask ?? 0), this.#lastInode, parent, caller)
     directory.children.set(name, node.inode)
     return node
   }
@@ -313,6 +313,14 @@ export class MemoryFilesystem implements FuseFilesystem {
   fallocate(handle: number, offsetBytes: number, lengthBytes: number): void {
     const node = this.#opened(handle)
     this.#resize(node, Math.max(node.sizeBytes, offsetBytes + lengthBytes))
+  }
+
+  tmpfile(): never {
+    throw new FilesystemError('EOPNOTSUPP')
+  }
+
+  async copyRange(): Promise<never> {
+    throw new FilesystemError('EXDEV')
   }
 
   lseek(handle: number, offsetBytes: number, whence: number): number {

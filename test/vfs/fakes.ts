@@ -177,6 +177,18 @@ export class FakeContentStore implements ContentStore {
     assert.ok(this.open_.delete(content.inode))
   }
 
+  async share(
+    source: FileContent,
+    sourceStartBytes: number,
+    target: FileContent,
+    targetStartBytes: number,
+    lengthBytes: number,
+  ): Promise<void> {
+    const read = await source.read(sourceStartBytes, lengthBytes)
+    await target.write(targetStartBytes, Buffer.concat(read.pieces))
+    read.release()
+  }
+
   async discard(inode: number): Promise<void> {
     await Promise.resolve()
     if (this.failDiscards) throw new FilesystemError('EROFS')
