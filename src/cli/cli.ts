@@ -8,7 +8,7 @@ import { rewriteArgv } from './argv.ts'
 import { addContainerCommands } from './container.ts'
 import { addDaemonCommands } from './daemon.ts'
 import { addMaintenanceCommands } from './diagnostics.ts'
-import { addEmailAlertsCommands } from './email-alerts.ts'
+import { addEmailAlertsCommands, joinRecipients } from './email-alerts.ts'
 import { addEventsCommands } from './events.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
@@ -23,7 +23,7 @@ const HELP_COLUMNS = 100
 /** Run one command line; returns the exit status and never throws. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
   try {
-    await buildParser(rewriteArgv(args), io).parseAsync()
+    await buildParser(joinRecipients(rewriteArgv(args)), io).parseAsync()
     return exitCodes.ok
   } catch (error) {
     debug('%O', error)

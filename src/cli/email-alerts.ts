@@ -82,7 +82,13 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
       const { tls, cc = [], bcc = [] } = argv
       const reply = await withControl(io, argv, client =>
         client.call('emailAlerts.configure', {
-          ...{ relay, tls, senderName, sender, to, cc, bcc },
+          relay,
+          tls,
+          senderName,
+          sender,
+          to,
+          cc,
+          bcc,
           ...port,
           ...login,
         }),
@@ -114,7 +120,6 @@ const configureOptions = {
   },
   'sender-name': { type: 'string', requiresArg: true, describe: "Sender's name" },
   sender: { type: 'string', requiresArg: true, describe: "Sender's address" },
-  // Strings and split here: with the parser's own arrays an address after the option's end would be swallowed.
   to: { type: 'string', requiresArg: true, coerce: listOf, describe: 'Recipient; may be repeated' },
   cc: { type: 'string', requiresArg: true, coerce: listOf, describe: 'Copy; may be repeated' },
   bcc: {
@@ -125,7 +130,35 @@ const configureOptions = {
   },
 } as const
 
-/** `--to a@x --to b@x`, or `--to a@x,b@x`. */
+const REPEATABLE = /^--(to|cc|bcc)(?:=(.*))?$/s
+
+/**
+ * `--to a@x --to b@x` as `--to=a@x,b@x`: for all commands the last of repeated options wins, but recipients add up.
+ * @param args the command line in our spelling
+ */
+export function joinRecipients(args: readonly string[]): string[] {
+  if (!args.includes('email-alerts')) return [...args]
+  const others: string[] = []
+  const joined = new Map<string, string[]>()
+  for (let index = 0; index < args.length; index++) {
+    const word = args[index] ?? ''
+    const [, option, inline] = REPEATABLE.exec(word) ?? []
+    const value = inline ?? args[index + 1]
+    if (
+      option === undefined ||
+      value === undefined ||
+      (inline === undefined && value.startsWith('--'))
+    ) {
+      others.push(word)
+      continue
+    }
+    if (inline === undefined) index++
+    joined.set(option, [...(joined.get(option) ?? []), value])
+  }
+  return [...others, ...[...joined].map(([option, values]) => `--${option}=${values.join(',')}`)]
+}
+
+/** `a@x,b@x` as two. */
 function listOf(given: unknown): string[] | undefined {
   if (given === undefined) return undefined
   const words: unknown[] = Array.isArray(given) ? given : [given]

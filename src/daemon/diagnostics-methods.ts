@@ -67,6 +67,8 @@ async function collect(
     for (const [file, text] of await contents(options, includeNames)) {
       await writeFile(join(work, file), text, { mode: 0o600 })
     }
+    // Made here, since tar would make it readable for everybody.
+    await writeFile(path, '', { mode: 0o600, flag: 'wx' })
     await run('tar', ['-czf', path, '-C', work, '.'])
   } finally {
     await rm(work, { recursive: true, force: true })

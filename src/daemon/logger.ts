@@ -36,7 +36,7 @@ export function journalStream(write: (line: string) => void): {
       const label = pino.levels.labels[this.lastLevel] ?? 'info'
       write(`<${PRIORITIES[label] ?? PRIORITIES['info']}>${line}`)
     },
-    ...{ [Symbol.for('pino.metadata')]: true },
+    [Symbol.for('pino.metadata')]: true,
   }
 }
 

@@ -1,5 +1,6 @@
 // Whether the last daemon ended in order: a record that is there while one runs, and that the last commit takes away.
 
+import { StoreError } from '../errors.ts'
 import { TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 
@@ -11,8 +12,13 @@ export class RunMarker implements CommitParticipant {
   readonly wasUnclean: boolean
   #change: 'put' | 'delete' | undefined = 'put'
 
+  /** @throws StoreError UNKNOWN_VERSION */
   constructor(metadata: MetadataReader) {
-    this.wasUnclean = metadata.get(KEY) !== undefined
+    const record = metadata.get(KEY)
+    this.wasUnclean = record !== undefined
+    if (record !== undefined && record[0] !== RECORD[0]) {
+      throw new StoreError('UNKNOWN_VERSION', "The daemon's marker is of an unknown version.")
+    }
   }
 
   /** The next commit is the last one. */

@@ -2,6 +2,7 @@
 
 import t from 'tap'
 
+import { joinRecipients } from '../../src/cli/email-alerts.ts'
 import { rewriteArgv } from '../../src/cli/argv.ts'
 import { formatDuration, formatPairs, formatTable } from '../../src/cli/format.ts'
 import { formatSize, parseSize } from '../../src/cli/sizes.ts'
@@ -115,4 +116,17 @@ t.test('layout', async t => {
   )
   t.equal(formatTable(['N'], []), 'N\n')
   t.equal(formatPairs([['A', 'x\u001b[31m\n']]), 'A : x?[31m?\n', 'no control characters')
+})
+
+t.test('recipients add up', async t => {
+  t.strictSame(
+    joinRecipients('email-alerts configure --to a@x --cc=c@x --to=b@x --port 1'.split(' ')),
+    ['email-alerts', 'configure', '--port', '1', '--to=a@x,b@x', '--cc=c@x'],
+  )
+  t.strictSame(joinRecipients(['email-alerts', 'configure', '--to', '--cc']), [
+    'email-alerts',
+    'configure',
+    '--to',
+    '--cc',
+  ])
 })

@@ -4,12 +4,11 @@ import type {
   ContainerInfo,
   GroupInfo,
   GroupStats,
-  MailStatus,
-  MethodParams,
   SystemStatus,
 } from '../../src/control/methods.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
 import { CofferError } from '../../src/errors.ts'
+import { fakeAlerting } from './fake-alerting.ts'
 
 const now = '2026-01-02T03:04:05.000Z'
 
@@ -120,43 +119,7 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
       ...savings,
     }),
     'alerts.show': async () => ({ alerts: status.alerts ?? [] }),
-    'events.show': async () => ({
-      events: [{ index: 1, time: now, code: 'DAEMON_STARTED', severity: 'info', text: 'It runs.' }],
-    }),
-    ...fakeMail(),
-    'diagnostics.collect': async () => fakeBundle,
-    'diagnostics.show': async () => ({ bundles: [fakeBundle] }),
-    'diagnostics.delete': async () => ({}),
-  }
-}
-
-const fakeBundle = {
-  name: 'coffer-2026.tar.gz',
-  path: '/srv/store/diagnostics/coffer-2026.tar.gz',
-  sizeBytes: 2048,
-}
-
-function fakeMail() {
-  const status: MailStatus = {
-    isEnabled: false,
-    settings: null,
-    waiting: 0,
-    dropped: 0,
-    failing: null,
-  }
-  return {
-    'emailAlerts.configure': async ({
-      password: _,
-      ...given
-    }: MethodParams<'emailAlerts.configure'>) => {
-      status.settings = { ...given, port: given.port ?? 25, user: given.user ?? null }
-      return status
-    },
-    'emailAlerts.enable': async () => status,
-    'emailAlerts.disable': async () => status,
-    'emailAlerts.status': async () => status,
-    'emailAlerts.testEmail': async () => ({}),
-    'emailAlerts.clearConfig': async () => status,
+    ...fakeAlerting(),
   }
 }
 
