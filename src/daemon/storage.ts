@@ -10,6 +10,7 @@ import type { MetadataStore } from '../metadata/index.ts'
 import type { StreamStore } from '../stream/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
+import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
@@ -178,6 +179,7 @@ async function assemble(
   const groups = new StorageGroups()
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
+  const ids = new BlockIds(metadata)
   const blocks = await openBlockStore({
     directory: directory.blocks,
     records: await loadBlockRecords(metadata),
@@ -186,6 +188,7 @@ async function assemble(
     verify: true,
     now: () => now().seconds,
     committedSequence: metadata.sequence,
+    nextBlockId: atLeast => ids.take(atLeast),
   })
   circle.blocks = blocks
   const space = new SpaceGuard(directory.path, () => circle.streams?.unflushedBytes ?? 0)
@@ -208,7 +211,7 @@ async function assemble(
   const records = new BlockRecordKeeper(() => blocks.collectRecords())
   circle.records = records
   const { extents, index, streams } = data
-  for (const participant of [superblock, groups, vfs, extents, index, records, alerts]) {
+  for (const participant of [superblock, ids, groups, vfs, extents, index, records, alerts]) {
     metadata.addParticipant(participant)
   }
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')

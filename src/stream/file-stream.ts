@@ -244,7 +244,13 @@ export class FileStream implements FlushOwner {
   #setSize(sizeBytes: number): void {
     const endBytes = Math.max(this.#sizeBytes, this.#stableSizeBytes)
     if (sizeBytes < endBytes) {
-      this.#mappedBytes += this.#services.extents.replace(this.inode, sizeBytes, endBytes, [])
+      this.#mappedBytes += this.#services.extents.replace(
+        this.inode,
+        this.group,
+        sizeBytes,
+        endBytes,
+        [],
+      )
     }
     this.#sizeBytes = sizeBytes
     this.#stableSizeBytes = sizeBytes
@@ -255,7 +261,13 @@ export class FileStream implements FlushOwner {
   async punch(offsetBytes: number, lengthBytes: number): Promise<void> {
     await this.flush()
     const endBytes = Math.min(offsetBytes + lengthBytes, this.#sizeBytes)
-    this.#mappedBytes += this.#services.extents.replace(this.inode, offsetBytes, endBytes, [])
+    this.#mappedBytes += this.#services.extents.replace(
+      this.inode,
+      this.group,
+      offsetBytes,
+      endBytes,
+      [],
+    )
     this.#changed()
   }
 
