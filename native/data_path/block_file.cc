@@ -87,9 +87,14 @@ bool BlockFile::DropDirect() {
   return (flags & O_DIRECT) != 0 && fcntl(descriptor_, F_SETFL, flags & ~O_DIRECT) == 0;
 }
 
-uint64_t BlockFile::Reserve(size_t bytes) {
-  const uint64_t start = tail_.fetch_add(bytes);
-  if (start + bytes > kBlockBytesMax) throw CodedError("EFBIG", "The block file is full");
+Place BlockFile::Reserve(size_t bytes, size_t chunks) {
+  const std::lock_guard<std::mutex> lock(tail_mutex_);
+  const Place start = tail_;
+  if (start.offset + bytes > kBlockBytesMax || start.ordinal + chunks > kBlockChunksMax) {
+    throw CodedError("EFBIG", "The block file is full");
+  }
+  tail_.offset += bytes;
+  tail_.ordinal += static_cast<uint32_t>(chunks);
   return start;
 }
 

@@ -1,11 +1,11 @@
 // One block file on disk: aligned reads and writes, past the page cache where the filesystem lets us.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -25,6 +25,12 @@ struct BlockIdentity {
   ~BlockIdentity() { explicit_bzero(content_key, sizeof content_key); }
 };
 
+/** Where a reservation begins. */
+struct Place {
+  uint64_t offset = 0;
+  uint32_t ordinal = 0;
+};
+
 class BlockFile {
  public:
   /** Makes a new file with its header page; nothing is left behind on failure. @throws CodedError with the errno's name */
@@ -41,8 +47,8 @@ class BlockFile {
   /** The key of this file's regions; null when they are clear. */
   const uint8_t* key() const { return identity_.has_key ? key_ : nullptr; }
 
-  /** Takes `bytes` of the file's end for the caller alone and returns where they start. @throws CodedError EFBIG */
-  uint64_t Reserve(size_t bytes);
+  /** Takes `bytes` of the file's end and as many ordinals for the caller alone. @throws CodedError EFBIG */
+  Place Reserve(size_t bytes, size_t chunks);
   /** All of `bytes`, whole pages from page-aligned memory. @throws CodedError with the errno's name */
   void Write(std::span<const uint8_t> bytes, uint64_t offset);
   /** How much could be read; less than asked only at the end of the file. @throws Damage "io" */
@@ -59,7 +65,9 @@ class BlockFile {
   int descriptor_;
   BlockIdentity identity_;
   uint8_t key_[kKeyBytes] = {};
-  std::atomic<uint64_t> tail_{kPageBytes};
+  std::mutex tail_mutex_;
+  /** only grows: a place is never given again, whatever becomes of what was meant for it */
+  Place tail_{kPageBytes, 0};
 };
 
 /** fsync of a directory. @throws CodedError with the errno's name */

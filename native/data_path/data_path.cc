@@ -239,6 +239,7 @@ napi_value ParseRegion(Call& call) {
   set("rawBytes", header.raw_bytes);
   set("storedBytes", header.stored_bytes);
   set("chunkCount", header.chunk_count);
+  set("firstOrdinal", header.first_ordinal);
   set("fileBytes", static_cast<double>(header.file_bytes()));
   return result;
 }

@@ -81,15 +81,20 @@ void AppendJob::Run() {
     stored_bytes_ += header.stored_bytes;
   }
   // Only now are the sizes known, and with them the pages that the nonces are made of.
-  const uint64_t offset = file->Reserve(used);
+  const Place place = file->Reserve(used, chunks.size());
+  const uint64_t offset = place.offset;
+  uint32_t ordinal = place.ordinal;
   try {
     for (size_t index = 0; index < counts.size(); index++) {
       RegionHeader& header = headers[index];
       uint8_t* region = batch + starts[index];
       header.page = static_cast<uint32_t>((offset + starts[index]) / kPageBytes);
+      header.first_ordinal = ordinal;
+      ordinal += counts[index];
       SealRegion(header, file->key(), region);
       if (verify) VerifyRegion(header, file->key(), {region, header.file_bytes()}, slices[index]);
       pages_.push_back(header.page);
+      ordinals_.push_back(header.first_ordinal);
     }
   } catch (const Damage& damage) {
     throw CodedError("EIO", std::string("A sealed region didn't open again: ") + damage.what());
@@ -103,6 +108,7 @@ napi_value AppendJob::Result(napi_env env) {
   napi_value result;
   Check(napi_create_object(env, &result));
   SetProperty(env, result, "pages", MakeWords(env, pages_));
+  SetProperty(env, result, "ordinals", MakeWords(env, ordinals_));
   SetProperty(env, result, "endBytes", MakeNumber(env, static_cast<double>(end_bytes_)));
   SetProperty(env, result, "writtenBytes", MakeNumber(env, static_cast<double>(written_bytes_)));
   SetProperty(env, result, "compressedBytes", MakeNumber(env, static_cast<double>(stored_bytes_)));
@@ -127,11 +133,18 @@ void ReadJob::Run() try {
   if (out.size() < header.table_bytes() + header.raw_bytes) throw CodedError("ADDON_FAILURE", "The slot is too small");
   OpenRegionInPlace(header, file->key(), {input, got}, out.data());
   chunk_count_ = header.chunk_count;
+  first_ordinal_ = header.first_ordinal;
 } catch (const Damage& damage) {
   Reject(damage);
 }
 
-napi_value ReadJob::Result(napi_env env) { return MakeNumber(env, chunk_count_); }
+napi_value ReadJob::Result(napi_env env) {
+  napi_value result;
+  Check(napi_create_object(env, &result));
+  SetProperty(env, result, "chunkCount", MakeNumber(env, chunk_count_));
+  SetProperty(env, result, "firstOrdinal", MakeNumber(env, first_ordinal_));
+  return result;
+}
 
 void FileJob::Run() try {
   file_ = is_new ? BlockFile::Create(path, identity, created_seconds) : BlockFile::Open(path, identity);

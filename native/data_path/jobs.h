@@ -46,6 +46,7 @@ class AppendJob : public Job {
 
  private:
   std::vector<uint32_t> pages_;
+  std::vector<uint32_t> ordinals_;
   uint64_t end_bytes_ = 0;
   uint64_t written_bytes_ = 0;
   uint64_t stored_bytes_ = 0;
@@ -65,6 +66,7 @@ class ReadJob : public Job {
 
  private:
   uint32_t chunk_count_ = 0;
+  uint32_t first_ordinal_ = 0;
 };
 
 /** Creates or opens a block file. */

@@ -16,7 +16,7 @@ namespace {
 constexpr char kBlockMagic[9] = "COFRBLCK";
 constexpr char kRegionMagic[9] = "COFRREGN";
 constexpr size_t kMagicBytes = 8;
-constexpr uint16_t kFormatVersion = 1;
+constexpr uint16_t kFormatVersion = 2;
 constexpr size_t kBlockChecksumOffset = kPageBytes - 8;
 constexpr size_t kRegionChecksumOffset = kRegionHeaderBytes - 8;
 
@@ -63,6 +63,7 @@ void PackRegionHeader(const RegionHeader& header, uint8_t* out) {
   StoreLittle<uint32_t>(out + 32, header.raw_bytes);
   StoreLittle<uint32_t>(out + 36, header.stored_bytes);
   StoreLittle<uint32_t>(out + 40, header.chunk_count);
+  StoreLittle<uint32_t>(out + 44, header.first_ordinal);
 }
 
 void FinishRegionHeader(uint8_t* out) {
@@ -74,7 +75,7 @@ bool ParseRegionHeader(const uint8_t* bytes, RegionHeader& header) {
   if (LoadLittle<uint16_t>(bytes + 8) != kFormatVersion) return false;
   if (LoadLittle<uint64_t>(bytes + kRegionChecksumOffset) != XXH3_64bits(bytes, kRegionChecksumOffset)) return false;
   if (bytes[10] > static_cast<uint8_t>(Algorithm::kZstd) || bytes[11] != 0) return false;
-  if (!IsZero(bytes + 44, bytes + kTagOffset)) return false;
+  if (!IsZero(bytes + 48, bytes + kTagOffset)) return false;
   if (!IsZero(bytes + kTagOffset + kTagBytes, bytes + kRegionChecksumOffset)) return false;
   header.algorithm = static_cast<Algorithm>(bytes[10]);
   header.group = LoadLittle<uint16_t>(bytes + 12);
@@ -85,9 +86,11 @@ bool ParseRegionHeader(const uint8_t* bytes, RegionHeader& header) {
   header.raw_bytes = LoadLittle<uint32_t>(bytes + 32);
   header.stored_bytes = LoadLittle<uint32_t>(bytes + 36);
   header.chunk_count = LoadLittle<uint32_t>(bytes + 40);
+  header.first_ordinal = LoadLittle<uint32_t>(bytes + 44);
   if (header.raw_bytes == 0 || header.raw_bytes > kRegionRawBytesMax) return false;
   if (header.chunk_count == 0 || header.chunk_count > kRegionChunksMax) return false;
   if (header.chunk_count > header.raw_bytes) return false;
+  if (header.first_ordinal > kBlockChunksMax - header.chunk_count) return false;
   if (header.stored_bytes == 0 || header.stored_bytes > header.raw_bytes) return false;
   return header.algorithm != Algorithm::kNone || header.stored_bytes == header.raw_bytes;
 }

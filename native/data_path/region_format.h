@@ -3,7 +3,7 @@
 //
 // Block header, page 0 (the rest of the 4096 bytes is zero):
 //      0   8  magic "COFRBLCK"
-//      8   2  format version, 1
+//      8   2  format version, 2
 //     10   2  storage group
 //     12   2  key id, 0 = clear
 //     14   2  zero
@@ -16,7 +16,7 @@
 //
 // Region header, the first 128 bytes of a region:
 //      0   8  magic "COFRREGN"
-//      8   2  format version, 1
+//      8   2  format version, 2
 //     10   1  compression: 0 none, 1 lz4 block, 2 zstd frame
 //     11   1  zero
 //     12   2  storage group
@@ -27,7 +27,8 @@
 //     32   4  raw bytes, all chunks together
 //     36   4  stored bytes, the same after compression
 //     40   4  chunk count
-//     44  20  zero
+//     44   4  first ordinal: the place of its first chunk among all chunks of the block file
+//     48  16  zero
 //     64  16  tag: AES-256-GCM's, or XXH3-128 (canonical form) when the key id is 0
 //     80  40  zero
 //    120   8  XXH3-64 of bytes 0 to 119
@@ -55,6 +56,8 @@ inline constexpr size_t kTagBytes = 16;
 inline constexpr size_t kTableEntryBytes = 36;
 inline constexpr size_t kSaltBytes = 32;
 inline constexpr size_t kBlockBytesMax = size_t{64} << 20;
+/** Ordinals have 16 bits. */
+inline constexpr size_t kBlockChunksMax = 65535;
 
 constexpr size_t RoundUpToPage(size_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
 
@@ -83,6 +86,7 @@ struct RegionHeader {
   uint32_t raw_bytes = 0;
   uint32_t stored_bytes = 0;
   uint32_t chunk_count = 0;
+  uint32_t first_ordinal = 0;
 
   size_t table_bytes() const { return chunk_count * kTableEntryBytes; }
   size_t payload_bytes() const { return table_bytes() + stored_bytes; }

@@ -12,6 +12,8 @@ export const REGION_CHUNKS_MAX = 1024
 export const BLOCK_PAGE_BYTES = 4096
 /** A block file is closed before it would grow past this; pages then fit 16 bits with room to spare. */
 export const BLOCK_FILE_BYTES_MAX = 64 * 1024 * 1024
+/** A block file is closed before it would hold more chunks: ordinals have 16 bits. */
+export const BLOCK_CHUNKS_MAX = 65_535
 export const FINGERPRINT_BYTES = 32
 
 /** Where a chunk lies: 8 bytes on disk. */
@@ -20,8 +22,8 @@ export interface ChunkLocation {
   readonly block: number
   /** the region's start in the block file, in pages of BLOCK_PAGE_BYTES, 1 to 65,535 */
   readonly page: number
-  /** the chunk's place in the region's table, 0 to REGION_CHUNKS_MAX - 1 */
-  readonly slot: number
+  /** the chunk's place among all chunks of the block file, 0 to BLOCK_CHUNKS_MAX - 1 */
+  readonly ordinal: number
 }
 
 /** A chunk to be stored. `data` lies in pooled native memory and is frozen until the append has settled. */
@@ -48,6 +50,8 @@ export interface BlockRecord {
   readonly block: number
   readonly group: number
   readonly keyId: number
+  /** what its regions were meant to be compressed with */
+  readonly compression: Compression
   readonly isClosed: boolean
   /** every region that any committed metadata refers to ends at or before this */
   readonly lengthBytes: number
@@ -62,6 +66,8 @@ export interface BlockRecord {
 /** A region that was read, authenticated and decompressed. Valid until `release`. */
 export interface OpenRegion {
   readonly chunkCount: number
+  /** ordinal of the chunk in slot 0 */
+  readonly firstOrdinal: number
   fingerprintAt(slot: number): Uint8Array
   /** the chunk's raw bytes, in pooled native memory */
   chunkAt(slot: number): Uint8Array

@@ -5,6 +5,7 @@ import {
   openBlockFile,
   readRegion,
   type BlockFileHandle,
+  type ReadResult,
 } from '../native/data-path.ts'
 import { BLOCK_PAGE_BYTES, type BlockRecord } from './block-store.ts'
 import { DamagedRegionError, damageOf } from './errors.ts'
@@ -35,7 +36,7 @@ export class FileReader {
     page: number,
     slot: Uint8Array,
     handle?: Promise<BlockFileHandle>,
-  ): Promise<number> {
+  ): Promise<ReadResult> {
     try {
       const file = await (handle ?? this.#fileOf(record, page))
       return await readRegion(file, page, guessOf(record), slot)

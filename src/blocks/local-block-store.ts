@@ -7,6 +7,7 @@ import {
   ALGORITHM,
   appendRegions,
   createBlockFile,
+  type AppendResult,
   type BlockFileHandle,
 } from '../native/data-path.ts'
 import {
@@ -43,8 +44,11 @@ export interface BlockStoreOptions {
   readonly verify?: boolean
   /** seconds since 1970 */
   readonly now?: () => number
-  /** the id of the next block file, never one that was in use; without it, one more than the largest known */
-  readonly nextBlockId?: () => number
+  /**
+   * the id of the next block file, never one that was in use, and not less than the argument (one more than the
+   * largest known), which is taken without it
+   */
+  readonly nextBlockId?: (atLeast: number) => number
 }
 
 const PAGES_BITS = 16
@@ -260,7 +264,7 @@ export class LocalBlockStore implements BlockStore {
       file.complete(batch, result)
       this.#syncer.addFile(file)
       this.#remember(file.record())
-      return locationsOf(file.block, batch, result.pages)
+      return locationsOf(file.block, batch, result)
     } catch (error) {
       file.fail()
       this.#afterFailure(file, error)
@@ -271,7 +275,7 @@ export class LocalBlockStore implements BlockStore {
   #reserve(policy: SealingPolicy, batch: Batch): OpenBlockFile {
     const name = `${policy.group}:${policy.keyId}`
     const current = this.#current.get(name)
-    if (current?.reserve(batch)) return current
+    if (current?.compression === policy.compression && current.reserve(batch)) return current
     if (current) this.#retire(current)
     const file = this.#create(policy)
     this.#current.set(name, file)
@@ -280,7 +284,7 @@ export class LocalBlockStore implements BlockStore {
   }
 
   #create(policy: SealingPolicy): OpenBlockFile {
-    const block = this.#options.nextBlockId?.() ?? this.#lastBlock + 1
+    const block = this.#options.nextBlockId?.(this.#lastBlock + 1) ?? this.#lastBlock + 1
     assert(Number.isInteger(block) && block > 0 && block <= BLOCK_ID_MAX, 'a block id has 32 bits')
     assert(!this.#records.has(block) && !this.#files.has(block), 'a block id is used once')
     this.#lastBlock = Math.max(this.#lastBlock, block)
@@ -288,6 +292,7 @@ export class LocalBlockStore implements BlockStore {
       block,
       policy.group,
       policy.keyId,
+      policy.compression,
       this.#createFile(policy, block),
     )
     this.#files.set(block, file)
@@ -356,12 +361,15 @@ export class LocalBlockStore implements BlockStore {
   }
 }
 
-function locationsOf(block: number, batch: Batch, pages: Uint32Array): ChunkLocation[] {
+function locationsOf(block: number, batch: Batch, result: AppendResult): ChunkLocation[] {
   const locations: ChunkLocation[] = []
   batch.counts.forEach((count, index) => {
-    const page = pages[index]
-    assert(page !== undefined, 'every region has a page')
-    for (let slot = 0; slot < count; slot++) locations.push({ block, page, slot })
+    const page = result.pages[index]
+    const first = result.ordinals[index]
+    assert(page !== undefined && first !== undefined, 'every region has a page and an ordinal')
+    for (let slot = 0; slot < count; slot++) {
+      locations.push({ block, page, ordinal: first + slot })
+    }
   })
   return locations
 }

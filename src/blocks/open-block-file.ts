@@ -1,16 +1,25 @@
 // One block file that is being appended to, and what its record will say.
 
 import { closeBlockFile, type AppendResult, type BlockFileHandle } from '../native/data-path.ts'
-import { BLOCK_FILE_BYTES_MAX, BLOCK_PAGE_BYTES, type BlockRecord } from './block-store.ts'
+import {
+  BLOCK_CHUNKS_MAX,
+  BLOCK_FILE_BYTES_MAX,
+  BLOCK_PAGE_BYTES,
+  type BlockRecord,
+  type Compression,
+} from './block-store.ts'
 import type { Batch } from './packing.ts'
 
 export class OpenBlockFile {
   readonly block: number
   readonly group: number
   readonly keyId: number
+  readonly compression: Compression
   readonly handle: Promise<BlockFileHandle>
   /** the page of the header, what is written, and the worst case of what is being written */
   #reservedBytes = BLOCK_PAGE_BYTES
+  /** ordinals that are taken, also by batches that failed */
+  #reservedChunks = 0
   #inFlight = 0
   #isRetired = false
   #isClosed = false
@@ -20,10 +29,17 @@ export class OpenBlockFile {
   #rawBytes = 0
   #compressedBytes = 0
 
-  constructor(block: number, group: number, keyId: number, handle: Promise<BlockFileHandle>) {
+  constructor(
+    block: number,
+    group: number,
+    keyId: number,
+    compression: Compression,
+    handle: Promise<BlockFileHandle>,
+  ) {
     this.block = block
     this.group = group
     this.keyId = keyId
+    this.compression = compression
     this.handle = handle
   }
 
@@ -33,9 +49,15 @@ export class OpenBlockFile {
 
   /** Takes room for a batch; false when the file could become too large. */
   reserve(batch: Batch): boolean {
-    if (this.#isRetired || this.#reservedBytes + batch.worstBytes > BLOCK_FILE_BYTES_MAX) {
+    const chunkCount = batch.counts.reduce((sum, count) => sum + count, 0)
+    if (
+      this.#isRetired ||
+      this.#reservedBytes + batch.worstBytes > BLOCK_FILE_BYTES_MAX ||
+      this.#reservedChunks + chunkCount > BLOCK_CHUNKS_MAX
+    ) {
       return false
     }
+    this.#reservedChunks += chunkCount
     this.#reservedBytes += batch.worstBytes
     this.#inFlight += 1
     return true
@@ -68,6 +90,7 @@ export class OpenBlockFile {
       block: this.block,
       group: this.group,
       keyId: this.keyId,
+      compression: this.compression,
       isClosed: this.#isClosed,
       lengthBytes: this.#lengthBytes,
       regionCount: this.#regionCount,

@@ -2,7 +2,7 @@
 // never reused.
 
 import assert from 'node:assert'
-import { allocateArena } from '../native/data-path.ts'
+import { allocateArena, type ReadResult } from '../native/data-path.ts'
 import {
   FINGERPRINT_BYTES,
   REGION_CHUNKS_MAX,
@@ -17,21 +17,24 @@ export const REGION_SLOT_BYTES = REGION_CHUNKS_MAX * TABLE_ENTRY_BYTES + REGION_
 /** Fewer would make two files that are read side by side wait for each other. */
 const SLOTS_MIN = 4
 
-/** Fills a slot with a region's table and data; resolves with the number of chunks. */
-export type LoadRegion = (slot: Uint8Array) => Promise<number>
+/** Fills a slot with a region's table and data. */
+export type LoadRegion = (slot: Uint8Array) => Promise<ReadResult>
 
 class CachedRegion implements OpenRegion {
   readonly key: number
   readonly memory: Uint8Array
   readonly chunkCount: number
+  readonly firstOrdinal: number
   readonly #starts: Uint32Array
   readonly #onIdle: () => void
   holders = 0
 
-  constructor(key: number, memory: Uint8Array, chunkCount: number, onIdle: () => void) {
+  constructor(key: number, memory: Uint8Array, read: ReadResult, onIdle: () => void) {
+    const { chunkCount, firstOrdinal } = read
     this.key = key
     this.memory = memory
     this.chunkCount = chunkCount
+    this.firstOrdinal = firstOrdinal
     this.#onIdle = onIdle
     this.#starts = new Uint32Array(chunkCount + 1)
     const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength)
@@ -126,8 +129,8 @@ export class RegionCache {
   async #load(key: number, load: LoadRegion): Promise<CachedRegion> {
     const memory = await this.#takeSlot()
     try {
-      const chunkCount = await load(memory)
-      const region: CachedRegion = new CachedRegion(key, memory, chunkCount, () => {
+      const read = await load(memory)
+      const region: CachedRegion = new CachedRegion(key, memory, read, () => {
         this.#onIdle(region)
       })
       region.retain()

@@ -3,11 +3,13 @@
 import { StoreError } from '../errors.ts'
 import { prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
-import type { BlockRecord } from '../blocks/block-store.ts'
+import type { BlockRecord, Compression } from '../blocks/block-store.ts'
 
 //  0 1 version  1 1 closed  2 2 group  4 2 key id  6 4 length  10 4 regions  14 4 chunks  18 4 raw  22 4 compressed
-const RECORD_VERSION = 1
-const RECORD_BYTES = 26
+// 26 1 compression (0 none, 1 fast, 2 best)
+const RECORD_VERSION = 2
+const RECORD_BYTES = 27
+const COMPRESSIONS: readonly Compression[] = ['none', 'fast', 'best']
 
 /** @throws StoreError UNKNOWN_VERSION */
 export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockRecord[]> {
@@ -15,7 +17,12 @@ export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockR
   const prefix = Buffer.from([TABLE.block])
   for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
     const record = Buffer.from(value)
-    if (record.length !== RECORD_BYTES || record[0] !== RECORD_VERSION) {
+    const compression = COMPRESSIONS[record[26] ?? COMPRESSIONS.length]
+    if (
+      record.length !== RECORD_BYTES ||
+      record[0] !== RECORD_VERSION ||
+      compression === undefined
+    ) {
       throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')
     }
     records.push({
@@ -23,6 +30,7 @@ export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockR
       isClosed: record[1] === 1,
       group: record.readUInt16LE(2),
       keyId: record.readUInt16LE(4),
+      compression,
       lengthBytes: record.readUInt32LE(6),
       regionCount: record.readUInt32LE(10),
       chunkCount: record.readUInt32LE(14),
@@ -65,6 +73,7 @@ export class BlockRecordKeeper implements CommitParticipant {
       value.writeUInt32LE(record.chunkCount, 14)
       value.writeUInt32LE(record.rawBytes, 18)
       value.writeUInt32LE(record.compressedBytes, 22)
+      value[26] = COMPRESSIONS.indexOf(record.compression)
       batch.put(key, value)
     }
   }

@@ -13,6 +13,7 @@ import { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
 import { openAlerting } from './alerting.ts'
 import type { Alerting } from './alerting.ts'
+import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
@@ -215,6 +216,7 @@ async function assemble(
     settle: () => settle(circle, metadata),
     forget: group => forgetGroup(options, circle, group),
   })
+  const ids = new BlockIds(metadata)
   const blocks = await openBlockStore({
     directory: directory.blocks,
     records: await loadBlockRecords(metadata),
@@ -223,6 +225,7 @@ async function assemble(
     verify: true,
     now: () => now().seconds,
     committedSequence: metadata.sequence,
+    nextBlockId: atLeast => ids.take(atLeast),
   })
   circle.blocks = blocks
   const space = new SpaceGuard(directory.path, () => circle.streams?.unflushedBytes ?? 0)
@@ -261,7 +264,16 @@ async function assemble(
   const records = new BlockRecordKeeper(() => blocks.collectRecords())
   circle.records = records
   const { extents, index, streams } = data
-  const participants = [superblock, groups, vfs, extents, index, records, ...alerting.participants]
+  const participants = [
+    superblock,
+    ids,
+    groups,
+    vfs,
+    extents,
+    index,
+    records,
+    ...alerting.participants,
+  ]
   for (const participant of participants) metadata.addParticipant(participant)
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
   metadata.begin()

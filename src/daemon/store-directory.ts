@@ -1,6 +1,6 @@
 // The store's directory: what lies where, and the file that says that it is a store and of which version.
 //
-//   FORMAT      one line: coffer store 1
+//   FORMAT      one line: coffer store 2
 //   lock        held by the daemon
 //   commit-note the last commit's number, see commit-note.ts
 //   metadata/   LevelDB
@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path'
 import { syncDirectory, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
 
-const FORMAT_VERSION = 1
+const FORMAT_VERSION = 2
 const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
 /** What may lie in a directory that is to become a store: made before the daemon looks. */
 const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])

@@ -12,8 +12,8 @@ import type { ChunkLocation } from '../blocks/block-store.ts'
  */
 const SYNCHRONOUS_KEYS_MAX = 4
 
-const VALUE_VERSION = 1
-//   0 1 version   1 4 block   5 2 page   7 2 slot     little-endian
+const VALUE_VERSION = 2
+//   0 1 version   1 4 block   5 2 page   7 2 ordinal     little-endian
 const VALUE_BYTES = 9
 
 export class ChunkIndex implements CommitParticipant {
@@ -84,7 +84,7 @@ function packLocation(location: ChunkLocation): Buffer {
   value[0] = VALUE_VERSION
   value.writeUInt32LE(location.block, 1)
   value.writeUInt16LE(location.page, 5)
-  value.writeUInt16LE(location.slot, 7)
+  value.writeUInt16LE(location.ordinal, 7)
   return value
 }
 
@@ -93,5 +93,9 @@ function parseLocation(value: Uint8Array): ChunkLocation {
     throw new StoreError('UNKNOWN_VERSION', 'A chunk index record has an unknown version.')
   }
   const view = Buffer.from(value.buffer, value.byteOffset, value.length)
-  return { block: view.readUInt32LE(1), page: view.readUInt16LE(5), slot: view.readUInt16LE(7) }
+  return {
+    block: view.readUInt32LE(1),
+    page: view.readUInt16LE(5),
+    ordinal: view.readUInt16LE(7),
+  }
 }

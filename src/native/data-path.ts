@@ -57,10 +57,18 @@ export const BATCH_REGIONS_MAX = 8
 export interface AppendResult {
   /** one a region */
   readonly pages: Uint32Array
+  /** of each region's first chunk within the block file */
+  readonly ordinals: Uint32Array
   /** where the batch ends in the file */
   readonly endBytes: number
   readonly writtenBytes: number
   readonly compressedBytes: number
+}
+
+export interface ReadResult {
+  readonly chunkCount: number
+  /** the first chunk's place within the block file */
+  readonly firstOrdinal: number
 }
 
 export interface ParsedBlockHeader {
@@ -80,6 +88,7 @@ export interface ParsedRegionHeader {
   readonly rawBytes: number
   readonly storedBytes: number
   readonly chunkCount: number
+  readonly firstOrdinal: number
   /** header, table, data and padding */
   readonly fileBytes: number
 }
@@ -124,7 +133,7 @@ interface DataPathAddon {
     page: number,
     guessBytes: number,
     out: Uint8Array,
-  ): Promise<number>
+  ): Promise<ReadResult>
   syncBlockFile(handle: BlockFileHandle): Promise<void>
   syncDirectory(path: string): Promise<void>
   parseBlockHeader(bytes: Uint8Array): ParsedBlockHeader | null
@@ -190,14 +199,14 @@ export function appendRegions(handle: BlockFileHandle, batch: AppendBatch): Prom
 
 /**
  * Reads and opens one region: its table (36 bytes a chunk) and then the raw bytes come to lie in `out`, which has
- * REGION_SLOT_BYTES at least. Resolves with the number of chunks. Rejects with a code DAMAGE_<reason>.
+ * REGION_SLOT_BYTES at least. Rejects with a code DAMAGE_<reason>.
  */
 export function readRegion(
   handle: BlockFileHandle,
   page: number,
   guessBytes: number,
   out: Uint8Array,
-): Promise<number> {
+): Promise<ReadResult> {
   return addon.readRegion(handle, page, guessBytes, out)
 }
 

@@ -3,14 +3,14 @@
 import { inodeKey, PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import { EXTENT_PAGE_BYTES, packExtents, parseExtents } from './extent.ts'
-import type { Extent } from './extent.ts'
+import type { Extent, ExtentPage } from './extent.ts'
 
 /** Pages of up to some 10 KiB each: about 40 MiB at most. */
 const CACHED_PAGES_MAX = 2048
 
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
-  readonly #pending = new PendingMap<string, readonly Extent[]>()
+  readonly #pending = new PendingMap<string, ExtentPage>()
   /** page key => extents, least recently used first */
   readonly #clean = new Map<string, readonly Extent[]>()
 
@@ -33,11 +33,17 @@ export class ExtentMap implements CommitParticipant {
   }
 
   /**
-   * The range now consists of exactly `extents` (which lie inside it; what they leave out is a hole). Extents that
+   * The range of a file of `group` now consists of exactly `extents` (which lie inside it; what they leave out is a hole). Extents that
    * reach into the range from outside are cut off at its ends.
    * @returns by how much the mapped bytes have grown (negative: shrunk)
    */
-  replace(inode: number, startBytes: number, endBytes: number, extents: readonly Extent[]): number {
+  replace(
+    inode: number,
+    group: number,
+    startBytes: number,
+    endBytes: number,
+    extents: readonly Extent[],
+  ): number {
     if (endBytes <= startBytes) return 0
     const replaced = this.overlapping(inode, startBytes, endBytes)
     const kept: Extent[] = []
@@ -66,7 +72,7 @@ export class ExtentMap implements CommitParticipant {
       const merged = this.#page(inode, page).filter(extent => !gone.has(extent))
       merged.push(...added.filter(extent => pageOf(extent.startBytes) === page))
       merged.sort((a, b) => a.startBytes - b.startBytes)
-      this.#set(inode, page, merged)
+      this.#set(inode, page, { group, extents: merged })
     }
     return grownBytes
   }
@@ -87,7 +93,7 @@ export class ExtentMap implements CommitParticipant {
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
     const numberOf = (key: Buffer): number => key.readUInt32BE(9)
     for (const name of this.#pending.keys()) {
-      if (name < low || name >= high || (this.#pending.get(name)?.length ?? 0) === 0) continue
+      if (name < low || name >= high || (this.#pending.get(name)?.extents.length ?? 0) === 0) continue
       next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
     }
     for await (const { key } of this.#metadata.range(from, to)) {
@@ -119,10 +125,10 @@ export class ExtentMap implements CommitParticipant {
   }
 
   collect(batch: MetadataWriter): void {
-    for (const [name, extents] of this.#pending.collect()) {
+    for (const [name, page] of this.#pending.collect()) {
       const key = Buffer.from(name, 'latin1')
-      if (extents === null || extents.length === 0) batch.delete(key)
-      else batch.put(key, packExtents(key.readUInt32BE(9) * EXTENT_PAGE_BYTES, extents))
+      if (page === null || page.extents.length === 0) batch.delete(key)
+      else batch.put(key, packExtents(key.readUInt32BE(9) * EXTENT_PAGE_BYTES, page))
     }
   }
 
@@ -134,7 +140,7 @@ export class ExtentMap implements CommitParticipant {
     const key = pageKey(inode, page)
     const name = key.toString('latin1')
     const pending = this.#pending.get(name)
-    if (pending !== undefined) return pending ?? []
+    if (pending !== undefined) return pending?.extents ?? []
     const cached = this.#clean.get(name)
     if (cached !== undefined) {
       this.#clean.delete(name)
@@ -142,7 +148,7 @@ export class ExtentMap implements CommitParticipant {
       return cached
     }
     const value = this.#metadata.get(key)
-    const extents = value === undefined ? [] : parseExtents(page * EXTENT_PAGE_BYTES, value)
+    const extents = value === undefined ? [] : parseExtents(page * EXTENT_PAGE_BYTES, value).extents
     this.#clean.set(name, extents)
     if (this.#clean.size > CACHED_PAGES_MAX) {
       for (const oldest of this.#clean.keys()) {
@@ -153,7 +159,7 @@ export class ExtentMap implements CommitParticipant {
     return extents
   }
 
-  #set(inode: number, page: number, extents: readonly Extent[]): void {
+  #set(inode: number, page: number, extents: ExtentPage): void {
     const name = pageKey(inode, page).toString('latin1')
     this.#clean.delete(name)
     this.#pending.set(name, extents)

@@ -9,6 +9,8 @@ export interface Extent {
   readonly lengthBytes: number
   /** where the extent's first byte lies within its chunk */
   readonly chunkOffsetBytes: number
+  /** of the whole chunk */
+  readonly chunkLengthBytes: number
   readonly fingerprint: Uint8Array
   readonly location: ChunkLocation
 }
@@ -19,36 +21,44 @@ export interface Extent {
  */
 export const EXTENT_PAGE_BYTES = 4 * 1024 * 1024
 
-const PAGE_VERSION = 1
-const PAGE_HEADER_BYTES = 5
-// 0 4 start within the page   4 4 length   8 4 offset in the chunk   12 4 block   16 2 page   18 2 slot   20 32 fingerprint
-const EXTENT_BYTES = 20 + FINGERPRINT_BYTES
+/** The extents of one page of one file, and the storage group that their chunks belong to. */
+export interface ExtentPage {
+  readonly group: number
+  /** ascending */
+  readonly extents: readonly Extent[]
+}
 
-export function packExtents(pageStartBytes: number, extents: readonly Extent[]): Buffer {
+// Header: 0 1 version   1 2 storage group   3 4 count. Then per extent:
+// 0 4 start within the page   4 4 length   8 4 offset in the chunk   12 4 length of the chunk   16 4 block   20 2 page
+// 22 2 ordinal   24 32 fingerprint
+const PAGE_VERSION = 2
+const PAGE_HEADER_BYTES = 7
+const EXTENT_BYTES = 24 + FINGERPRINT_BYTES
+
+export function packExtents(pageStartBytes: number, { group, extents }: ExtentPage): Buffer {
   const record = Buffer.allocUnsafe(PAGE_HEADER_BYTES + extents.length * EXTENT_BYTES)
   record[0] = PAGE_VERSION
-  record.writeUInt32LE(extents.length, 1)
+  record.writeUInt16LE(group, 1)
+  record.writeUInt32LE(extents.length, 3)
   let at = PAGE_HEADER_BYTES
   for (const extent of extents) {
     record.writeUInt32LE(extent.startBytes - pageStartBytes, at)
     record.writeUInt32LE(extent.lengthBytes, at + 4)
     record.writeUInt32LE(extent.chunkOffsetBytes, at + 8)
-    record.writeUInt32LE(extent.location.block, at + 12)
-    record.writeUInt16LE(extent.location.page, at + 16)
-    record.writeUInt16LE(extent.location.slot, at + 18)
-    record.set(extent.fingerprint, at + 20)
+    record.writeUInt32LE(extent.chunkLengthBytes, at + 12)
+    record.writeUInt32LE(extent.location.block, at + 16)
+    record.writeUInt16LE(extent.location.page, at + 20)
+    record.writeUInt16LE(extent.location.ordinal, at + 22)
+    record.set(extent.fingerprint, at + 24)
     at += EXTENT_BYTES
   }
   return record
 }
 
 /** @throws StoreError when the record is not exactly what packExtents makes: never guessed into a hole */
-export function parseExtents(pageStartBytes: number, value: Uint8Array): Extent[] {
-  const record = Buffer.from(value.buffer, value.byteOffset, value.length)
-  if (record.length < PAGE_HEADER_BYTES || record[0] !== PAGE_VERSION) {
-    throw new StoreError('UNKNOWN_VERSION', 'An extent record has an unknown version.')
-  }
-  const count = record.readUInt32LE(1)
+export function parseExtents(pageStartBytes: number, value: Uint8Array): ExtentPage {
+  const record = headedRecord(value)
+  const count = record.readUInt32LE(3)
   if (record.length !== PAGE_HEADER_BYTES + count * EXTENT_BYTES) {
     throw new StoreError('RECORD_DAMAGED', 'An extent record has the wrong length.')
   }
@@ -65,14 +75,28 @@ export function parseExtents(pageStartBytes: number, value: Uint8Array): Extent[
       startBytes: pageStartBytes + startBytes,
       lengthBytes,
       chunkOffsetBytes: record.readUInt32LE(at + 8),
+      chunkLengthBytes: record.readUInt32LE(at + 12),
       location: {
-        block: record.readUInt32LE(at + 12),
-        page: record.readUInt16LE(at + 16),
-        slot: record.readUInt16LE(at + 18),
+        block: record.readUInt32LE(at + 16),
+        page: record.readUInt16LE(at + 20),
+        ordinal: record.readUInt16LE(at + 22),
       },
       // A copy: LevelDB's buffer holds the whole page alive otherwise.
-      fingerprint: Uint8Array.prototype.slice.call(record, at + 20, at + EXTENT_BYTES),
+      fingerprint: Uint8Array.prototype.slice.call(record, at + 24, at + EXTENT_BYTES),
     })
   }
-  return extents
+  return { group: record.readUInt16LE(1), extents }
+}
+
+/** The storage group of a record, without looking at its extents. @throws StoreError UNKNOWN_VERSION */
+export function groupOfExtents(value: Uint8Array): number {
+  return headedRecord(value).readUInt16LE(1)
+}
+
+function headedRecord(value: Uint8Array): Buffer {
+  const record = Buffer.from(value.buffer, value.byteOffset, value.length)
+  if (record.length < PAGE_HEADER_BYTES || record[0] !== PAGE_VERSION) {
+    throw new StoreError('UNKNOWN_VERSION', 'An extent record has an unknown version.')
+  }
+  return record
 }

@@ -263,7 +263,7 @@ export class FileStream implements FlushOwner {
       if (page === undefined) return
       const from = Math.max(at, page)
       at = Math.min(from + CUT_BYTES_MAX, endBytes)
-      this.#mappedBytes += extents.replace(this.inode, from, at, [])
+      this.#mappedBytes += extents.replace(this.inode, this.group, from, at, [])
       this.#changed()
     }
   }
@@ -274,7 +274,13 @@ export class FileStream implements FlushOwner {
       sizeBytes + CUT_BYTES_MAX,
     )
     if (sizeBytes < endBytes) {
-      this.#mappedBytes += this.#services.extents.replace(this.inode, sizeBytes, endBytes, [])
+      this.#mappedBytes += this.#services.extents.replace(
+        this.inode,
+        this.group,
+        sizeBytes,
+        endBytes,
+        [],
+      )
     }
     this.#sizeBytes = sizeBytes
     this.#stableSizeBytes = sizeBytes
@@ -295,7 +301,13 @@ export class FileStream implements FlushOwner {
    */
   adopt(startBytes: number, endBytes: number, extents: readonly Extent[]): void {
     if (endBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
-    this.#mappedBytes += this.#services.extents.replace(this.inode, startBytes, endBytes, extents)
+    this.#mappedBytes += this.#services.extents.replace(
+      this.inode,
+      this.group,
+      startBytes,
+      endBytes,
+      extents,
+    )
     this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
     this.#stableSizeBytes = this.#sizeBytes
     this.#changed()

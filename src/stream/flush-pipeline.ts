@@ -302,9 +302,10 @@ export class FlushPipeline {
         }
         const endBytes = stretch.startBytes + cut.consumedBytes
         const extents = extentsOf(stretch.startBytes, chunks, locations)
-        const { inode } = this.#owner
+        const { inode, group } = this.#owner
         const grownBytes = this.#services.extents.replace(
           inode,
+          group,
           stretch.startBytes,
           endBytes,
           extents,
@@ -341,6 +342,7 @@ function extentsOf(
       startBytes: at,
       lengthBytes: chunk.data.length,
       chunkOffsetBytes: 0,
+      chunkLengthBytes: chunk.data.length,
       fingerprint: chunk.fingerprint,
       location,
     }

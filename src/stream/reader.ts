@@ -151,9 +151,11 @@ export class StoredReader {
     from: number,
     to: number,
   ): Uint8Array {
-    const { slot, block } = extent.location
+    const { ordinal, block } = extent.location
+    const slot = ordinal - region.firstOrdinal
     const at = extent.chunkOffsetBytes + from - extent.startBytes
     if (
+      slot < 0 ||
       slot >= region.chunkCount ||
       Buffer.compare(region.fingerprintAt(slot), extent.fingerprint) !== 0
     ) {

@@ -77,7 +77,7 @@ for (const compression of COMPRESSIONS) {
       }
       await file.close()
       t.same([...reasons].sort(), ['authentication', 'header'])
-      const locations = chunks.map((_, slot) => ({ block: 1, page: 1, slot }))
+      const locations = chunks.map((_, ordinal) => ({ block: 1, page: 1, ordinal }))
       t.ok(await readsBack(store, chunks, locations), 'sound again')
       await store.close()
     })
@@ -110,7 +110,7 @@ t.test('swapped regions, files and headers', async t => {
   await alienStore.close()
 
   const future = Buffer.from(bytes)
-  future[8] = 2
+  future[8] = 3
   await writeFile(path, future)
   const futureStore = await openStore(directory, { records })
   t.equal(await reasonOf(futureStore, 1, 1), 'header', 'an unknown version')
@@ -168,7 +168,7 @@ t.test('random garbage and random edits', async t => {
             (await readsBack(
               store,
               chunks,
-              chunks.map((_, slot) => ({ block: 1, page: 1, slot })),
+              chunks.map((_, ordinal) => ({ block: 1, page: 1, ordinal })),
             ))
           await store.close()
           return isRight

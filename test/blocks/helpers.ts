@@ -68,8 +68,9 @@ export async function readChunk(
   location: ChunkLocation,
 ): Promise<NewChunk> {
   const region = await store.readRegion(location.block, location.page)
-  const data = Buffer.from(region.chunkAt(location.slot))
-  const fingerprint = Buffer.from(region.fingerprintAt(location.slot))
+  const slot = location.ordinal - region.firstOrdinal
+  const data = Buffer.from(region.chunkAt(slot))
+  const fingerprint = Buffer.from(region.fingerprintAt(slot))
   region.release()
   return { data, fingerprint }
 }

@@ -12,7 +12,7 @@ import {
   temporaryDirectory,
   textChunk,
 } from './helpers.ts'
-import { BLOCK_FILE_BYTES_MAX } from '../../src/blocks/index.ts'
+import { BLOCK_CHUNKS_MAX, BLOCK_FILE_BYTES_MAX } from '../../src/blocks/index.ts'
 import { setCipher } from '../../src/native/data-path.ts'
 
 for (const compression of COMPRESSIONS) {
@@ -75,7 +75,7 @@ t.test('many appends at once fill several block files, none too large', async t 
   t.ok(records.every(record => record.lengthBytes <= BLOCK_FILE_BYTES_MAX))
   t.equal(records.filter(record => !record.isClosed).length, 1)
   t.equal(
-    new Set(locations.map(({ block, page, slot }) => `${block}:${page}:${slot}`)).size,
+    new Set(locations.map(({ block, page, ordinal }) => `${block}:${page}:${ordinal}`)).size,
     64 * 40,
   )
   const last = locations.slice(-64)
@@ -92,5 +92,38 @@ t.test('the source may change once the append has settled', async t => {
   chunk.data.fill(0)
   chunk.fingerprint.fill(0)
   t.ok(await readsBack(store, [copy], locations))
+  await store.close()
+})
+
+t.test('ordinals count the chunks of a block file, whatever region they are in', async t => {
+  const directory = await temporaryDirectory(t)
+  const store = await openStore(directory)
+  const first = await store.append(
+    CLEAR,
+    Array.from({ length: 40 }, () => randomChunk(20_000)),
+    0,
+  )
+  const second = await store.append(CLEAR, [randomChunk(10), randomChunk(10)], 0)
+  const ordinals = [...first, ...second].map(({ ordinal }) => ordinal)
+  t.strictSame(
+    ordinals,
+    Array.from({ length: 42 }, (_, index) => index),
+  )
+  t.ok(new Set(first.map(({ page }) => page)).size > 1, 'several regions')
+  await store.close()
+})
+
+t.test('a block file holds no more chunks than there are ordinals', async t => {
+  const directory = await temporaryDirectory(t)
+  const store = await openStore(directory)
+  const chunk = randomChunk(1)
+  const few = await store.append(
+    CLEAR,
+    Array.from({ length: 70_000 }, () => chunk),
+    0,
+  )
+  t.equal(new Set(few.map(({ block }) => block)).size, 2)
+  t.ok(few.every(({ ordinal }) => ordinal < BLOCK_CHUNKS_MAX))
+  t.equal(new Set(few.map(({ block, ordinal }) => `${block}:${ordinal}`)).size, few.length)
   await store.close()
 })

@@ -22,7 +22,7 @@ class FakeBlocks {
     this.appends.push(chunks.map(each => each.data[0] ?? 0))
     await turn()
     if (this.failure !== undefined) throw this.failure
-    return chunks.map(() => ({ block: this.#next++, page: 1, slot: 0 }))
+    return chunks.map(() => ({ block: this.#next++, page: 1, ordinal: 0 }))
   }
 }
 

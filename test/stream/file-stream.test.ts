@@ -60,7 +60,7 @@ class FakeChunks {
       const known = this.#locations.get(key)
       if (known !== undefined) return known
       this.#chunks.push({ fingerprint: chunk.fingerprint, data: chunk.data.slice() })
-      const location = { block: this.#chunks.length, page: 1, slot: 0 }
+      const location = { block: this.#chunks.length, page: 1, ordinal: 0 }
       this.#locations.set(key, location)
       return location
     })
@@ -73,6 +73,7 @@ class FakeChunks {
     this.pinned++
     return {
       chunkCount: 1,
+      firstOrdinal: 0,
       fingerprintAt: () => chunk.fingerprint,
       chunkAt: () => chunk.data,
       retain: () => {
