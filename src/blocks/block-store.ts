@@ -113,6 +113,8 @@ export interface BlockStore {
   /** The region if it is in the cache; retained for the caller. */
   cachedRegion(block: number, page: number): OpenRegion | undefined
 
+  /** Whether the block file has a record: regions have been written to it and it isn't deleted. */
+  hasBlock(block: number): boolean
   /** All records, open files included. */
   records(): Iterable<BlockRecord>
   /** Closes open block files after the last append. Idempotent. */
