@@ -122,6 +122,9 @@ export interface BlockStore {
   /** Ids of the keys that some block file of the group has in its header, also of files that are being made. */
   keyIdsOf(group: number): Set<number>
 
+  /** Whether the block file has a record: regions have been written to it and it isn't deleted. */
+  hasBlock(block: number): boolean
+
   /** All records, open files included. */
   records(): Iterable<BlockRecord>
   /** Closes open block files after the last append. Idempotent. */

@@ -151,6 +151,10 @@ export class LocalBlockStore implements BlockStore {
     return this.#cache.get(cacheKey(block, page))
   }
 
+  hasBlock(block: number): boolean {
+    return this.#records.has(block)
+  }
+
   records(): Iterable<BlockRecord> {
     return this.#records.values()
   }

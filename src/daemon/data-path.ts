@@ -45,7 +45,7 @@ export interface DataPath {
 
 export function buildDataPath(options: DataPathOptions): DataPath {
   const { metadata, blocks, groups, encryption, space } = options
-  const index = new ChunkIndex(metadata)
+  const index = new ChunkIndex(metadata, block => blocks.hasBlock(block))
   const extents = new ExtentMap(metadata)
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({

@@ -18,14 +18,35 @@ const VALUE_BYTES = 9
 
 export class ChunkIndex implements CommitParticipant {
   readonly #metadata: MetadataReader
+  readonly #isUsable: (block: number) => boolean
   readonly #pending = new PendingMap<string, ChunkLocation>()
 
-  constructor(metadata: MetadataReader) {
+  /**
+   * @param isUsable false for a block file that has no record or is about to be deleted: what lies there is no hit, and
+   *   is stored again
+   */
+  constructor(metadata: MetadataReader, isUsable: (block: number) => boolean = () => true) {
     this.#metadata = metadata
+    this.#isUsable = isUsable
   }
 
-  /** The locations of known chunks, in the order asked; unknown = undefined. @throws StoreError RECORD_DAMAGED */
+  /**
+   * The locations of known chunks in usable block files, in the order asked; unknown = undefined. Whether a block file is
+   * usable is asked in the same turn of the event loop in which the caller gets the answer.
+   * @throws StoreError RECORD_DAMAGED
+   */
   async lookup(
+    group: number,
+    fingerprints: readonly Uint8Array[],
+  ): Promise<(ChunkLocation | undefined)[]> {
+    const found = await this.locate(group, fingerprints)
+    return found.map(location =>
+      location !== undefined && this.#isUsable(location.block) ? location : undefined,
+    )
+  }
+
+  /** Where the index says that chunks are, whether or not their block file is still usable. */
+  async locate(
     group: number,
     fingerprints: readonly Uint8Array[],
   ): Promise<(ChunkLocation | undefined)[]> {

@@ -93,7 +93,8 @@ export class ExtentMap implements CommitParticipant {
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
     const numberOf = (key: Buffer): number => key.readUInt32BE(9)
     for (const name of this.#pending.keys()) {
-      if (name < low || name >= high || (this.#pending.get(name)?.extents.length ?? 0) === 0) continue
+      if (name < low || name >= high || (this.#pending.get(name)?.extents.length ?? 0) === 0)
+        continue
       next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
     }
     for await (const { key } of this.#metadata.range(from, to)) {

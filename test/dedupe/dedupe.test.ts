@@ -57,6 +57,27 @@ t.test(
   },
 )
 
+t.test('a chunk in a block file that is not usable is no hit, and is stored again', async t => {
+  const metadata = new MemoryMetadata()
+  const unusable = new Set<number>()
+  const index = new ChunkIndex(metadata, block => !unusable.has(block))
+  metadata.participants.push(index)
+  const blocks = new FakeBlocks()
+  const dedupe = new Deduplicator({ index, blocks, policyOf, sequence: () => 1, added: () => {} })
+  const [first] = await dedupe.store(1, [chunk(1)])
+  if (first === undefined) throw new Error('no location')
+  unusable.add(first.block)
+  const [second] = await dedupe.store(1, [chunk(1)])
+  t.not(second?.block, first.block, 'while it is in memory')
+  await metadata.commit()
+  t.same(await dedupe.store(1, [chunk(1)]), [second], 'the new place is the known one')
+  unusable.add(second?.block ?? 0)
+  const [third] = await dedupe.store(1, [chunk(1)])
+  t.equal(blocks.appends.length, 3, 'once it is committed')
+  unusable.clear()
+  t.same(await index.locate(1, [chunk(1).fingerprint]), [third])
+})
+
 t.test('groups share nothing', async t => {
   const { blocks, dedupe } = setUp()
   await dedupe.store(1, [chunk(1)])

@@ -234,8 +234,13 @@ t.test(
       const next = secretFile(coffer, `next-${++serial}`, `passphrase number ${serial}`)
       const changing = failure(
         coffer.coffer(
-          ...['storage-group', 'set-passphrase', 'vault'],
-          ...['--current-passphrase-file', current, '--passphrase-file', next],
+          'storage-group',
+          'set-passphrase',
+          'vault',
+          '--current-passphrase-file',
+          current,
+          '--passphrase-file',
+          next,
         ),
       )
       const rotating = failure(coffer.coffer('storage-group', 'rotate-key', 'vault'))

@@ -1,0 +1,9 @@
+export { Liveness } from './liveness.ts'
+export {
+  COMPACT_LIVE_RATIO,
+  planPass,
+  type Plan,
+  type PlanInput,
+  type PlannedAction,
+  type PlannedBlock,
+} from './plan.ts'
