@@ -22,6 +22,8 @@ export interface EncryptionOptions {
   readonly primaryDirectory: string
   readonly backupDirectory: string
   readonly alerts: AlertBoard
+  /** what was done, for the history */
+  readonly record: (code: 'KEY_ROTATED' | 'GROUP_UNLOCKED', text: string) => void
   readonly nowSeconds: () => number
   readonly commit: () => Promise<void>
   /** ids of the keys that some block of the group has in its header */
@@ -160,6 +162,7 @@ export class Encryption {
     // Somebody may have put a good copy back since the start.
     if (keys.broken !== undefined) await keys.load(group.keystoreSequence)
     await keys.unlock(passphrase)
+    this.#options.record('GROUP_UNLOCKED', `The storage group ${group.name} was unlocked.`)
     this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     this.#reportLock(group.id)
     await this.#rotateIfDue(group)
@@ -194,6 +197,7 @@ export class Encryption {
     try {
       await keys.rotate()
       this.#options.alerts.clear('KEY_LIMIT_REACHED', group.name)
+      this.#options.record('KEY_ROTATED', `The key of storage group ${group.name} was rotated.`)
     } catch (error) {
       if (error instanceof CryptoError && error.code === 'KEY_LIMIT') {
         this.#options.alerts.raise('KEY_LIMIT_REACHED', error.message, group.name)

@@ -31,6 +31,7 @@ export function groupMethods(options: GroupMethodsOptions, views: ControlViews):
       checkQuota(options, quotaBytes, undefined)
       const group = groups.add(name, compression, chunkSizeBytes)
       if (quotaBytes !== null) groups.update(name, { quotaBytes })
+      storage.alerting.events.record('GROUP_ADDED', 'info', `Storage group ${name} was added.`)
       await storage.metadata.commit()
       return views.group(groups.byId(group.id))
     },
@@ -40,6 +41,7 @@ export function groupMethods(options: GroupMethodsOptions, views: ControlViews):
         ...(compression !== undefined && { compression }),
         ...(quotaBytes !== undefined && { quotaBytes: quotaBytes ?? 0 }),
       })
+      storage.alerting.events.record('GROUP_CHANGED', 'info', `Storage group ${name} was changed.`)
       await storage.metadata.commit()
       return views.group(group)
     },
@@ -58,6 +60,7 @@ export function groupMethods(options: GroupMethodsOptions, views: ControlViews):
         )
       }
       groups.delete(name)
+      storage.alerting.events.record('GROUP_DELETED', 'info', `Storage group ${name} was deleted.`)
       await storage.metadata.commit()
       return NOTHING
     },

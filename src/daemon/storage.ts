@@ -210,6 +210,7 @@ async function assemble(
     primaryDirectory: directory.keystores,
     backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
     alerts,
+    record: (code, text) => alerting.events.record(code, 'info', text),
     nowSeconds: () => now().seconds,
     commit: () => metadata.commit(),
     usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
