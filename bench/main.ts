@@ -1,4 +1,4 @@
-// The benchmark: coffer, a filesystem that does nothing, and a plain directory, measured in turns within one run, because
+// The benchmark: coffer clear and encrypted, a filesystem that does nothing, and a plain directory, measured in turns within one run, because
 // the disks and processors of a machine differ from hour to hour more than what is compared here.
 
 import { existsSync, mkdtempSync } from 'node:fs'
@@ -28,6 +28,7 @@ async function measureAll(
 ): Promise<void> {
   const targets: Target[] = [
     new CofferTarget(join(base, 'coffer')),
+    new CofferTarget(join(base, 'sealed'), 'sealed'),
     new NothingTarget(join(base, 'nothing')),
     new PlainTarget(join(base, 'plain')),
   ]
@@ -76,7 +77,7 @@ async function bench(
   say('making the data to write')
   await sources.make(options.sizeBytes, signal)
   const rows = WORKLOADS.map(({ id, label, unit }): Row => {
-    return { id, label, unit, samples: { coffer: [], nothing: [], plain: [] } }
+    return { id, label, unit, samples: { coffer: [], sealed: [], nothing: [], plain: [] } }
   })
   const loadBefore = loadavg()
   for (let index = 0; index < options.runs; index += 1) {

@@ -17,6 +17,7 @@ export interface Row {
 
 export interface Summary {
   readonly medians: Readonly<Record<TargetName, number>>
+  readonly sealedToClear: number
   readonly toPlain: number
   readonly toNothing: number
 }
@@ -31,10 +32,12 @@ export function median(samples: readonly number[]): number {
 
 export function summarize({ samples }: Row): Summary {
   const coffer = median(samples.coffer)
+  const sealed = median(samples.sealed)
   const nothing = median(samples.nothing)
   const plain = median(samples.plain)
   return {
-    medians: { coffer, nothing, plain },
+    medians: { coffer, sealed, nothing, plain },
+    sealedToClear: sealed / coffer,
     toPlain: coffer / plain,
     toNothing: coffer / nothing,
   }
@@ -60,21 +63,25 @@ export function formatTable(rows: readonly Row[]): string {
     'workload',
     'unit',
     'coffer',
+    'encrypted',
     'do-nothing',
     'plain',
+    'encrypted/clear',
     'coffer/plain',
     'coffer/do-nothing',
     'coffer min-max',
   ]
   const lines = rows.map(row => {
-    const { medians, toPlain, toNothing } = summarize(row)
+    const { medians, sealedToClear, toPlain, toNothing } = summarize(row)
     const { coffer } = row.samples
     return [
       row.label,
       row.unit,
       medians.coffer.toFixed(0),
+      medians.sealed.toFixed(0),
       medians.nothing.toFixed(0),
       medians.plain.toFixed(0),
+      sealedToClear.toFixed(2),
       toPlain.toFixed(2),
       toNothing.toFixed(2),
       `${Math.min(...coffer).toFixed(0)}-${Math.max(...coffer).toFixed(0)}`,

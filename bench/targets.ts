@@ -1,16 +1,17 @@
-// What is compared: coffer on a real mount, a filesystem that does nothing over the same transport, a plain directory.
+// What is compared: coffer on a real mount, the same with encryption, a filesystem that does nothing over the same transport, a plain directory.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run, script } from './processes.ts'
 
 /** The benchmark runs compiled, from dist/bench/. */
 const LAUNCHER = script('../../scripts/coffer')
 const CONTAINER = 'bench'
+const GROUP = 'sealed'
 
-export type TargetName = 'coffer' | 'nothing' | 'plain'
+export type TargetName = 'coffer' | 'sealed' | 'nothing' | 'plain'
 
 export interface Target {
   readonly name: TargetName
@@ -28,16 +29,22 @@ async function unmountLazily(mountPoint: string): Promise<void> {
 }
 
 export class CofferTarget implements Target {
-  readonly name = 'coffer'
+  readonly name: 'coffer' | 'sealed'
   readonly directory: string
   readonly #base: string
   readonly #mount: string
   readonly #socket: string
+  readonly #passphrase: string
+  /** its group is there already */
+  #isSealed = false
 
-  constructor(base: string) {
+  /** @param name `sealed`: in an encrypted storage group */
+  constructor(base: string, name: 'coffer' | 'sealed' = 'coffer') {
+    this.name = name
     this.#base = base
     this.#mount = join(base, 'mnt')
     this.#socket = join(base, 'run', 'coffer.sock')
+    this.#passphrase = join(base, 'passphrase')
     this.directory = join(this.#mount, CONTAINER)
   }
 
@@ -46,13 +53,31 @@ export class CofferTarget implements Target {
   }
 
   async #launch(): Promise<void> {
-    await this.#coffer('start', '--store', join(this.#base, 'store'), '--mount', this.#mount)
+    const unlock = ['--passphrase-file', `${GROUP}=${this.#passphrase}`]
+    await this.#coffer(
+      'start',
+      ...['--store', join(this.#base, 'store')],
+      ...['--mount', this.#mount],
+      ...['--keystore-backup', join(this.#base, 'keystore-backup')],
+      ...(this.#isSealed ? unlock : []),
+    )
   }
 
   async start(): Promise<void> {
     await mkdir(this.#mount, { recursive: true })
     await this.#launch()
-    await this.#coffer('container', 'add', CONTAINER)
+    if (this.name === 'sealed') await this.#makeSealedGroup()
+    const group = this.#isSealed ? GROUP : 'DefaultGroup'
+    await this.#coffer('container', 'add', CONTAINER, '--group', group)
+  }
+
+  async #makeSealedGroup(): Promise<void> {
+    await writeFile(this.#passphrase, 'only for the benchmark\n')
+    await this.#coffer('storage-group', 'add', GROUP)
+    const file = ['--passphrase-file', this.#passphrase]
+    await this.#coffer('storage-group', 'set-passphrase', GROUP, ...file)
+    await this.#coffer('storage-group', 'encryption', GROUP, '--set', 'on', '--yes')
+    this.#isSealed = true
   }
 
   async restart(): Promise<void> {
