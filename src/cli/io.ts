@@ -1,6 +1,7 @@
 // What commands need from the process they run in, as one object: tests pass another.
 
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 
 import type { DaemonOptions, RunningDaemon } from '../daemon/contract.ts'
 
@@ -15,6 +16,10 @@ export interface CliIo {
   err(text: string): void
   /** The answer typed on the terminal; undefined when there is none. */
   ask(question: string): Promise<string | undefined>
+  /** As `ask`, without showing what is typed. */
+  askSecret(question: string): Promise<string | undefined>
+  /** What stdin holds, up to its end or to so many bytes. */
+  readStdin(maxBytes: number): Promise<Buffer>
   /** The daemon's code is loaded by `run` only: other commands start faster without it. */
   loadDaemon(): Promise<DaemonModule>
 }
@@ -25,15 +30,17 @@ export function processIo(): CliIo {
     isRoot: process.getuid?.() === 0,
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
-    ask: askTerminal,
+    ask: async question => await askTerminal(question, process.stderr),
+    askSecret: askTerminalSecretly,
+    readStdin,
     loadDaemon: async () => await import('../daemon/index.ts'),
   }
 }
 
-async function askTerminal(question: string): Promise<string | undefined> {
+/** Questions go to stderr: stdout may be redirected, and holds results only. */
+async function askTerminal(question: string, output: Writable): Promise<string | undefined> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
-  // On stderr: stdout may be redirected, and holds results only.
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
+  const lines = createInterface({ input: process.stdin, output, terminal: true })
   try {
     return await new Promise(resolve => {
       // Ctrl-D and Ctrl-C are answers too, namely none.
@@ -44,4 +51,28 @@ async function askTerminal(question: string): Promise<string | undefined> {
   } finally {
     lines.close()
   }
+}
+
+/** readline in terminal mode echoes to its output alone, so an output that swallows everything hides the answer. */
+async function askTerminalSecretly(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  process.stderr.write(question)
+  try {
+    return await askTerminal('', silent)
+  } finally {
+    process.stderr.write('\n')
+  }
+}
+
+async function readStdin(maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of process.stdin) {
+    const bytes = Buffer.from(chunk)
+    chunks.push(bytes)
+    length += bytes.length
+    if (length >= maxBytes) break
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes)
 }

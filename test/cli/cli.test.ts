@@ -39,6 +39,8 @@ async function run(
     out: text => (outcome.out += text),
     err: text => (outcome.err += text),
     ask: async () => answers.shift(),
+    askSecret: async () => answers.shift(),
+    readStdin: async () => Buffer.alloc(0),
     loadDaemon: async () => await Promise.reject(new Error('not in this test')),
     ...io,
   })
