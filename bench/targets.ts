@@ -56,9 +56,12 @@ export class CofferTarget implements Target {
     const unlock = ['--passphrase-file', `${GROUP}=${this.#passphrase}`]
     await this.#coffer(
       'start',
-      ...['--store', join(this.#base, 'store')],
-      ...['--mount', this.#mount],
-      ...['--keystore-backup', join(this.#base, 'keystore-backup')],
+      '--store',
+      join(this.#base, 'store'),
+      '--mount',
+      this.#mount,
+      '--keystore-backup',
+      join(this.#base, 'keystore-backup'),
       ...(this.#isSealed ? unlock : []),
     )
   }
