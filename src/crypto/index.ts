@@ -2,6 +2,7 @@ export { CryptoError, type CryptoErrorCode } from './errors.ts'
 export { GroupKeys, type GroupKeysOptions } from './group-keys.ts'
 export {
   activeKey,
+  freeKeyCount,
   INTERVAL_DAYS_MAX,
   INTERVAL_DAYS_MIN,
   needsReseal,

@@ -79,6 +79,14 @@ export function nextKeyId(keyring: KeyringInfo, usedIds: ReadonlySet<number>): n
   return retired[0]?.id
 }
 
+/** How many rotations are possible before the limit, if no key is retired. */
+export function freeKeyCount(keyring: KeyringInfo, usedIds: ReadonlySet<number>): number {
+  const taken = new Set(usedIds)
+  taken.delete(0)
+  for (const key of keyring.keys) if (key.state !== 'retired') taken.add(key.id)
+  return KEY_ID_MAX - taken.size
+}
+
 /** A new active key; the one before stays for reading. @throws CryptoError KEY_LIMIT */
 export function rotate(keyring: Keyring, change: KeyChange): Keyring {
   const id = nextKeyId(keyring, change.usedIds)

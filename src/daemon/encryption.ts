@@ -7,6 +7,7 @@ import type { AlertBoard } from '../alerts/index.ts'
 import type { SealingPolicy } from '../blocks/index.ts'
 import {
   activeKey,
+  freeKeyCount,
   CryptoError,
   GroupKeys,
   KeystorePlaces,
@@ -39,6 +40,9 @@ export function backupFolder(directory: string, secret: Uint8Array): string {
   const name = createHash('sha256').update('coffer keystore backup').update(secret).digest('hex')
   return join(directory, name.slice(0, 16))
 }
+
+/** Rotations left when the administrator hears of it: half a year at the shortest interval. */
+const FREE_KEYS_LOW = 26
 
 export class Encryption {
   readonly #options: EncryptionOptions
@@ -197,6 +201,7 @@ export class Encryption {
     try {
       await keys.rotate()
       this.#options.alerts.clear('KEY_LIMIT_REACHED', group.name)
+      this.#reportFreeKeys(group, keys)
       this.#options.record('KEY_ROTATED', `The key of storage group ${group.name} was rotated.`)
     } catch (error) {
       if (error instanceof CryptoError && error.code === 'KEY_LIMIT') {
@@ -287,6 +292,14 @@ export class Encryption {
       const text = `The storage group ${group.name} can't be opened. ${keys.broken.message}`
       this.#options.alerts.raise('KEYSTORE_UNUSABLE', text, group.name)
     }
+  }
+
+  #reportFreeKeys({ id, name }: StorageGroup, keys: GroupKeys): void {
+    const { alerts, usedKeyIds } = this.#options
+    const count = freeKeyCount(keys.keyring, usedKeyIds(id))
+    const text = `The storage group ${name} can rotate its key ${count} more times.`
+    if (count <= FREE_KEYS_LOW) alerts.raise('KEY_LIMIT_NEAR', text, name)
+    else alerts.clear('KEY_LIMIT_NEAR', name)
   }
 
   #reportLock(id: number): void {

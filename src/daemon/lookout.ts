@@ -48,6 +48,7 @@ export class Lookout {
       removedFiles: vfs.removedFiles(id),
     }))
     this.#massDelete.look(nowMs, counts)
+    this.#storage.reportQuotas()
     void alerting.mailer.tick(nowMs)
   }
 }

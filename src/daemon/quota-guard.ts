@@ -1,12 +1,17 @@
 // Refuses new data of a group that is at its quota. Counts block files, and what was accepted and isn't in them yet as
 // if nothing of it were to be saved: a quota is reached a little early rather than passed.
 
+import type { AlertBoard } from '../alerts/index.ts'
 import type { BlockRecord } from '../blocks/index.ts'
 import { FilesystemError } from '../errors.ts'
 import type { StorageGroups } from './storage-groups.ts'
 
 /** How long the sum over the block files may be used while writes go on. */
 const REFRESH_INTERVAL_MS = 500
+
+/** Shares of the quota that are alerts. What is on its way counts as raw bytes, so writes fail a little below the whole. */
+const NEAR_SHARE = 0.9
+const REACHED_SHARE = 0.99
 
 export interface QuotaGuardOptions {
   readonly groups: StorageGroups
@@ -39,6 +44,23 @@ export class QuotaGuard {
       throw new FilesystemError('EDQUOT', `The storage group ${name} is at its quota.`)
     }
     this.#acceptedBytes.set(group, acceptedBytes + lengthBytes)
+  }
+
+  /** Raises and clears the alerts of groups with a quota. Called regularly. */
+  report(alerts: Pick<AlertBoard, 'raise' | 'clear'>): void {
+    const used = new Map<number, number>()
+    for (const { group, lengthBytes } of this.#options.records()) {
+      used.set(group, (used.get(group) ?? 0) + lengthBytes)
+    }
+    for (const { id, name, quotaBytes } of this.#options.groups.list()) {
+      const usedBytes = used.get(id) ?? 0
+      const level = quotaBytes === 0 ? 0 : usedBytes / quotaBytes
+      const text = `The storage group ${name} takes ${usedBytes} bytes of its quota of ${quotaBytes}.`
+      if (level >= REACHED_SHARE) alerts.raise('QUOTA_REACHED', text, name)
+      else alerts.clear('QUOTA_REACHED', name)
+      if (level >= NEAR_SHARE && level < REACHED_SHARE) alerts.raise('QUOTA_NEAR', text, name)
+      else alerts.clear('QUOTA_NEAR', name)
+    }
   }
 
   #refresh(): void {

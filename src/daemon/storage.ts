@@ -60,6 +60,7 @@ interface StorageParts {
   readonly alerting: Alerting
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
+  readonly quota: QuotaGuard
   readonly blocks: BlockStore
   readonly streams: StreamStore
   readonly note: CommitNote
@@ -96,6 +97,11 @@ export class Storage {
 
   blockRecords(): Iterable<BlockRecord> {
     return this.#parts.blocks.records()
+  }
+
+  /** Raises and clears what is to be said about quotas. */
+  reportQuotas(): void {
+    this.#parts.quota.report(this.alerts)
   }
 
   /** Stores what is unflushed, commits, ends. */
@@ -283,7 +289,7 @@ async function assemble(
   circle.vfs = vfs
   await metadata.commit()
   return new Storage(
-    { vfs, groups, encryption, alerting, metadata, space, blocks, streams, note },
+    { vfs, groups, encryption, alerting, metadata, space, quota, blocks, streams, note },
     circle,
   )
 }

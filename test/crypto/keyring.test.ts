@@ -3,6 +3,7 @@ import t from 'tap'
 import {
   activeKey,
   applySettings,
+  freeKeyCount,
   KEY_ID_MAX,
   needsReseal,
   nextKeyId,
@@ -141,5 +142,7 @@ t.test('an id is not reused while a block has it', t => {
   t.equal(result.retiredIds.length, KEY_ID_MAX - 2, 'all but the active one and the one in use')
   t.equal(nextKeyId(result.keyring, new Set([1, 2, 5])), 3)
   t.equal(nextKeyId(keyring, new Set()), undefined)
+  t.equal(freeKeyCount(keyring, new Set()), 0)
+  t.equal(freeKeyCount(result.keyring, new Set([0, 5, 6])), KEY_ID_MAX - 3)
   t.end()
 })

@@ -175,13 +175,19 @@ t.test('a quota is reached, and deletes still work', { skip }, async t => {
   const coffer = new MountedCoffer()
   t.teardown(() => coffer.remove())
   await coffer.start('--quota-min', '1MiB')
-  await coffer.coffer('storage-group', 'add', 'small', '--quota', '8MiB')
+  await coffer.coffer('storage-group', 'add', 'small', '--quota', '64MiB')
   await coffer.coffer('container', 'add', 'c', '--group', 'small')
   const path = join(coffer.mount, 'c', 'file')
   const text = await failure(
-    run('dd', ['if=/dev/urandom', `of=${path}`, 'bs=1M', 'count=20', 'conv=fsync']),
+    run('dd', ['if=/dev/urandom', `of=${path}`, 'bs=1M', 'count=80', 'conv=fsync']),
   )
   t.match(text, /Disk quota exceeded|No space left/)
+  const isRaised = async (): Promise<boolean> => {
+    const { alerts } = await coffer.json<{ alerts: { code: string }[] }>('alerts', 'show')
+    return alerts.some(({ code }) => code === 'QUOTA_NEAR' || code === 'QUOTA_REACHED')
+  }
+  for (let tries = 0; tries < 20 && !(await isRaised()); tries++) await sleep(100)
+  t.ok(await isRaised(), 'and there is an alert')
   await run('rm', [path])
   t.notOk(existsSync(path))
   const { groups } = await coffer.json<{ groups: { quotaBytes: number }[] }>(
@@ -189,7 +195,7 @@ t.test('a quota is reached, and deletes still work', { skip }, async t => {
     'show',
     'small',
   )
-  t.equal(groups[0]?.quotaBytes, 8 * 2 ** 20)
+  t.equal(groups[0]?.quotaBytes, 64 * 2 ** 20)
 })
 
 t.test('a copy of the keystore that is gone or spoilt is written again', { skip }, async t => {
