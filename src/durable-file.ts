@@ -1,6 +1,6 @@
 // Whole file or nothing: what a small file holds is either the old bytes or the new ones, and on disk.
 
-import { open, rename } from 'node:fs/promises'
+import { mkdir, open, realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Temporary file, fsync, rename, fsync of the directory. Only one writer of a path at a time. */
@@ -24,5 +24,16 @@ export async function syncDirectory(path: string): Promise<void> {
     await directory.sync()
   } finally {
     await directory.close()
+  }
+}
+
+/** A directory of mode 0700 with what is missing above it; the names of all new ones are on disk. */
+export async function makeDirectoryDurably(path: string): Promise<void> {
+  const firstMade = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (firstMade === undefined) return
+  const top = dirname(await realpath(firstMade))
+  for (let parent = dirname(await realpath(path)); ; parent = dirname(parent)) {
+    await syncDirectory(parent)
+    if (parent === top || parent === dirname(parent)) return
   }
 }

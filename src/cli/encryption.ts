@@ -16,7 +16,8 @@ import { formatSize } from './sizes.ts'
 
 type Keys = MethodResult<'storageGroup.keys'>
 
-const nameOption = { type: 'string', demandOption: true, describe: 'Storage group' } as const
+/** The positional of every command about one group. */
+export const nameOption = { type: 'string', demandOption: true, describe: 'Storage group' } as const
 const fileOption = {
   type: 'string',
   requiresArg: true,

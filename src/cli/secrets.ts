@@ -3,6 +3,7 @@
 import { open } from 'node:fs/promises'
 
 import { CofferError } from '../errors.ts'
+import { firstLine } from '../first-line.ts'
 import { UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 
@@ -13,7 +14,6 @@ export const SECRET_BYTES_MAX = 255
 const READ_BYTES_MAX = 4096
 
 const NEWLINE = 0x0a
-const CARRIAGE_RETURN = 0x0d
 
 export interface SecretSource {
   /** path of a file whose first line is the secret; `-` = stdin. Without it the terminal is asked */
@@ -50,9 +50,7 @@ async function askSecret(io: CliIo, prompt: string): Promise<Buffer> {
 async function readFirstLine(io: CliIo, path: string): Promise<Buffer> {
   try {
     const bytes = path === '-' ? await io.readStdin(READ_BYTES_MAX) : await readHead(path)
-    const end = bytes.indexOf(NEWLINE)
-    const line = bytes.subarray(0, end === -1 ? bytes.length : end)
-    return line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line
+    return firstLine(bytes)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const name = path === '-' ? 'stdin' : path

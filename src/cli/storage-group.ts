@@ -5,7 +5,7 @@ import type { Argv } from 'yargs'
 import type { GroupInfo } from '../control/methods.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
-import { addEncryptionCommands, encryptionPairs } from './encryption.ts'
+import { addEncryptionCommands, encryptionPairs, nameOption } from './encryption.ts'
 import { formatPairs, formatTable } from './format.ts'
 import type { CliIo } from './io.ts'
 import { formatSize, parseSize } from './sizes.ts'
@@ -20,7 +20,6 @@ export function addStorageGroupCommands(io: CliIo, yargs: Argv<GlobalArgs>): Arg
   )
 }
 
-const nameOption = { type: 'string', demandOption: true, describe: 'Storage group' } as const
 const compressionOption = {
   choices: ['none', 'fast', 'best'] as const,
   requiresArg: true,

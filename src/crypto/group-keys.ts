@@ -140,7 +140,7 @@ export class GroupKeys {
       if (head === undefined) {
         const wrappingKey = await deriveWrappingKey(next, salt, scrypt)
         const fingerprintKey = secretCopy(secrets.fingerprintKey)
-        const keyring = { ...EMPTY_KEYRING, ...secrets, fingerprintKey }
+        const keyring = { ...EMPTY_KEYRING, cutConstants: secrets.cutConstants, fingerprintKey }
         await this.#write({ keyring, wrappingKey, salt, scrypt })
         return
       }

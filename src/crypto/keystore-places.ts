@@ -1,9 +1,9 @@
 // The two places of a group's keystore. The copy with the highest sequence among the whole ones counts; the other place
 // is written again from it, byte for byte, which needs no passphrase.
 
-import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { writeDurably } from '../durable-file.ts'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { CryptoError } from './errors.ts'
 import { KEYSTORE_BYTES_MAX, parseKeystore, type KeystoreHead } from './keystore-format.ts'
 
@@ -74,7 +74,7 @@ export class KeystorePlaces {
   async write(group: number, bytes: Uint8Array): Promise<PlaceFinding[]> {
     const [primary, backup] = this.pathsOf(group)
     if (primary === undefined || backup === undefined) throw new Error('a keystore has two places')
-    await mkdir(this.#directories[0], { recursive: true, mode: 0o700 })
+    await makeDirectoryDurably(this.#directories[0])
     await writeDurably(primary, bytes)
     if (await this.#writeOne(backup, bytes)) return []
     return [{ path: backup, what: 'unwritable', isRepaired: false }]
@@ -82,7 +82,7 @@ export class KeystorePlaces {
 
   async #writeOne(path: string, bytes: Uint8Array): Promise<boolean> {
     try {
-      await mkdir(join(path, '..'), { recursive: true, mode: 0o700 })
+      await makeDirectoryDurably(dirname(path))
       await writeDurably(path, bytes)
       return true
     } catch {

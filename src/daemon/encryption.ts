@@ -155,9 +155,6 @@ export class Encryption {
       )
     }
     await keys.set(settings)
-    if (keys.info?.isOn !== true) return
-    this.#options.groups.dropSecrets(group.id)
-    await this.#options.commit()
   }
 
   /** @throws CryptoError WRONG_PASSPHRASE, TRY_LATER, NOT_ENCRYPTED, KEYSTORE_… */
@@ -261,6 +258,8 @@ export class Encryption {
         usedIds: () => this.#options.usedKeyIds(id),
         written: async sequence => {
           this.#options.groups.setKeystoreSequence(id, sequence)
+          // In the same commit: no crash leaves a group that is encrypted and doesn't know it.
+          if (this.#keys.get(id)?.info?.isOn === true) this.#options.groups.dropSecrets(id)
           await this.#options.commit()
         },
         found: findings => this.#reportPlaces(id, findings),

@@ -4,10 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
+import { firstLine } from '../first-line.ts'
 import type { PassphraseFile } from './contract.ts'
 import type { Storage } from './storage.ts'
-
-const NEWLINE = 0x0a
 
 /** Away from the store's disk where there is a usual place for it. */
 export function defaultKeystoreBackup(): string {
@@ -27,10 +26,8 @@ export async function unlockFromFiles(
         cause,
       })
     })
-    const end = content.indexOf(NEWLINE)
     try {
-      const passphrase = end < 0 ? content : content.subarray(0, end)
-      await storage.encryption.unlock(storage.groups.named(group), passphrase)
+      await storage.encryption.unlock(storage.groups.named(group), firstLine(content))
     } finally {
       content.fill(0)
     }

@@ -11,8 +11,8 @@
 //   daemon.log
 
 import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { syncDirectory, writeDurably } from '../durable-file.ts'
+import { join } from 'node:path'
+import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
 
 const FORMAT_VERSION = 2
@@ -38,9 +38,8 @@ export interface StoreDirectory {
  * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION
  */
 export async function openStoreDirectory(path: string): Promise<StoreDirectory> {
-  const firstMade = await mkdir(path, { recursive: true, mode: 0o700 })
+  await makeDirectoryDurably(path)
   const real = await realpath(path)
-  if (firstMade !== undefined) await syncParents(real, dirname(await realpath(firstMade)))
   const formatPath = join(real, 'FORMAT')
   let isNew = false
   const line = await readFile(formatPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -83,14 +82,6 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     mailPassword: join(real, 'mail-password'),
     diagnostics: join(real, 'diagnostics'),
     isNew: !hasDatabase && !hasBlocks,
-  }
-}
-
-/** The directories above `path` up to and including `top`, which hold names that are new. */
-async function syncParents(path: string, top: string): Promise<void> {
-  for (let parent = dirname(path); ; parent = dirname(parent)) {
-    await syncDirectory(parent)
-    if (parent === top || parent === dirname(parent)) return
   }
 }
 

@@ -5,6 +5,7 @@ import type { Containers } from './containers.ts'
 import type { ContentStore, FileContent } from './content.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
+import type { InodeNumber } from './types.ts'
 
 /**
  * A file with so much stored is flushed before it is discarded; a smaller one is emptied, so that short-lived files are
@@ -47,6 +48,14 @@ export class Contents {
     inode.content = content
     this.#open.add(inode)
     return content
+  }
+
+  /** Regular files of a storage group whose pages the kernel may have. */
+  knownTo(group: number): InodeNumber[] {
+    return [...this.#table.referredNumbers()].filter(number => {
+      const inode = this.#table.find(number)
+      return inode?.isRegular === true && this.#containers.groupOf(inode.container) === group
+    })
   }
 
   /** @throws FilesystemError ENOKEY when the data of the container's group may not be read or changed now */

@@ -355,13 +355,7 @@ export class Vfs implements CommitParticipant {
 
   /** Files of a storage group whose pages the kernel may have. */
   knownFilesOf(group: number): InodeNumber[] {
-    const known: InodeNumber[] = []
-    for (const number of this.#table.referredNumbers()) {
-      const inode = this.#table.find(number)
-      if (inode?.isRegular === true && this.#containers.groupOf(inode.container) === group)
-        known.push(number)
-    }
-    return known
+    return this.#contents.knownTo(group)
   }
 
   create(

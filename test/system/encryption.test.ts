@@ -117,8 +117,13 @@ t.test('a locked group', { skip }, async t => {
   await run('rm', [join(safe, 'file')])
   t.notOk(existsSync(join(safe, 'file')), 'deleting needs no key')
   await coffer.stop()
-  await coffer.start('--passphrase-file', `vault=${passphrase}`)
-  t.match(await coffer.json('status'), { lockedGroups: [] })
+  const crlf = secretFile(coffer, 'crlf', 'correct horse\r\nand more')
+  await coffer.start('--passphrase-file', `vault=${crlf}`)
+  t.match(
+    await coffer.json('status'),
+    { lockedGroups: [] },
+    'the first line, as the commands read it',
+  )
 })
 
 t.test('what is on its way when a group is locked gets there', { skip }, async t => {
