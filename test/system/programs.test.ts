@@ -116,7 +116,7 @@ const fio: Program = {
   name: 'fio',
   skip: without('fio'),
   run: async (t, top) => {
-    const common = `--directory=${top} --size=6M --verify=crc32c --do_verify=1 --verify_fatal=1`
+    const common = `--directory=${top} --size=6M --verify=crc32c --do_verify=1 --verify_fatal=1 --verify_state_save=0`
     const jobs = [
       '--name=sequential --rw=write --bs=256k --numjobs=2',
       '--name=random --rw=randrw --bs=8k --numjobs=2',
