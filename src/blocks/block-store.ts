@@ -87,12 +87,14 @@ export interface BlockStore {
    * written, which is not yet durable: see `sync`.
    * @param sequence the last durable commit's number, written into the region headers so that a start can tell
    *   whether LevelDB is behind the block files
+   * @param written told how many bytes the block files have grown by
    * @throws FilesystemError ENOSPC or EIO from the disk
    */
   append(
     policy: SealingPolicy,
     chunks: readonly NewChunk[],
     sequence: number,
+    written?: (bytes: number) => void,
   ): Promise<ChunkLocation[]>
 
   /**
@@ -107,6 +109,25 @@ export interface BlockStore {
    * exactly the appends that have resolved so far.
    */
   collectRecords(): BlockRecord[]
+  /** Block files that were dropped since the last call: their records leave with the coming commit. */
+  collectDropped(): number[]
+
+  /** The open block files that are chosen take no more appends. */
+  closeFiles(isChosen: (record: BlockRecord) => boolean): void
+
+  /**
+   * Closed block files that nothing refers to stop being part of the store. The files themselves are deleted by
+   * `deleteFiles`, once a commit has taken their records away: the other way round a crash would leave records of nothing.
+   * Regions that are held stay readable until they are released, and reads under way end well.
+   */
+  drop(blocks: readonly number[]): void
+  /** Deletes the files that were dropped before the last commit. A file that can't be deleted is left to the next start. */
+  deleteFiles(): Promise<void>
+
+  /** Where a block file lies, for whoever scans it. */
+  pathOf(block: number): string | undefined
+  /** A block file's regions leave the cache: they are not going to be read again. */
+  uncache(block: number): void
 
   /** From the cache or from disk. @throws DamagedRegionError */
   readRegion(block: number, page: number): Promise<OpenRegion>

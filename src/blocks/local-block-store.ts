@@ -2,6 +2,7 @@
 
 import assert from 'node:assert'
 import { mkdir, unlink } from 'node:fs/promises'
+import createDebug from 'debug'
 import { FilesystemError, StoreError } from '../errors.ts'
 import {
   ALGORITHM,
@@ -51,6 +52,8 @@ export interface BlockStoreOptions {
   readonly nextBlockId?: (atLeast: number) => number
 }
 
+const log = createDebug('coffer:blocks')
+
 const PAGES_BITS = 16
 const BLOCK_ID_MAX = 2 ** 32 - 1
 
@@ -72,6 +75,10 @@ export class LocalBlockStore implements BlockStore {
   readonly #options: BlockStoreOptions
   readonly #records: Map<number, BlockRecord>
   readonly #changed = new Set<number>()
+  /** dropped, their records still in the last commit */
+  #dropped = new Map<number, string>()
+  /** dropped, and no commit knows of them any more */
+  #deletable: string[] = []
   /** files with a handle for appends: open ones, and closed ones until they are synced */
   readonly #files = new Map<number, OpenBlockFile>()
   /** the file that takes appends, by group and key */
@@ -107,8 +114,9 @@ export class LocalBlockStore implements BlockStore {
     policy: SealingPolicy,
     chunks: readonly NewChunk[],
     sequence: number,
+    written?: (bytes: number) => void,
   ): Promise<ChunkLocation[]> {
-    const append = this.#append(policy, chunks, sequence)
+    const append = this.#append(policy, chunks, sequence, written)
     this.#appends.add(append)
     const forget = (): void => {
       this.#appends.delete(append)
@@ -159,33 +167,52 @@ export class LocalBlockStore implements BlockStore {
     return this.#records.values()
   }
 
-  /** Where a block file lies, for whoever scans it. */
   pathOf(block: number): string | undefined {
     const record = this.#records.get(block)
     return record && blockPath(this.#options.directory, record.group, block).file
   }
 
-  /**
-   * Deletes a closed block file that nothing refers to any more. Regions that are held stay readable until they are
-   * released, and reads under way end well.
-   */
-  async deleteBlock(block: number): Promise<void> {
-    const path = this.pathOf(block)
-    if (path === undefined) return
-    assert(this.#records.get(block)?.isClosed, 'an open block file is not deleted')
-    this.#records.delete(block)
-    this.#changed.delete(block)
-    this.#cache.drop(key => Math.floor(key / 2 ** PAGES_BITS) === block)
-    this.#reader.close(block)
-    await unlink(path)
-  }
-
-  async forgetGroup(group: number): Promise<void> {
+  closeFiles(isChosen: (record: BlockRecord) => boolean): void {
     for (const [name, file] of this.#current) {
-      if (file.record().group !== group) continue
+      if (!isChosen(file.record())) continue
       this.#current.delete(name)
       this.#retire(file)
     }
+  }
+
+  drop(blocks: readonly number[]): void {
+    for (const block of blocks) {
+      const path = this.pathOf(block)
+      assert(path !== undefined && this.#records.get(block)?.isClosed, 'what is dropped is closed')
+      this.#records.delete(block)
+      this.#changed.delete(block)
+      this.#dropped.set(block, path)
+      this.uncache(block)
+      this.#reader.close(block)
+    }
+  }
+
+  uncache(block: number): void {
+    this.#cache.drop(key => Math.floor(key / 2 ** PAGES_BITS) === block)
+  }
+
+  collectDropped(): number[] {
+    const blocks = [...this.#dropped.keys()]
+    this.#deletable.push(...this.#dropped.values())
+    this.#dropped = new Map()
+    return blocks
+  }
+
+  async deleteFiles(): Promise<void> {
+    const paths = this.#deletable
+    this.#deletable = []
+    for (const path of paths) {
+      await unlink(path).catch((error: unknown) => log('deleting %s: %O', path, error))
+    }
+  }
+
+  async forgetGroup(group: number): Promise<void> {
+    this.closeFiles(record => record.group === group)
     await this.sync()
     const blocks = new Set<number>()
     for (const record of this.#records.values())
@@ -224,6 +251,7 @@ export class LocalBlockStore implements BlockStore {
     policy: SealingPolicy,
     chunks: readonly NewChunk[],
     sequence: number,
+    written?: (bytes: number) => void,
   ): Promise<ChunkLocation[]> {
     assert(!this.#isClosed, 'a closed store takes no appends')
     this.#checkWritable()
@@ -231,7 +259,7 @@ export class LocalBlockStore implements BlockStore {
     chunks.forEach(checkChunk)
     const batches = packBatches(chunks)
     const settled = await Promise.allSettled(
-      batches.map(batch => this.#appendBatch(policy, chunks, batch, sequence)),
+      batches.map(batch => this.#appendBatch(policy, chunks, batch, sequence, written)),
     )
     // Only when all have ended may the caller have the chunks' memory back.
     const locations: ChunkLocation[] = []
@@ -247,6 +275,7 @@ export class LocalBlockStore implements BlockStore {
     chunks: readonly NewChunk[],
     batch: Batch,
     sequence: number,
+    written?: (bytes: number) => void,
   ): Promise<ChunkLocation[]> {
     const file = this.#reserve(policy, batch)
     const datas: Uint8Array[] = []
@@ -266,6 +295,7 @@ export class LocalBlockStore implements BlockStore {
         counts: Uint32Array.from(batch.counts),
       })
       file.complete(batch, result)
+      written?.(result.writtenBytes)
       this.#syncer.addFile(file)
       this.#remember(file.record())
       return locationsOf(file.block, batch, result)

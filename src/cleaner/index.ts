@@ -1,4 +1,10 @@
+export { Cleaner, type CleanerOptions, type PassProgress } from './cleaner.ts'
+export type * from './contract.ts'
 export { Liveness } from './liveness.ts'
+export { markExtents } from './mark.ts'
+export { Pace, PassStopped } from './pace.ts'
+export { Pass, type PassCounts, type PassPhase } from './pass.ts'
+export { PassBook, passKinds, passOutcomes, type PassKind, type PassReport } from './pass-book.ts'
 export {
   COMPACT_LIVE_RATIO,
   planPass,
@@ -7,3 +13,5 @@ export {
   type PlannedAction,
   type PlannedBlock,
 } from './plan.ts'
+export { Relocations } from './relocations.ts'
+export { nextWindow, rewrittenBytes } from './window.ts'

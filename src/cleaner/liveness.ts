@@ -21,6 +21,11 @@ export class Liveness {
    * @param chunkLengthBytes the chunk's length before compression
    */
   mark({ block, ordinal }: ChunkLocation, chunkLengthBytes: number): void {
+    this.markAt(block, ordinal, chunkLengthBytes)
+  }
+
+  /** The same for a scan of millions, which makes no objects. */
+  markAt(block: number, ordinal: number, chunkLengthBytes: number): void {
     let liveness = this.#blocks.get(block)
     if (liveness === undefined) {
       liveness = { bits: new Uint8Array(FIRST_BITMAP_BYTES), liveBytes: 0, liveChunks: 0 }
@@ -37,6 +42,10 @@ export class Liveness {
   }
 
   isLive({ block, ordinal }: ChunkLocation): boolean {
+    return this.isLiveAt(block, ordinal)
+  }
+
+  isLiveAt(block: number, ordinal: number): boolean {
     const byte = this.#blocks.get(block)?.bits[Math.floor(ordinal / BITS_PER_BYTE)] ?? 0
     return (byte & (1 << (ordinal % BITS_PER_BYTE))) !== 0
   }

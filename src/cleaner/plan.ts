@@ -34,8 +34,8 @@ export interface PlanInput {
   readonly liveBytes: (block: number) => number
   /** a locked group is left alone wholly: what refers to it can't be read */
   readonly isLocked: (group: number) => boolean
-  /** what the group wants now */
-  readonly compressionOf: (group: number) => Compression
+  /** what the group wants now; undefined when the group has been deleted */
+  readonly compressionOf: (group: number) => Compression | undefined
   /** the block file is clear, or of another key, than the group wants */
   readonly needsReseal: (group: number, keyId: number) => boolean
   /** block files that can't be trusted: kept as they are */
@@ -88,7 +88,7 @@ function planBlock(
     return { ...common, action: 'compact', gainBytes, reason }
   }
   const compression = input.compressionOf(group)
-  if (record.compression !== compression) {
+  if (compression !== undefined && record.compression !== compression) {
     const reason = `compressed with ${record.compression}, the group wants ${compression}`
     return { ...common, action: 'recompress', gainBytes, reason }
   }

@@ -69,13 +69,3 @@ export function addDiagnosticsCommands(io: CliIo, family: Argv<GlobalArgs>): Arg
       .demandCommand(1, 1, 'Say what to do: maintenance diagnostics collect, show or delete.'),
   )
 }
-
-export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
-  return yargs.command('maintenance', 'Maintenance of the store', family =>
-    addDiagnosticsCommands(io, family).demandCommand(
-      1,
-      1,
-      'Say what to do: maintenance diagnostics.',
-    ),
-  )
-}

@@ -1,13 +1,14 @@
-// coffer stats system | storage-group | container
+// coffer stats system | storage-group | container | cleaner
 
 import type { Argv } from 'yargs'
 
-import type { ContainerStats, GroupStats, SystemStats } from '../control/methods.ts'
+import type { CleanerStats, ContainerStats, GroupStats, SystemStats } from '../control/methods.ts'
 import { print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { formatPairs, formatPercent } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
+import { passPairs } from './maintenance.ts'
 import { formatSize } from './sizes.ts'
 
 export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
@@ -48,8 +49,36 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
           print(io, argv, reply, stats => formatPairs(containerPairs(stats)))
         },
       )
-      .demandCommand(1, 1, 'Say of what: stats system, storage-group or container.'),
+      .command(
+        'cleaner',
+        'Of the cleaner: what it does and did',
+        args => args,
+        async argv => {
+          const reply = await withControl(io, argv, client => client.call('stats.cleaner', {}))
+          print(io, argv, reply, formatCleaner)
+        },
+      )
+      .demandCommand(1, 1, 'Say of what: stats system, storage-group, container or cleaner.'),
   )
+}
+
+function formatCleaner({ running, lastFullAt, debtSince, history }: CleanerStats): string {
+  const now: Pair[] =
+    running === null
+      ? [['State', 'not running']]
+      : [
+          ['State', `running: ${running.phase}`],
+          ['Progress', `${formatSize(running.doneBytes)} of ${formatSize(running.totalBytes)}`],
+          ['Time Left', running.etaSeconds === null ? '?' : `${Math.ceil(running.etaSeconds)} s`],
+        ]
+  const general: Pair[] = [
+    ['Last Full Pass', lastFullAt ?? 'never'],
+    ['To Clean Since', debtSince ?? '-'],
+  ]
+  const [latest] = history
+  const last = running?.pass ?? latest
+  const pairs = formatPairs([...now, ...general])
+  return last === undefined ? pairs : `${pairs}\n${formatPairs(passPairs(last))}`
 }
 
 function containerPairs(stats: ContainerStats): Pair[] {

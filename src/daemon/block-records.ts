@@ -3,7 +3,7 @@
 import { StoreError } from '../errors.ts'
 import { prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
-import type { BlockRecord, Compression } from '../blocks/block-store.ts'
+import type { BlockRecord, BlockStore, Compression } from '../blocks/block-store.ts'
 
 //  0 1 version  1 1 closed  2 2 group  4 2 key id  6 4 length  10 4 regions  14 4 chunks  18 4 raw  22 4 compressed
 // 26 1 compression (0 none, 1 fast, 2 best)
@@ -43,11 +43,11 @@ export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockR
 
 /** Writes down what the block store says has changed. */
 export class BlockRecordKeeper implements CommitParticipant {
-  readonly #collectRecords: () => BlockRecord[]
+  readonly #blocks: Pick<BlockStore, 'collectRecords' | 'collectDropped'>
   #hasClosed = false
 
-  constructor(collectRecords: () => BlockRecord[]) {
-    this.#collectRecords = collectRecords
+  constructor(blocks: Pick<BlockStore, 'collectRecords' | 'collectDropped'>) {
+    this.#blocks = blocks
   }
 
   /** Whether a block file was closed since the last call. */
@@ -58,11 +58,9 @@ export class BlockRecordKeeper implements CommitParticipant {
   }
 
   collect(batch: MetadataWriter): void {
-    for (const record of this.#collectRecords()) {
+    for (const block of this.#blocks.collectDropped()) batch.delete(recordKey(block))
+    for (const record of this.#blocks.collectRecords()) {
       if (record.isClosed) this.#hasClosed = true
-      const key = Buffer.alloc(5)
-      key[0] = TABLE.block
-      key.writeUInt32BE(record.block, 1)
       const value = Buffer.alloc(RECORD_BYTES)
       value[0] = RECORD_VERSION
       value[1] = record.isClosed ? 1 : 0
@@ -74,9 +72,16 @@ export class BlockRecordKeeper implements CommitParticipant {
       value.writeUInt32LE(record.rawBytes, 18)
       value.writeUInt32LE(record.compressedBytes, 22)
       value[26] = COMPRESSIONS.indexOf(record.compression)
-      batch.put(key, value)
+      batch.put(recordKey(record.block), value)
     }
   }
 
   settled(): void {}
+}
+
+function recordKey(block: number): Buffer {
+  const key = Buffer.alloc(5)
+  key[0] = TABLE.block
+  key.writeUInt32BE(block, 1)
+  return key
 }

@@ -5,6 +5,7 @@ import type { FuseMount } from '../fuse/index.ts'
 import { alertMethods, showAlert } from './alert-methods.ts'
 import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
+import { maintenanceMethods } from './maintenance-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import { groupMethods } from './group-methods.ts'
 import type { Storage } from './storage.ts'
@@ -39,6 +40,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.system': () => statistics.system(),
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
+    ...maintenanceMethods(options.storage, options.now),
     ...alertMethods(options),
     ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
   }

@@ -24,6 +24,7 @@ const log = createDebug('coffer:daemon')
 
 /** The QoreStor guide's smallest quota. */
 const QUOTA_BYTES_MIN = 100 * 2 ** 30
+const NOTHING_YET = { bytesRead: 0, bytesWritten: 0 }
 const SAMPLE_INTERVAL_MS = 1000
 /** Intervals are days: a minute late is early enough. */
 const ROTATION_CHECK_INTERVAL_MS = 60 * 1000
@@ -61,6 +62,10 @@ async function start(
     keystoreBackup: options.keystoreBackup ?? defaultKeystoreBackup(),
     pagesChanged: async inode => late.mount?.invalidateInode(inode),
     recorded: event => logger.event(event),
+    clientBytes: () => {
+      const { bytesRead, bytesWritten } = late.mount?.statistics ?? NOTHING_YET
+      return { read: bytesRead, written: bytesWritten }
+    },
     entryChanged: (parent, name) => {
       late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
     },

@@ -9,7 +9,7 @@ import { FilesystemError } from '../errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
-import { ExtentMap, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
+import { ExtentMap, InFlight, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
 import type { Encryption } from './encryption.ts'
 import type { QuotaGuard } from './quota-guard.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -41,11 +41,16 @@ export interface DataPath {
   readonly extents: ExtentMap
   readonly streams: StreamStore
   readonly gatherer: AppendGatherer
+  readonly inFlight: InFlight
+  /** block files that the cleaner is about to delete */
+  readonly condemned: Set<number>
 }
 
 export function buildDataPath(options: DataPathOptions): DataPath {
   const { metadata, blocks, groups, encryption, space } = options
-  const index = new ChunkIndex(metadata, block => blocks.hasBlock(block))
+  const condemned = new Set<number>()
+  const inFlight = new InFlight()
+  const index = new ChunkIndex(metadata, block => blocks.hasBlock(block) && !condemned.has(block))
   const extents = new ExtentMap(metadata)
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({
@@ -72,6 +77,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
       return cutAndFingerprint(data, parameters, isEnd)
     },
     store: (id, chunks) => dedupe.store(id, chunks),
+    beginStore: () => inFlight.begin(),
     hurry: () => gatherer.hurry(),
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     checkAccess: group => encryption.checkAccess(group),
@@ -86,7 +92,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     commit: () => metadata.commit(),
   })
-  return { index, extents, streams, gatherer }
+  return { index, extents, streams, gatherer, inFlight, condemned }
 }
 
 function reportDamage(alerts: AlertBoard, inode: number, block: number, error: Error): void {

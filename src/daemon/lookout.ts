@@ -49,6 +49,7 @@ export class Lookout {
     }))
     this.#massDelete.look(nowMs, counts)
     this.#storage.reportQuotas()
+    this.#storage.cleaner.tick()
     void alerting.mailer.tick(nowMs)
   }
 }

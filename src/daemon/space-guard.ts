@@ -8,6 +8,8 @@ import { FilesystemError } from '../errors.ts'
 const RESERVE_SHARE = 0.02
 const RESERVE_BYTES_MIN = 16 * 1024 * 1024
 const RESERVE_BYTES_MAX = 1024 * 1024 * 1024
+/** Free space of so many reserves is little: the cleaner is started. */
+const LOW_FACTOR = 2
 /** How stale the disk's own figure may be while writes go on. */
 const REFRESH_INTERVAL_MS = 500
 
@@ -68,14 +70,21 @@ export class SpaceGuard {
 
   /** @throws FilesystemError ENOSPC */
   reserve(lengthBytes: number): void {
-    const reserveBytes = Math.min(
-      RESERVE_BYTES_MAX,
-      Math.max(RESERVE_BYTES_MIN, this.#space.totalBytes * RESERVE_SHARE),
-    )
     const leftBytes =
-      this.#space.freeBytes - reserveBytes - this.#unflushedBytes - this.#acceptedBytes
+      this.#space.freeBytes - this.reserveBytes - this.#unflushedBytes - this.#acceptedBytes
     if (leftBytes < lengthBytes) throw new FilesystemError('ENOSPC', 'The store is full.')
     this.#acceptedBytes += lengthBytes
+  }
+
+  /** What clients may not use. */
+  get reserveBytes(): number {
+    const shareBytes = this.#space.totalBytes * RESERVE_SHARE
+    return Math.min(RESERVE_BYTES_MAX, Math.max(RESERVE_BYTES_MIN, shareBytes))
+  }
+
+  /** Clients are about to get ENOSPC: they have no more left than what is kept from them. */
+  get isLow(): boolean {
+    return this.#space.freeBytes < LOW_FACTOR * this.reserveBytes
   }
 
   get space(): DiskSpace {

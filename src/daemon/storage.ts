@@ -4,17 +4,20 @@ import createDebug from 'debug'
 import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
+import { PassBook } from '../cleaner/index.ts'
+import type { Cleaner } from '../cleaner/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
 import { StoreError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
-import type { StreamStore } from '../stream/index.ts'
+import type { InFlight, StreamStore } from '../stream/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
 import { openAlerting } from './alerting.ts'
 import type { Alerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
+import { buildCleaner } from './cleaning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
@@ -39,6 +42,8 @@ export interface StorageOptions {
   readonly recorded: (event: CofferEvent) => void
   /** the kernel must forget a name: it changed without it */
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
+  /** what clients have read and written so far */
+  readonly clientBytes: () => { readonly read: number; readonly written: number }
 }
 
 /** What the parts know of each other although they are made one after the other. */
@@ -46,6 +51,7 @@ interface Circle {
   blocks: BlockStore | undefined
   streams: StreamStore | undefined
   gatherer: AppendGatherer | undefined
+  inFlight: InFlight | undefined
   vfs: Vfs | undefined
   alerts: AlertBoard | undefined
   records: BlockRecordKeeper | undefined
@@ -64,6 +70,7 @@ interface StorageParts {
   readonly blocks: BlockStore
   readonly streams: StreamStore
   readonly note: CommitNote
+  readonly cleaner: Cleaner
 }
 
 export class Storage {
@@ -73,6 +80,7 @@ export class Storage {
   readonly alerts: AlertBoard
   readonly alerting: Alerting
   readonly metadata: MetadataStore
+  readonly cleaner: Cleaner
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
 
@@ -83,6 +91,7 @@ export class Storage {
     this.alerting = parts.alerting
     this.alerts = parts.alerting.board
     this.metadata = parts.metadata
+    this.cleaner = parts.cleaner
     this.#parts = parts
     this.#circle = circle
   }
@@ -106,8 +115,9 @@ export class Storage {
 
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
-    const { vfs, streams, metadata, space, blocks, note } = this.#parts
+    const { vfs, streams, metadata, space, blocks, note, cleaner } = this.#parts
     await vfs.stop()
+    await cleaner.close()
     if (this.readOnlyReason === undefined) await streams.flushAll()
     this.alerting.stopping()
     try {
@@ -128,6 +138,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     blocks: undefined,
     streams: undefined,
     gatherer: undefined,
+    inFlight: undefined,
     vfs: undefined,
     alerts: undefined,
     records: undefined,
@@ -220,7 +231,11 @@ async function assemble(
     nowSeconds: () => now().seconds,
     commit: () => metadata.commit(),
     usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
-    settle: () => settle(circle, metadata),
+    settle: async () => {
+      await settle(circle, metadata)
+      // The cleaner reads and seals with the group's keys too.
+      await circle.inFlight?.settled()
+    },
     forget: group => forgetGroup(options, circle, group),
   })
   const ids = new BlockIds(metadata)
@@ -257,6 +272,7 @@ async function assemble(
   })
   circle.streams = data.streams
   circle.gatherer = data.gatherer
+  circle.inFlight = data.inFlight
   const vfs = new Vfs({
     metadata,
     committer: metadata,
@@ -268,9 +284,25 @@ async function assemble(
     isReadOnly,
     reportError: error => reportBackgroundFailure(alerts, error),
   })
-  const records = new BlockRecordKeeper(() => blocks.collectRecords())
+  const records = new BlockRecordKeeper(blocks)
   circle.records = records
   const { extents, index, streams } = data
+  const book = new PassBook(metadata)
+  const cleaner = buildCleaner({
+    metadata,
+    data,
+    blocks,
+    groups,
+    encryption,
+    space,
+    vfs,
+    alerts,
+    events: alerting.events,
+    book,
+    nowSeconds: () => now().seconds,
+    clientBytes: options.clientBytes,
+    isWindowOpen: () => false,
+  })
   const participants = [
     superblock,
     ids,
@@ -279,6 +311,7 @@ async function assemble(
     extents,
     index,
     records,
+    book,
     ...alerting.participants,
   ]
   for (const participant of participants) metadata.addParticipant(participant)
@@ -289,7 +322,7 @@ async function assemble(
   circle.vfs = vfs
   await metadata.commit()
   return new Storage(
-    { vfs, groups, encryption, alerting, metadata, space, quota, blocks, streams, note },
+    { vfs, groups, encryption, alerting, metadata, space, quota, blocks, streams, note, cleaner },
     circle,
   )
 }

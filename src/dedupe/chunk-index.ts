@@ -2,7 +2,7 @@
 // everything else is in LevelDB.
 
 import { StoreError } from '../errors.ts'
-import { PendingMap, TABLE } from '../metadata/index.ts'
+import { PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
 
@@ -11,6 +11,9 @@ import type { ChunkLocation } from '../blocks/block-store.ts'
  * or two chunks.
  */
 const SYNCHRONOUS_KEYS_MAX = 4
+
+/** About a millisecond's work. */
+const SWEEP_SLICE_ENTRIES = 1000
 
 const VALUE_VERSION = 2
 //   0 1 version   1 4 block   5 2 page   7 2 ordinal     little-endian
@@ -77,6 +80,38 @@ export class ChunkIndex implements CommitParticipant {
   /** A chunk whose bytes have been written; the entry goes into the next commit, which syncs the bytes first. */
   add(group: number, fingerprint: Uint8Array, location: ChunkLocation): void {
     this.#pending.set(indexKey(group, fingerprint).toString('latin1'), location)
+  }
+
+  /**
+   * Deletes the entries of chunks whose block file is not part of the store any more. They are misses already; this is
+   * about the room that they take.
+   * @param hasBlock whether the block file is part of the store
+   * @param pause called now and then with how many have been deleted since, so that nobody else has to wait
+   * @returns how many there were
+   */
+  async sweep(
+    hasBlock: (block: number) => boolean,
+    pause: (deletedCount: number) => Promise<void>,
+  ): Promise<number> {
+    const prefix = Buffer.from([TABLE.chunk])
+    let count = 0
+    let told = 0
+    let seen = 0
+    for await (const { key, value } of this.#metadata.range(prefix, prefixEnd(prefix))) {
+      if (++seen % SWEEP_SLICE_ENTRIES === 0) {
+        await pause(count - told)
+        told = count
+      }
+      if (hasBlock(parseLocation(value).block)) continue
+      const name = Buffer.from(key).toString('latin1')
+      if (this.#pending.get(name) !== undefined) continue
+      // The scan shows how it was when it began.
+      const current = this.#metadata.get(key)
+      if (current === undefined || hasBlock(parseLocation(current).block)) continue
+      this.#pending.delete(name)
+      count++
+    }
+    return count
   }
 
   collect(batch: MetadataWriter): void {

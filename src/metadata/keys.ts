@@ -14,6 +14,7 @@ export const TABLE = {
   block: 0x42, // B block(4)
   alert: 0x41, // A code, or code space subject
   event: 0x4c, // L index(8)
+  pass: 0x50, // P "current", or P "history"
   mail: 0x4d, // M "state", or M "N" index(8)
 } as const
 

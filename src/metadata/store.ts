@@ -18,6 +18,8 @@ const CACHE_BYTES = 16 * 1024 * 1024
 /** Larger tables than LevelDB's 2 MiB, so that a big index doesn't run through the table cache. */
 const TABLE_FILE_BYTES = 16 * 1024 * 1024
 const RANGE_BATCH_ENTRIES = 1000
+/** Extent pages have up to 10 KiB; the default of 16 KiB would fetch them one by one. Parsing so much takes some 1 ms. */
+const RANGE_BATCH_BYTES = 1024 * 1024
 /** What is not fsynced may wait this long for its commit (promise 1). */
 const COMMIT_INTERVAL_MS = 5000
 
@@ -118,7 +120,11 @@ export class MetadataStore implements MetadataReader, Committer {
     from: Uint8Array,
     to: Uint8Array,
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
-    const iterator = this.#database.iterator({ gte: from, lt: to })
+    const iterator = this.#database.iterator({
+      gte: from,
+      lt: to,
+      highWaterMarkBytes: RANGE_BATCH_BYTES,
+    })
     try {
       for (;;) {
         const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)

@@ -2,20 +2,66 @@
 
 import { inodeKey, PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import type { ChunkLocation } from '../blocks/block-store.ts'
 import { EXTENT_PAGE_BYTES, packExtents, parseExtents } from './extent.ts'
 import type { Extent, ExtentPage } from './extent.ts'
 
 /** Pages of up to some 10 KiB each: about 40 MiB at most. */
 const CACHED_PAGES_MAX = 2048
 
+/** Sees every extent that is put in place. */
+export interface ExtentWatcher {
+  /** @returns where the chunk lies; another place than the extent's own when it has been moved */
+  put(location: ChunkLocation, chunkLengthBytes: number): ChunkLocation
+}
+
+const NO_EXTENTS: readonly Extent[] = []
+
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
   readonly #pending = new PendingMap<string, ExtentPage>()
   /** page key => extents, least recently used first */
-  readonly #clean = new Map<string, readonly Extent[]>()
+  readonly #clean = new Map<string, ExtentPage>()
+  #watcher: ExtentWatcher | undefined
+  #droppedCount = 0
 
   constructor(metadata: MetadataReader) {
     this.#metadata = metadata
+  }
+
+  /** From now on `watcher` is told of every extent that is put; undefined ends it. There is one at a time. */
+  watch(watcher: ExtentWatcher | undefined): void {
+    if (watcher !== undefined && this.#watcher !== undefined) {
+      throw new Error('the extents are being watched already')
+    }
+    this.#watcher = watcher
+  }
+
+  /** How often extents or pages of them have been taken away since the start: whether there may be something to free. */
+  get droppedCount(): number {
+    return this.#droppedCount
+  }
+
+  /**
+   * Lets the extents of a page point to where their chunks have been moved. A page that is gone stays gone.
+   * @param key the page's key in the metadata
+   * @param moved undefined for a chunk that stays where it is
+   */
+  relocate(key: Uint8Array, moved: (location: ChunkLocation) => ChunkLocation | undefined): void {
+    const name = Buffer.from(key).toString('latin1')
+    const record = Buffer.from(name, 'latin1')
+    const page = this.#load(name, record, record.readUInt32BE(9))
+    if (page === undefined) return
+    let isChanged = false
+    const extents = page.extents.map(extent => {
+      const location = moved(extent.location)
+      if (location === undefined) return extent
+      isChanged = true
+      return { ...extent, location }
+    })
+    if (!isChanged) return
+    this.#clean.delete(name)
+    this.#pending.set(name, { group: page.group, extents })
   }
 
   /** Extents that overlap the range, ascending. @throws StoreError RECORD_DAMAGED */
@@ -65,7 +111,8 @@ export class ExtentMap implements CommitParticipant {
       }
     }
     for (const extent of extents) grownBytes += extent.lengthBytes
-    const added = [...kept, ...extents]
+    this.#droppedCount += replaced.length
+    const added = this.#watched([...kept, ...extents])
     for (const extent of added) touched.add(pageOf(extent.startBytes))
     const gone = new Set(replaced)
     for (const page of touched) {
@@ -115,11 +162,13 @@ export class ExtentMap implements CommitParticipant {
       if (this.#pending.get(name) === null) continue
       this.#clean.delete(name)
       this.#pending.delete(name)
+      this.#droppedCount++
       if (++count >= countMax) return true
     }
     for (const name of this.#pending.dirtyKeys()) {
       if (name.startsWith(prefix.toString('latin1')) && this.#pending.get(name) !== null) {
         this.#pending.delete(name)
+        this.#droppedCount++
       }
     }
     return false
@@ -139,9 +188,12 @@ export class ExtentMap implements CommitParticipant {
 
   #page(inode: number, page: number): readonly Extent[] {
     const key = pageKey(inode, page)
-    const name = key.toString('latin1')
+    return this.#load(key.toString('latin1'), key, page)?.extents ?? NO_EXTENTS
+  }
+
+  #load(name: string, key: Buffer, page: number): ExtentPage | undefined {
     const pending = this.#pending.get(name)
-    if (pending !== undefined) return pending?.extents ?? []
+    if (pending !== undefined) return pending ?? undefined
     const cached = this.#clean.get(name)
     if (cached !== undefined) {
       this.#clean.delete(name)
@@ -149,15 +201,25 @@ export class ExtentMap implements CommitParticipant {
       return cached
     }
     const value = this.#metadata.get(key)
-    const extents = value === undefined ? [] : parseExtents(page * EXTENT_PAGE_BYTES, value).extents
-    this.#clean.set(name, extents)
+    if (value === undefined) return undefined
+    const loaded = parseExtents(page * EXTENT_PAGE_BYTES, value)
+    this.#clean.set(name, loaded)
     if (this.#clean.size > CACHED_PAGES_MAX) {
       for (const oldest of this.#clean.keys()) {
         this.#clean.delete(oldest)
         break
       }
     }
-    return extents
+    return loaded
+  }
+
+  #watched(extents: readonly Extent[]): readonly Extent[] {
+    const watcher = this.#watcher
+    if (watcher === undefined) return extents
+    return extents.map(extent => {
+      const location = watcher.put(extent.location, extent.chunkLengthBytes)
+      return location === extent.location ? extent : { ...extent, location }
+    })
   }
 
   #set(inode: number, page: number, extents: ExtentPage): void {

@@ -22,6 +22,8 @@ export interface FlushServices {
   readonly extents: ExtentMap
   cut(group: number, data: Uint8Array, isEnd: boolean): Promise<CutResult>
   store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]>
+  /** a store begins; the returned function says that its extents are in place, or never will be */
+  beginStore(): () => void
   /** until the returned function is called, stores don't wait for company */
   hurry(): () => void
   /** Copies stored bytes of the file to `target`. @throws EIO */
@@ -288,6 +290,7 @@ export class FlushPipeline {
       })
       at += lengthBytes
     }
+    const ended = this.#services.beginStore()
     const stored = this.#services.store(this.#owner.group, chunks)
     // Its failure is handled where it is awaited below; until then it is nobody's unhandled rejection.
     stored.catch(() => {})
@@ -314,6 +317,7 @@ export class FlushPipeline {
       } catch (error) {
         this.#owner.failed(error instanceof Error ? error : new Error(String(error)), done)
       } finally {
+        ended()
         if (!isOnBench) stretch.buffer.release()
       }
     })()

@@ -1,5 +1,7 @@
 export { StreamBuffers } from './buffers.ts'
-export { ExtentMap } from './extent-map.ts'
+export { forEachLocation } from './extent.ts'
+export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
+export { InFlight } from './in-flight.ts'
 export { FileStream, FILE_BYTES_MAX } from './file-stream.ts'
 export type { CutResult } from './flush-pipeline.ts'
 export { StoredReader } from './reader.ts'

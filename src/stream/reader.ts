@@ -10,6 +10,18 @@ import { Permits } from './permits.ts'
 export interface RegionSource {
   readRegion(block: number, page: number): Promise<OpenRegion>
   cachedRegion(block: number, page: number): OpenRegion | undefined
+  /** whether the block file is part of the store */
+  hasBlock(block: number): boolean
+}
+
+/** The extent was read before its chunk was moved: the file's extents say by now where it is. */
+class MovedError extends Error {
+  readonly block: number
+
+  constructor(block: number) {
+    super(`block file ${block} is gone`)
+    this.block = block
+  }
 }
 
 export interface ReaderOptions {
@@ -44,12 +56,46 @@ export class StoredReader {
   }
 
   /** The range's stored bytes in order, holes as zeros, valid until `release`. @throws EIO */
-  async read(inode: number, startBytes: number, endBytes: number): Promise<StoredRead> {
+  read(inode: number, startBytes: number, endBytes: number): Promise<StoredRead> {
+    return this.#following(inode, startBytes, endBytes, () =>
+      this.#read(inode, startBytes, endBytes),
+    )
+  }
+
+  /** The same, copied; one region pinned at a time. */
+  copy(inode: number, startBytes: number, target: Uint8Array): Promise<void> {
+    return this.#following(inode, startBytes, startBytes + target.length, () =>
+      this.#copy(inode, startBytes, target),
+    )
+  }
+
+  /** Reads again when the cleaner has moved what was about to be read. */
+  async #following<Result>(
+    inode: number,
+    startBytes: number,
+    endBytes: number,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
+    for (;;) {
+      try {
+        return await attempt()
+      } catch (error) {
+        if (!(error instanceof MovedError)) throw error
+        const { block } = error
+        const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
+        // Each block file is deleted once, so that this ends.
+        if (!extents.some(extent => extent.location.block === block)) continue
+        throw this.#damage(inode, block, new Error('the block file has no record'))
+      }
+    }
+  }
+
+  async #read(inode: number, startBytes: number, endBytes: number): Promise<StoredRead> {
     const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
     const regionCount = countRegions(extents)
     if (regionCount > Math.min(PINNED_REGIONS_MAX, this.#permits.total)) {
       const target = Buffer.allocUnsafe(endBytes - startBytes)
-      await this.copy(inode, startBytes, target)
+      await this.#copy(inode, startBytes, target)
       return { pieces: [target], release() {} }
     }
     if (!this.#permits.tryTake(regionCount)) await this.#permits.take(regionCount)
@@ -92,8 +138,7 @@ export class StoredReader {
     return pieces
   }
 
-  /** The same, copied; one region pinned at a time. */
-  async copy(inode: number, startBytes: number, target: Uint8Array): Promise<void> {
+  async #copy(inode: number, startBytes: number, target: Uint8Array): Promise<void> {
     const endBytes = startBytes + target.length
     let at = startBytes
     for (const extent of this.#options.extents.overlapping(inode, startBytes, endBytes)) {
@@ -139,6 +184,7 @@ export class StoredReader {
     try {
       return await this.#options.regions.readRegion(block, page)
     } catch (error) {
+      if (!this.#options.regions.hasBlock(block)) throw new MovedError(block)
       throw this.#damage(inode, block, error instanceof Error ? error : new Error(String(error)))
     }
   }

@@ -28,7 +28,7 @@ export interface ReaperParts {
 export class Reaper {
   readonly #parts: ReaperParts
   readonly #marks = new Overlay<InodeNumber, true>()
-  readonly #reaping = new Set<InodeNumber>()
+  readonly #reaping = new Map<InodeNumber, Promise<void>>()
 
   constructor(parts: ReaperParts) {
     this.#parts = parts
@@ -60,7 +60,14 @@ export class Reaper {
       this.#finish(inode)
       return undefined
     }
-    return this.#reapFile(inode)
+    const reaped = this.#reapFile(inode)
+    this.#reaping.set(inode.number, reaped)
+    return reaped.finally(() => this.#reaping.delete(inode.number))
+  }
+
+  /** What is being deleted at the time of the call has gone, or failed to. */
+  async done(): Promise<void> {
+    await Promise.all(this.#reaping.values())
   }
 
   /** At start, when nothing is held: finishes what an earlier run left. */
@@ -93,14 +100,11 @@ export class Reaper {
 
   /** The mark stays until the data is gone: a crash in between is finished by `recover`. */
   async #reapFile(inode: Inode): Promise<void> {
-    this.#reaping.add(inode.number)
     try {
       await this.#parts.contents.discard(inode)
       this.#finish(inode)
     } catch (error) {
       this.#parts.reportError(error)
-    } finally {
-      this.#reaping.delete(inode.number)
     }
   }
 

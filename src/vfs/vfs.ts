@@ -154,13 +154,14 @@ export class Vfs implements CommitParticipant {
   /** Loads the containers and finishes what an earlier run left. */
   async start(): Promise<void> {
     await this.#containers.load(this.#metadata)
-    await this.recoverOrphans()
-  }
-
-  /** Deletes inodes that lost their last name in an earlier run, and goes on with deleting containers. */
-  async recoverOrphans(): Promise<void> {
     await this.#reaper.recover()
     this.#trees.recover()
+  }
+
+  /** The data of what has been deleted is gone, unless somebody has it open. */
+  async deletionsDone(): Promise<void> {
+    await this.containersReclaimed()
+    await this.#reaper.done()
   }
 
   /** Ends background work; call before the last commit. */

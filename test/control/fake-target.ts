@@ -8,6 +8,7 @@ import type {
 } from '../../src/control/methods.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
 import { CofferError } from '../../src/errors.ts'
+import { fakeCleaner } from './fake-cleaner.ts'
 import { fakeAlerting } from './fake-alerting.ts'
 
 const now = '2026-01-02T03:04:05.000Z'
@@ -29,6 +30,7 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
   const groups = new Map<string, GroupInfo>([['DefaultGroup', fakeGroup('DefaultGroup')]])
   const containers = new Map<string, ContainerInfo>()
   return {
+    ...fakeCleaner(),
     'system.status': async () => ({
       version: '0.1.0',
       pid: process.pid,

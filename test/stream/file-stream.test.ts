@@ -96,7 +96,11 @@ function setUp() {
   const reader = new StoredReader({
     extents,
     pinnedRegionsMax: 4,
-    regions: { readRegion: block => chunks.readRegion(block), cachedRegion: () => undefined },
+    regions: {
+      readRegion: block => chunks.readRegion(block),
+      cachedRegion: () => undefined,
+      hasBlock: () => true,
+    },
     damaged: (inode, block, error) => damages.push(`${inode} ${block} ${error.message}`),
   })
   const buffers = new StreamBuffers(new Uint8Array(32 * 1024 * 1024))
@@ -110,6 +114,7 @@ function setUp() {
       return cut(data, isEnd)
     },
     store: (_group, list) => chunks.store(list),
+    beginStore: () => () => {},
     hurry: () => () => {},
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     checkAccess: () => {},

@@ -1,0 +1,287 @@
+// The cleaner in operation: starts passes when it is asked to or when it is time, one at a time, and says how they went.
+
+import { CofferError } from '../errors.ts'
+import type { PassParts } from './contract.ts'
+import { Pace, PassStopped } from './pace.ts'
+import { Pass } from './pass.ts'
+import type { Incomplete, PassCounts, PassPhase } from './pass.ts'
+import type { PassBook, PassKind, PassReport } from './pass-book.ts'
+import type { Plan } from './plan.ts'
+
+/** QoreStor's: no writes for two minutes. */
+const IDLE_SECONDS = 120
+/** After a pass that left something undone, the next one that nobody asked for waits. */
+const RETRY_SECONDS = 600
+const FORCED_RETRY_SECONDS = 60
+const DEBT_SECONDS = 7 * 24 * 3600
+
+export interface CleanerOptions extends PassParts {
+  readonly book: PassBook
+  readonly nowSeconds: () => number
+  /** what clients have read and written so far */
+  readonly clientBytes: () => { readonly read: number; readonly written: number }
+  /** a weekly window is open */
+  readonly isWindowOpen: (nowSeconds: number) => boolean
+  /** clients are about to get ENOSPC */
+  readonly isSpaceLow: () => boolean
+  /** some closed block file is not sealed as its group wants it */
+  readonly hasStaleBlocks: () => boolean
+  readonly alerts: {
+    raise(code: 'CLEANING_DEBT' | 'PASS_FAILED', text: string): void
+    clear(code: 'CLEANING_DEBT' | 'PASS_FAILED'): void
+  }
+  readonly begun: (pass: PassReport) => void
+  readonly ended: (pass: PassReport) => void
+}
+
+export interface PassProgress {
+  readonly phase: PassPhase
+  readonly doneBytes: number
+  readonly totalBytes: number
+}
+
+interface RunningPass {
+  report: PassReport
+  progress: PassProgress
+  readonly pace: Pace
+  readonly pass: Pass
+  readonly done: Promise<PassReport>
+}
+
+const NO_COUNTS: PassCounts = {
+  freedBytes: 0,
+  writtenBytes: 0,
+  compactedBytes: 0,
+  recompressedBytes: 0,
+  encryptedBytes: 0,
+  freedBlocks: 0,
+  copiedBlocks: 0,
+  damagedBlocks: 0,
+  retiredKeys: 0,
+}
+
+const WHY: Readonly<Record<Incomplete, string>> = {
+  NO_ROOM: 'There is no room on the disk for copying.',
+  DAMAGE: 'Damaged block files were left as they are.',
+  LOCKED: 'A storage group was locked meanwhile.',
+}
+
+export class Cleaner {
+  readonly #options: CleanerOptions
+  #running: RunningPass | undefined
+  #dryRun: Promise<Plan> | undefined
+  #lastWritten = -1
+  #lastWriteSeconds: number
+  /** what the extents had lost when the last full pass began; -1 = not known, so there may be something */
+  #cleanCount = -1
+  #lastUndone: { readonly seconds: number; readonly kind: PassKind } | undefined
+  #isClosed = false
+
+  constructor(options: CleanerOptions) {
+    this.#options = options
+    this.#lastWriteSeconds = options.nowSeconds()
+  }
+
+  get running(): { report: PassReport; progress: PassProgress } | undefined {
+    if (this.#running === undefined) return undefined
+    const { report, progress, pass } = this.#running
+    return { report: { ...report, counts: { ...pass.counts } }, progress }
+  }
+
+  get passes(): readonly PassReport[] {
+    return this.#options.book.passes
+  }
+
+  get lastFullSeconds(): number {
+    return this.#options.book.lastFullSeconds
+  }
+
+  get debtSinceSeconds(): number {
+    return this.#options.book.debtSinceSeconds
+  }
+
+  /**
+   * Begins a pass.
+   * @param group only this storage group; all without it
+   * @returns its report, and a promise of the one that it ends with, which never rejects
+   * @throws CofferError CLEANER_BUSY
+   */
+  start(kind: PassKind, group?: number): { report: PassReport; done: Promise<PassReport> } {
+    this.#checkFree()
+    const { book, extents, metadata } = this.#options
+    const report = book.begin({
+      kind,
+      group: group ?? null,
+      startedSeconds: this.#options.nowSeconds(),
+      endedSeconds: null,
+      outcome: 'running',
+      text: '',
+      plannedBytes: 0,
+      counts: NO_COUNTS,
+    })
+    metadata.touched()
+    const pace = this.#pace(kind)
+    const pass = this.#pass(pace, group, kind === 'manual' || kind === 'forced')
+    const droppedCount = extents.droppedCount
+    const done = Promise.resolve().then(() => this.#run(pass, droppedCount))
+    this.#running = {
+      report,
+      progress: { phase: 'mark', doneBytes: 0, totalBytes: 0 },
+      pace,
+      pass,
+      done,
+    }
+    this.#options.begun(report)
+    return { report, done }
+  }
+
+  /** What a manual pass would do now. @throws CofferError CLEANER_BUSY */
+  async plan(group?: number): Promise<Plan> {
+    this.#checkFree()
+    this.#dryRun = this.#pass(this.#pace('manual'), group, true).dryRun()
+    try {
+      return await this.#dryRun
+    } finally {
+      this.#dryRun = undefined
+    }
+  }
+
+  /** What is half-way is finished first. @returns the report of the pass, undefined when there was none */
+  async stop(): Promise<PassReport | undefined> {
+    this.#running?.pace.stop()
+    return this.#running?.done
+  }
+
+  /** No pass begins any more. What runs is told to stop, and counts as interrupted: it goes on after the next start. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#dryRun?.catch(() => undefined)
+    await this.stop()
+  }
+
+  /** Called regularly: begins and ends passes that nobody has to ask for. */
+  tick(): void {
+    const { nowSeconds, clientBytes, book, isWindowOpen, isSpaceLow } = this.#options
+    const now = nowSeconds()
+    const { written } = clientBytes()
+    if (written !== this.#lastWritten) this.#lastWriteSeconds = now
+    this.#lastWritten = written
+    this.#lookAtDebt(now)
+    if (this.#running !== undefined) {
+      const { report, pace } = this.#running
+      if (report.kind === 'scheduled' && !isWindowOpen(now)) pace.stop()
+      return
+    }
+    if (this.#dryRun !== undefined || this.#isClosed) return
+    const interrupted = book.current
+    if (interrupted !== undefined && interrupted.kind !== 'idle') {
+      book.end({ ...interrupted, endedSeconds: now, outcome: 'stopped' }, false)
+      this.start(interrupted.kind, interrupted.group ?? undefined)
+    } else if (!this.#hasWork()) return
+    else if (isSpaceLow() && this.#mayRetry(now, FORCED_RETRY_SECONDS)) this.start('forced')
+    else if (!this.#mayRetry(now, RETRY_SECONDS)) return
+    else if (isWindowOpen(now)) this.start('scheduled')
+    else if (this.#isIdle(now)) this.start('idle')
+  }
+
+  #checkFree(): void {
+    if (this.#running !== undefined || this.#dryRun !== undefined || this.#isClosed) {
+      const text = 'The cleaner is running; see "coffer stats cleaner".'
+      throw new CofferError('CLEANER_BUSY', text)
+    }
+  }
+
+  #hasWork(): boolean {
+    const { extents, hasStaleBlocks } = this.#options
+    return extents.droppedCount !== this.#cleanCount || hasStaleBlocks()
+  }
+
+  #isIdle(now: number): boolean {
+    return now - this.#lastWriteSeconds >= IDLE_SECONDS
+  }
+
+  #mayRetry(now: number, waitSeconds: number): boolean {
+    return this.#lastUndone === undefined || now - this.#lastUndone.seconds >= waitSeconds
+  }
+
+  #lookAtDebt(now: number): void {
+    const { book, alerts, metadata } = this.#options
+    if (book.debtSinceSeconds === 0 && this.#cleanCount >= 0 && this.#hasWork()) {
+      book.owe(now)
+      metadata.touched()
+    }
+    const since = book.debtSinceSeconds
+    if (since === 0 || now - since < DEBT_SECONDS) {
+      alerts.clear('CLEANING_DEBT')
+      return
+    }
+    const text = `No full pass has completed since ${new Date(since * 1000).toISOString()}, and there is something to clean.`
+    alerts.raise('CLEANING_DEBT', text)
+  }
+
+  #pace(kind: PassKind): Pace {
+    const { clientBytes, nowSeconds } = this.#options
+    return new Pace({
+      clientBytes: () => {
+        const { read, written } = clientBytes()
+        return read + written
+      },
+      isUrgent: kind === 'forced',
+      mayGoOn: () => kind !== 'idle' || this.#isIdle(nowSeconds()),
+    })
+  }
+
+  #pass(pace: Pace, group: number | undefined, closesFiles: boolean): Pass {
+    return new Pass(this.#options, {
+      ...(group !== undefined && { group }),
+      closesFiles,
+      pace,
+      planned: async ({ reclaimableBytes }) => {
+        if (this.#running === undefined) return
+        const report = { ...this.#running.report, plannedBytes: reclaimableBytes }
+        this.#running.report = report
+        this.#options.book.update(report)
+        await this.#options.metadata.commit()
+      },
+      progress: (phase, doneBytes, totalBytes) => {
+        if (this.#running !== undefined) this.#running.progress = { phase, doneBytes, totalBytes }
+      },
+    })
+  }
+
+  async #run(pass: Pass, droppedCount: number): Promise<PassReport> {
+    let outcome: PassReport['outcome'] = 'complete'
+    let text = ''
+    try {
+      const undone = await pass.run()
+      if (undone.size > 0) outcome = 'incomplete'
+      text = [...undone].map(each => WHY[each]).join(' ')
+      this.#options.alerts.clear('PASS_FAILED')
+    } catch (error) {
+      outcome = error instanceof PassStopped ? 'stopped' : 'failed'
+      text = error instanceof Error ? error.message : String(error)
+      if (outcome === 'failed') this.#options.alerts.raise('PASS_FAILED', text)
+    }
+    return this.#end(pass, outcome, text, droppedCount)
+  }
+
+  #end(pass: Pass, outcome: PassReport['outcome'], text: string, droppedCount: number): PassReport {
+    const { book, metadata, nowSeconds, ended } = this.#options
+    const running = this.#running
+    if (running === undefined) throw new Error('a pass ended that was not running')
+    const endedSeconds = nowSeconds()
+    const counts = { ...pass.counts }
+    const report = { ...running.report, endedSeconds, outcome, text: text.slice(0, 1000), counts }
+    const isFull = outcome === 'complete' && report.group === null
+    if (isFull) this.#cleanCount = droppedCount
+    this.#lastUndone =
+      outcome === 'complete' ? undefined : { seconds: endedSeconds, kind: report.kind }
+    // A shutdown interrupts a pass; what is still written down as running goes on after the next start.
+    if (this.#isClosed && outcome === 'stopped') book.update({ ...running.report, counts })
+    else book.end(report, isFull)
+    this.#running = undefined
+    metadata.touched()
+    ended(report)
+    return report
+  }
+}

@@ -1,0 +1,69 @@
+// What the cleaner needs of the layers below, and nothing else of them. It knows no files and no names.
+
+import type { BlockStore, ChunkLocation, Compression, SealingPolicy } from '../blocks/index.ts'
+import type { MetadataReader } from '../metadata/index.ts'
+import type { ExtentWatcher } from '../stream/index.ts'
+
+export interface CleanerMetadata extends MetadataReader {
+  readonly sequence: number
+  commit(): Promise<void>
+  touched(recordCount?: number): void
+}
+
+export interface CleanerExtents {
+  /** how often something was taken away */
+  readonly droppedCount: number
+  watch(watcher: ExtentWatcher | undefined): void
+  relocate(key: Uint8Array, moved: (location: ChunkLocation) => ChunkLocation | undefined): void
+}
+
+export interface CleanerIndex {
+  /** undefined also for what lies in a condemned block file */
+  lookup(group: number, fingerprints: readonly Uint8Array[]): Promise<(ChunkLocation | undefined)[]>
+  add(group: number, fingerprint: Uint8Array, location: ChunkLocation): void
+  sweep(
+    hasBlock: (block: number) => boolean,
+    pause: (deletedCount: number) => Promise<void>,
+  ): Promise<number>
+}
+
+/** Stores that may hold a location which nothing else refers to yet. */
+export interface CleanerInFlight {
+  begin(): () => void
+  settled(): Promise<void>
+}
+
+export interface CleanerGroups {
+  ids(): number[]
+  /** undefined for a group that has been deleted */
+  compressionOf(group: number): Compression | undefined
+  isLocked(group: number): boolean
+  /** @throws FilesystemError ENOKEY */
+  policyOf(group: number): SealingPolicy
+  needsReseal(group: number, keyId: number): boolean
+  retireUnusedKeys(group: number): Promise<number[]>
+}
+
+export interface CleanerSpace {
+  readonly freeBytes: number
+  /** kept free for deletes and the cleaner: clients get ENOSPC before it is touched */
+  readonly reserveBytes: number
+}
+
+export interface PassParts {
+  readonly metadata: CleanerMetadata
+  readonly extents: CleanerExtents
+  readonly index: CleanerIndex
+  readonly blocks: BlockStore
+  readonly inFlight: CleanerInFlight
+  readonly groups: CleanerGroups
+  /** block files that are about to be deleted: no dedupe hit goes there. The index asks this set. */
+  readonly condemned: Set<number>
+  /** block files that were found damaged: kept as they are */
+  readonly quarantined: Set<number>
+  /** deletions that clients have asked for are done as far as they can be */
+  readonly settleDeletions: () => Promise<void>
+  readonly space: () => Promise<CleanerSpace>
+  /** a block file can't be read whole */
+  readonly damaged: (block: number, reason: string) => void
+}

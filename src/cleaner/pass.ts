@@ -1,0 +1,321 @@
+// One pass of the cleaner: mark, plan, free, then copy window by window, then retire keys. After a crash at any moment
+// the store is whole: a block file is deleted only after a commit in which no extent refers to it and its record is gone.
+//
+// Why no writer is raced: what is put in place during the pass is seen by the watcher. A dedupe hit goes to no condemned
+// block file; whoever had a hit before it was condemned is waited for. So after the wait the marks of condemned block
+// files are final but for extents that are copied from live ones, which were marked before.
+
+import { FilesystemError } from '../errors.ts'
+import { prefixEnd, TABLE } from '../metadata/index.ts'
+import { forEachLocation } from '../stream/index.ts'
+import type { PassParts } from './contract.ts'
+import { copyBlock } from './copy.ts'
+import { Liveness } from './liveness.ts'
+import { markExtents, PassWatcher } from './mark.ts'
+import { PassStopped } from './pace.ts'
+import type { Pace } from './pace.ts'
+import { planPass } from './plan.ts'
+import type { Plan, PlannedAction, PlannedBlock } from './plan.ts'
+import { Relocations } from './relocations.ts'
+import { nextWindow } from './window.ts'
+
+/** Extent pages that are changed between two commits: some 100 extents each wait in memory. */
+const RELOCATED_PAGES_MAX = 256
+/** Block files that one commit frees: their records are small, but unlinking takes the disk a while. */
+const FREED_BLOCKS_MAX = 256
+
+export type PassPhase = 'mark' | PlannedAction | 'relocate' | 'sweep' | 'retire'
+
+export interface PassCounts {
+  /** size of the block files that were deleted */
+  freedBytes: number
+  /** by which others have grown for it */
+  writtenBytes: number
+  /** of chunks before compression, copied because of their block file's dead share */
+  compactedBytes: number
+  recompressedBytes: number
+  /** sealed with another key than before, or for the first time */
+  encryptedBytes: number
+  freedBlocks: number
+  copiedBlocks: number
+  damagedBlocks: number
+  retiredKeys: number
+}
+
+export interface PassOptions {
+  /** only this group; all groups without it */
+  readonly group?: number
+  /** open block files are closed first, so that what is dead in them is found too */
+  readonly closesFiles: boolean
+  readonly pace: Pace
+  /** the plan is made */
+  readonly planned: (plan: Plan) => Promise<void>
+  readonly progress: (phase: PassPhase, doneBytes: number, totalBytes: number) => void
+}
+
+/** Why a pass has not done all that it planned. */
+export type Incomplete = 'NO_ROOM' | 'DAMAGE' | 'LOCKED'
+
+export class Pass {
+  readonly counts: PassCounts = {
+    freedBytes: 0,
+    writtenBytes: 0,
+    compactedBytes: 0,
+    recompressedBytes: 0,
+    encryptedBytes: 0,
+    freedBlocks: 0,
+    copiedBlocks: 0,
+    damagedBlocks: 0,
+    retiredKeys: 0,
+  }
+  readonly #parts: PassParts
+  readonly #options: PassOptions
+  readonly #liveness = new Liveness()
+  /** live chunks of a condemned block file when it was copied */
+  readonly #liveCounts = new Map<number, number>()
+  readonly #watcher = new PassWatcher(this.#liveness)
+  readonly #incomplete = new Set<Incomplete>()
+  #doneBytes = 0
+  #totalBytes = 0
+
+  constructor(parts: PassParts, options: PassOptions) {
+    this.#parts = parts
+    this.#options = options
+  }
+
+  get livenessBytes(): number {
+    return this.#liveness.memoryBytes
+  }
+
+  /** What the pass would do. Nothing is changed, but that open block files are closed. */
+  async dryRun(): Promise<Plan> {
+    return this.#watching(() => this.#markAndPlan())
+  }
+
+  /**
+   * @returns why something was left undone; empty when the pass is complete
+   * @throws PassStopped; StoreError RECORD_DAMAGED (nothing was freed), STORE_READ_ONLY
+   */
+  async run(): Promise<ReadonlySet<Incomplete>> {
+    await this.#watching(async () => {
+      const plan = await this.#markAndPlan()
+      await this.#options.planned(plan)
+      this.#totalBytes = plan.blocks.reduce((sum, { liveBytes }) => sum + liveBytes, 0)
+      await this.#free(plan.blocks.filter(({ action }) => action === 'free'))
+      await this.#copyAll(plan.blocks.filter(({ action }) => action !== 'free'))
+    })
+    await this.#sweepIndex()
+    await this.#retireKeys()
+    return this.#incomplete
+  }
+
+  async #watching<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { extents, condemned } = this.#parts
+    extents.watch(this.#watcher)
+    try {
+      return await work()
+    } finally {
+      extents.watch(undefined)
+      condemned.clear()
+    }
+  }
+
+  async #markAndPlan(): Promise<Plan> {
+    const { metadata, blocks, groups, quarantined, settleDeletions } = this.#parts
+    const { pace, group, closesFiles, progress } = this.#options
+    progress('mark', 0, 0)
+    await settleDeletions()
+    blocks.closeFiles(
+      record =>
+        (group === undefined || record.group === group) &&
+        (closesFiles || !this.#isAsWanted(record)),
+    )
+    // What was put before the watcher came is in LevelDB after this.
+    await metadata.commit()
+    await markExtents(metadata, this.#liveness, () => pace.step())
+    return planPass({
+      records: blocks.records(),
+      liveBytes: block => this.#liveness.liveBytes(block),
+      isLocked: id => groups.isLocked(id),
+      compressionOf: id => groups.compressionOf(id),
+      needsReseal: (id, keyId) => groups.needsReseal(id, keyId),
+      isQuarantined: block => quarantined.has(block),
+      ...(group !== undefined && { group }),
+    })
+  }
+
+  /** Whether what is appended to the open block file is sealed as the group wants it now. */
+  #isAsWanted(record: {
+    readonly group: number
+    readonly keyId: number
+    readonly compression: string
+  }): boolean {
+    const { groups } = this.#parts
+    if (groups.isLocked(record.group)) return true
+    const { keyId, compression } = groups.policyOf(record.group)
+    return keyId === record.keyId && compression === record.compression
+  }
+
+  async #free(planned: readonly PlannedBlock[]): Promise<void> {
+    for (let at = 0; at < planned.length; at += FREED_BLOCKS_MAX) {
+      await this.#options.pace.pauseBetween()
+      this.#report('free')
+      const slice = planned.slice(at, at + FREED_BLOCKS_MAX)
+      await this.#condemn(slice)
+      const dead = slice.filter(({ block, group }) => {
+        if (this.#parts.groups.isLocked(group)) return false
+        return this.#liveness.liveChunks(block) === 0
+      })
+      await this.#delete(dead)
+      this.counts.freedBlocks += dead.length
+    }
+  }
+
+  async #condemn(planned: readonly PlannedBlock[]): Promise<void> {
+    for (const { block } of planned) this.#parts.condemned.add(block)
+    await this.#parts.inFlight.settled()
+  }
+
+  /** Block files that nothing refers to; they and what else was condemned are so no longer. */
+  async #delete(dead: readonly PlannedBlock[]): Promise<void> {
+    const { blocks, metadata, condemned } = this.#parts
+    blocks.drop(dead.map(({ block }) => block))
+    await metadata.commit()
+    await blocks.deleteFiles()
+    condemned.clear()
+    for (const { fileBytes } of dead) this.counts.freedBytes += fileBytes
+  }
+
+  async #copyAll(planned: readonly PlannedBlock[]): Promise<void> {
+    let rest = planned
+    while (rest.length > 0) {
+      await this.#options.pace.pauseBetween()
+      const window = nextWindow(rest, await this.#parts.space())
+      if (window.length === 0) {
+        this.#incomplete.add('NO_ROOM')
+        // What compacting has no room for mustn't keep other things from being done, nor be overtaken by them.
+        return
+      }
+      const taken = new Set(window)
+      rest = rest.filter(each => !taken.has(each))
+      try {
+        await this.#copyWindow(window)
+      } catch (error) {
+        // Clients were faster than the look at the disk.
+        if (!isNoSpace(error)) throw error
+        this.#incomplete.add('NO_ROOM')
+        return
+      }
+    }
+  }
+
+  /** When it is told to stop, what has been copied by then is brought to its end. */
+  async #copyWindow(window: readonly PlannedBlock[]): Promise<void> {
+    const relocations = new Relocations()
+    const copied: PlannedBlock[] = []
+    let stopped: Error | undefined
+    await this.#condemn(window)
+    try {
+      // In the order in which they were written, so that what belongs together stays together.
+      for (const planned of [...window].sort((a, b) => a.block - b.block)) {
+        this.#report(planned.action)
+        if (await this.#copyOne(planned, relocations)) copied.push(planned)
+      }
+    } catch (error) {
+      if (!(error instanceof PassStopped) && !isNoSpace(error)) throw error
+      stopped = error
+    }
+    await this.#relocate(relocations)
+    for (const { block } of copied) {
+      if (this.#liveness.liveChunks(block) !== this.#liveCounts.get(block)) {
+        throw new Error(`block file ${block} was referred to anew while it was condemned`)
+      }
+    }
+    await this.#delete(copied)
+    this.counts.copiedBlocks += copied.length
+    if (stopped !== undefined) throw stopped
+  }
+
+  async #copyOne(planned: PlannedBlock, relocations: Relocations): Promise<boolean> {
+    const { pace } = this.#options
+    pace.check()
+    this.#liveCounts.set(planned.block, this.#liveness.liveChunks(planned.block))
+    const result = await copyBlock(this.#parts, planned, this.#liveness, relocations, pace)
+    this.counts.writtenBytes += result.writtenBytes
+    this.#count(planned.action, result.movedBytes)
+    this.#doneBytes += planned.liveBytes
+    if (result.keptBecause === 'damaged') {
+      this.#parts.quarantined.add(planned.block)
+      this.counts.damagedBlocks++
+      this.#incomplete.add('DAMAGE')
+    } else if (result.keptBecause === 'locked') this.#incomplete.add('LOCKED')
+    return result.keptBecause === undefined
+  }
+
+  #count(action: PlannedAction, movedBytes: number): void {
+    if (action === 'compact') this.counts.compactedBytes += movedBytes
+    else if (action === 'recompress') this.counts.recompressedBytes += movedBytes
+    else if (action === 'reseal') this.counts.encryptedBytes += movedBytes
+  }
+
+  /** All extents that refer to moved chunks follow them; it is not stopped half-way. */
+  async #relocate(relocations: Relocations): Promise<void> {
+    const { metadata, extents } = this.#parts
+    const { pace } = this.#options
+    this.#report('relocate')
+    this.#watcher.relocations = relocations
+    try {
+      // Extents that were put before the watcher knew are in LevelDB after this, and found by the scan.
+      await metadata.commit()
+      const prefix = Buffer.from([TABLE.extents])
+      let changed = 0
+      for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
+        let isConcerned = false
+        forEachLocation(value, block => {
+          isConcerned ||= relocations.has(block)
+        })
+        if (isConcerned) {
+          extents.relocate(key, location => relocations.get(location))
+          if (++changed % RELOCATED_PAGES_MAX === 0) await metadata.commit()
+        }
+        await pace.breathe()
+      }
+    } finally {
+      this.#watcher.relocations = undefined
+    }
+  }
+
+  /** Entries of chunks that are gone only take room. */
+  async #sweepIndex(): Promise<void> {
+    const { index, blocks, metadata } = this.#parts
+    if (this.counts.freedBlocks + this.counts.copiedBlocks === 0) return
+    this.#report('sweep')
+    await index.sweep(
+      block => blocks.hasBlock(block),
+      async deletedCount => {
+        if (deletedCount > 0) metadata.touched(deletedCount)
+        await this.#options.pace.step()
+      },
+    )
+    await metadata.commit()
+  }
+
+  async #retireKeys(): Promise<void> {
+    const { groups } = this.#parts
+    const { group } = this.#options
+    this.#report('retire')
+    for (const id of groups.ids()) {
+      if (groups.isLocked(id) || (group !== undefined && id !== group)) continue
+      this.counts.retiredKeys += (await groups.retireUnusedKeys(id)).length
+    }
+  }
+
+  #report(phase: PassPhase): void {
+    this.#options.progress(phase, this.#doneBytes, this.#totalBytes)
+  }
+}
+
+function isNoSpace(error: unknown): error is Error {
+  if (!(error instanceof FilesystemError)) return false
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT'
+}

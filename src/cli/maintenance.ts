@@ -1,0 +1,116 @@
+// coffer maintenance reclaim-space | stop-reclaim-space | diagnostics …
+
+import type { Argv } from 'yargs'
+
+import type { CleanerPass, CleanerPlan } from '../control/methods.ts'
+import { print, withControl } from './common.ts'
+import type { GlobalArgs } from './common.ts'
+import { addDiagnosticsCommands } from './diagnostics.ts'
+import { UsageError } from './exit-codes.ts'
+import { formatPairs, formatTable } from './format.ts'
+import type { Pair } from './format.ts'
+import type { CliIo } from './io.ts'
+import { formatSize } from './sizes.ts'
+
+export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return yargs.command('maintenance', 'Maintenance of the store', family =>
+    addDiagnosticsCommands(io, addCleanerCommands(io, family)).demandCommand(
+      1,
+      1,
+      'Say what to do: maintenance reclaim-space, stop-reclaim-space or diagnostics.',
+    ),
+  )
+}
+
+function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family
+    .command(
+      'reclaim-space',
+      'Run the cleaner once: free, compact, encrypt, retire keys',
+      args =>
+        args
+          .option('group', { type: 'string', requiresArg: true, describe: 'Only this group' })
+          .option('wait', { type: 'boolean', default: false, describe: 'Until it has ended' })
+          .option('dry-run', {
+            type: 'boolean',
+            default: false,
+            describe: 'Show what it would do, and do nothing',
+          }),
+      async argv => {
+        const { wait, dryRun } = argv
+        const scope = argv.group === undefined ? {} : { group: argv.group }
+        if (dryRun && wait) throw new UsageError('--dry-run does nothing that could be waited for.')
+        if (dryRun) {
+          const plan = await withControl(io, argv, client =>
+            client.call('maintenance.planReclaimSpace', scope),
+          )
+          print(io, argv, plan, formatPlan)
+          return
+        }
+        const pass = await withControl(io, argv, client =>
+          client.call('maintenance.reclaimSpace', { ...scope, wait }),
+        )
+        print(io, argv, pass, reply =>
+          wait ? formatPass(reply) : `Pass ${reply.id} has begun; see "coffer stats cleaner".\n`,
+        )
+      },
+    )
+    .command(
+      'stop-reclaim-space',
+      'Stop the cleaner',
+      args => args,
+      async argv => {
+        const reply = await withControl(io, argv, client =>
+          client.call('maintenance.stopReclaimSpace', {}),
+        )
+        print(io, argv, reply, ({ pass }) =>
+          pass === null ? 'The cleaner is not running.\n' : formatPass(pass),
+        )
+      },
+    )
+}
+
+/** What a pass did, for people. */
+export function formatPass(pass: CleanerPass): string {
+  return formatPairs(passPairs(pass))
+}
+
+export function passPairs(pass: CleanerPass): Pair[] {
+  return [
+    ['Pass', `${pass.id} (${pass.kind})`],
+    ['Group', pass.group ?? 'all'],
+    ['Outcome', pass.text === '' ? pass.outcome : `${pass.outcome}: ${pass.text}`],
+    ['Started', pass.startedAt],
+    ...(pass.endedAt === null ? [] : ([['Ended', pass.endedAt]] satisfies Pair[])),
+    ['Deleted', `${formatSize(pass.freedBytes)} in block files`],
+    ['Written Anew', formatSize(pass.writtenBytes)],
+    ['Compacted', formatSize(pass.compactedBytes)],
+    ['Recompressed', formatSize(pass.recompressedBytes)],
+    ['Encrypted', formatSize(pass.encryptedBytes)],
+    ['Blocks Freed', pass.freedBlocks],
+    ['Blocks Copied', pass.copiedBlocks],
+    ['Blocks Damaged', pass.damagedBlocks],
+    ['Keys Retired', pass.retiredKeys],
+  ]
+}
+
+function formatPlan({ blocks, blockCount, reclaimableBytes }: CleanerPlan): string {
+  const summary = formatPairs([
+    ['Reclaimable', formatSize(reclaimableBytes)],
+    ['Blocks', blockCount],
+  ])
+  if (blocks.length === 0) return summary
+  const table = formatTable(
+    ['Block', 'Group', 'Action', 'Size', 'Gain', 'Reason'],
+    blocks.map(({ block, group, action, fileBytes, gainBytes, reason }) => [
+      String(block),
+      group,
+      action,
+      formatSize(fileBytes),
+      formatSize(gainBytes),
+      reason,
+    ]),
+  )
+  const rest = blockCount - blocks.length
+  return `${summary}\n${table}${rest > 0 ? `and ${rest} more.\n` : ''}`
+}

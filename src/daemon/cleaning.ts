@@ -1,0 +1,88 @@
+// The cleaner, put together with what it works on.
+
+import type { AlertBoard, EventLog } from '../alerts/index.ts'
+import type { BlockStore } from '../blocks/index.ts'
+import { Cleaner } from '../cleaner/index.ts'
+import type { PassBook, PassReport } from '../cleaner/index.ts'
+import type { MetadataStore } from '../metadata/index.ts'
+import type { Vfs } from '../vfs/index.ts'
+import type { DataPath } from './data-path.ts'
+import type { Encryption } from './encryption.ts'
+import type { SpaceGuard } from './space-guard.ts'
+import type { StorageGroups } from './storage-groups.ts'
+
+export interface CleaningOptions {
+  readonly metadata: MetadataStore
+  readonly data: DataPath
+  readonly blocks: BlockStore
+  readonly groups: StorageGroups
+  readonly encryption: Encryption
+  readonly space: SpaceGuard
+  readonly vfs: Vfs
+  readonly alerts: AlertBoard
+  readonly events: EventLog
+  readonly book: PassBook
+  readonly nowSeconds: () => number
+  readonly clientBytes: () => { readonly read: number; readonly written: number }
+  readonly isWindowOpen: (nowSeconds: number) => boolean
+}
+
+export function buildCleaner(options: CleaningOptions): Cleaner {
+  const { metadata, data, blocks, groups, encryption, space, vfs, alerts, events } = options
+  const compressionOf = (id: number) => groups.list().find(group => group.id === id)?.compression
+  return new Cleaner({
+    metadata,
+    extents: data.extents,
+    index: data.index,
+    blocks,
+    inFlight: data.inFlight,
+    condemned: data.condemned,
+    quarantined: new Set(),
+    groups: {
+      ids: () => groups.list().map(({ id }) => id),
+      compressionOf,
+      isLocked: id => encryption.isLocked(id),
+      policyOf: id => encryption.policyOf(id),
+      needsReseal: (id, keyId) => encryption.needsReseal(id, keyId),
+      retireUnusedKeys: id => encryption.retireUnusedKeys(id),
+    },
+    settleDeletions: () => vfs.deletionsDone(),
+    space: async () => {
+      await space.refresh()
+      return { freeBytes: space.space.freeBytes, reserveBytes: space.reserveBytes }
+    },
+    damaged: (block, reason) => {
+      const text = `Block file ${block} is damaged and stays as it is: ${reason}`
+      alerts.raise('DAMAGED_BLOCK', text, String(block))
+    },
+    book: options.book,
+    nowSeconds: options.nowSeconds,
+    clientBytes: options.clientBytes,
+    isWindowOpen: options.isWindowOpen,
+    isSpaceLow: () => space.isLow,
+    hasStaleBlocks: () => {
+      for (const { isClosed, group, keyId, compression } of blocks.records()) {
+        if (!isClosed || encryption.isLocked(group)) continue
+        const wanted = compressionOf(group)
+        if (wanted === undefined || wanted !== compression) return true
+        if (encryption.needsReseal(group, keyId)) return true
+      }
+      return false
+    },
+    alerts,
+    begun: () => undefined,
+    ended: report => events.record('CLEANER_PASS', severityOf(report), describe(report)),
+  })
+}
+
+function severityOf({ outcome }: PassReport): 'info' | 'warning' {
+  return outcome === 'failed' ? 'warning' : 'info'
+}
+
+function describe({ id, kind, outcome, text, counts }: PassReport): string {
+  const { freedBytes, writtenBytes, freedBlocks, copiedBlocks, retiredKeys } = counts
+  return (
+    `Pass ${id} (${kind}) is ${outcome}: ${freedBytes} bytes deleted, ${writtenBytes} written anew; ` +
+    `${freedBlocks} block files freed, ${copiedBlocks} copied, ${retiredKeys} keys retired. ${text}`
+  ).trim()
+}
