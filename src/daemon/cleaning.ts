@@ -3,7 +3,7 @@
 import type { AlertBoard, EventLog } from '../alerts/index.ts'
 import type { BlockStore } from '../blocks/index.ts'
 import { Cleaner } from '../cleaner/index.ts'
-import type { PassBook, PassReport } from '../cleaner/index.ts'
+import type { PassBook, PassParts, PassReport } from '../cleaner/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { Vfs } from '../vfs/index.ts'
 import type { DataPath } from './data-path.ts'
@@ -25,12 +25,14 @@ export interface CleaningOptions {
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
   readonly isWindowOpen: (nowSeconds: number) => boolean
+  /** for tests, which kill the daemon at every step of a pass */
+  readonly instrument?: ((parts: PassParts) => PassParts) | undefined
 }
 
 export function buildCleaner(options: CleaningOptions): Cleaner {
   const { metadata, data, blocks, groups, encryption, space, vfs, alerts, events } = options
   const compressionOf = (id: number) => groups.list().find(group => group.id === id)?.compression
-  return new Cleaner({
+  const parts: PassParts = {
     metadata,
     extents: data.extents,
     index: data.index,
@@ -55,6 +57,9 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
       const text = `Block file ${block} is damaged and stays as it is: ${reason}`
       alerts.raise('DAMAGED_BLOCK', text, String(block))
     },
+  }
+  return new Cleaner({
+    ...(options.instrument?.(parts) ?? parts),
     book: options.book,
     nowSeconds: options.nowSeconds,
     clientBytes: options.clientBytes,

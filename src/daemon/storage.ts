@@ -5,7 +5,7 @@ import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import { PassBook } from '../cleaner/index.ts'
-import type { Cleaner } from '../cleaner/index.ts'
+import type { Cleaner, PassParts } from '../cleaner/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
 import { StoreError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
@@ -44,6 +44,8 @@ export interface StorageOptions {
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
   /** what clients have read and written so far */
   readonly clientBytes: () => { readonly read: number; readonly written: number }
+  /** for tests: comes between the cleaner and what it works on */
+  readonly instrument?: (parts: PassParts) => PassParts
 }
 
 /** What the parts know of each other although they are made one after the other. */
@@ -111,6 +113,12 @@ export class Storage {
   /** Raises and clears what is to be said about quotas. */
   reportQuotas(): void {
     this.#parts.quota.report(this.alerts)
+  }
+
+  /** Everything that was accepted is durable. */
+  async flush(): Promise<void> {
+    await this.#parts.streams.flushAll()
+    await this.metadata.commit()
   }
 
   /** Stores what is unflushed, commits, ends. */
@@ -302,6 +310,7 @@ async function assemble(
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
     isWindowOpen: () => false,
+    instrument: options.instrument,
   })
   const participants = [
     superblock,
