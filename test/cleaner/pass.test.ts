@@ -237,7 +237,8 @@ class Model {
     const { encryption, groups } = this.#store.storage
     const group = groups.named('Other')
     if (!this.#isEncrypted) await encryption.setPassphrase(group, undefined, PASSPHRASE)
-    await encryption.set(group, { mode: this.#isStatic ? 'internal' : 'static' })
+    const mode = this.#isStatic ? 'internal' : 'static'
+    await encryption.set(group, { isOn: true, mode })
     this.#isStatic = !this.#isStatic
     this.#isEncrypted = true
   }

@@ -83,7 +83,7 @@ for (const number of [0, 2, 4, 6]) remove(`z/f${number}`)
 if (seed % 2 === 0) {
   const other = groups.named('Other')
   await encryption.setPassphrase(other, undefined, PASSPHRASE)
-  await encryption.set(other, {})
+  await encryption.set(other, { isOn: true })
 }
 await store.sync()
 
