@@ -7,3 +7,11 @@ export {
   type PlannedAction,
   type PlannedBlock,
 } from './plan.ts'
+export { ScheduleBook } from './schedule-book.ts'
+export {
+  localZone,
+  windowDays,
+  type CleanerWindow,
+  type WindowDay,
+  type WindowSpan,
+} from './schedule.ts'

@@ -15,6 +15,7 @@ export const TABLE = {
   alert: 0x41, // A code, or code space subject
   event: 0x4c, // L index(8)
   mail: 0x4d, // M "state", or M "N" index(8)
+  schedule: 0x51, // Q "cleaner"
 } as const
 
 /** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */
