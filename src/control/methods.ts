@@ -9,6 +9,7 @@ import { alertMethods } from './methods-alerts.ts'
 import { diagnosticsMethods } from './methods-diagnostics.ts'
 import { containerMethods } from './methods-container.ts'
 import type { container } from './methods-container.ts'
+import { scheduleMethods } from './methods-schedule.ts'
 import { statsMethods } from './methods-stats.ts'
 import { storageGroupMethods } from './methods-storage-group.ts'
 import type { group } from './methods-storage-group.ts'
@@ -35,6 +36,7 @@ export const methods = {
   ...statsMethods,
   ...alertMethods,
   ...diagnosticsMethods,
+  ...scheduleMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
 } as const
 
@@ -50,6 +52,7 @@ export type MethodResult<M extends MethodName> = z.output<Methods[M]['result']>
 export type SystemStatus = MethodResult<'system.status'>
 export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
 export type { DiagnosticsBundle } from './methods-diagnostics.ts'
+export type { ScheduleWindow } from './methods-schedule.ts'
 export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>

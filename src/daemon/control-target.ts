@@ -7,6 +7,7 @@ import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import { groupMethods } from './group-methods.ts'
+import { scheduleMethods } from './schedule-methods.ts'
 import type { Storage } from './storage.ts'
 import type { Throughput } from './throughput.ts'
 
@@ -40,6 +41,12 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
     ...alertMethods(options),
+    ...scheduleMethods({
+      schedules: options.storage.schedules,
+      record: (code, text) => options.storage.alerting.events.record(code, 'info', text),
+      commit: () => options.storage.metadata.commit(),
+      now: options.now,
+    }),
     ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
   }
 }

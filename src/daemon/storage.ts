@@ -4,6 +4,7 @@ import createDebug from 'debug'
 import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
+import { localZone, ScheduleBook } from '../cleaner/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
 import { StoreError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
@@ -58,6 +59,7 @@ interface StorageParts {
   readonly groups: StorageGroups
   readonly encryption: Encryption
   readonly alerting: Alerting
+  readonly schedules: ScheduleBook
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
   readonly quota: QuotaGuard
@@ -72,6 +74,7 @@ export class Storage {
   readonly encryption: Encryption
   readonly alerts: AlertBoard
   readonly alerting: Alerting
+  readonly schedules: ScheduleBook
   readonly metadata: MetadataStore
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
@@ -82,6 +85,7 @@ export class Storage {
     this.encryption = parts.encryption
     this.alerting = parts.alerting
     this.alerts = parts.alerting.board
+    this.schedules = parts.schedules
     this.metadata = parts.metadata
     this.#parts = parts
     this.#circle = circle
@@ -211,6 +215,7 @@ async function assemble(
   const groups = new StorageGroups()
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
+  const schedules = new ScheduleBook(metadata, localZone())
   const encryption = new Encryption({
     groups,
     primaryDirectory: directory.keystores,
@@ -279,6 +284,7 @@ async function assemble(
     extents,
     index,
     records,
+    schedules,
     ...alerting.participants,
   ]
   for (const participant of participants) metadata.addParticipant(participant)
@@ -289,7 +295,7 @@ async function assemble(
   circle.vfs = vfs
   await metadata.commit()
   return new Storage(
-    { vfs, groups, encryption, alerting, metadata, space, quota, blocks, streams, note },
+    { vfs, groups, encryption, alerting, schedules, metadata, space, quota, blocks, streams, note },
     circle,
   )
 }

@@ -9,6 +9,7 @@ import type {
 import type { ControlTarget } from '../../src/control/target.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeAlerting } from './fake-alerting.ts'
+import { fakeSchedule } from './fake-schedule.ts'
 
 const now = '2026-01-02T03:04:05.000Z'
 
@@ -120,6 +121,7 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
     }),
     'alerts.show': async () => ({ alerts: status.alerts ?? [] }),
     ...fakeAlerting(),
+    ...fakeSchedule(),
   }
 }
 
