@@ -42,6 +42,12 @@ t.test('the words of people', async t => {
     (await run('stats system', io)).out,
     /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write Throughput +: 2 B\/s\n/s,
   )
+  t.match((await run('stats system', io)).out, /\nEvent Loop Delay p99 +: 1.2 ms\n/)
+  t.match(
+    (await run('stats system', io)).out,
+    /\nOperation +Count.*\nfsync +5 +80 +900 +1000 +2000\n/s,
+  )
+  t.match((await run('stats --system --prometheus', io)).out, /^# TYPE coffer_files gauge\n/)
   t.match((await run('stats storage-group g', io)).out, /^Name +: g\n.*Physical Bytes/s)
   const stats = await run('stats container backups', io)
   t.match(stats.out, /Group +: DefaultGroup\n/)

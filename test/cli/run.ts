@@ -26,11 +26,13 @@ export async function run(
   outcome.status = await runCli(line.split(' '), {
     env: {},
     isRoot: false,
+    isTerminal: false,
     out: text => (outcome.out += text),
     err: text => (outcome.err += text),
     ask: async () => answers.shift(),
     askSecret: async () => answers.shift(),
     readStdin: async () => Buffer.alloc(0),
+    interrupted: () => AbortSignal.abort(),
     loadDaemon: async () => await Promise.reject(new Error('not in this test')),
     ...io,
   })
