@@ -17,8 +17,8 @@ export interface WatchArgs extends GlobalArgs {
 }
 
 export interface Watched<T> {
-  call(client: ControlClient): Promise<T>
-  write(reply: T): string
+  readonly call: (client: ControlClient) => Promise<T>
+  readonly write: (reply: T) => string
 }
 
 /** Prints once, or with --watch every two seconds over one connection. */

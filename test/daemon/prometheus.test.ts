@@ -1,5 +1,6 @@
 // The exposition as a scraper reads it: every line has its form, histograms add up, and values are those that went in.
 
+import { readFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -89,4 +90,13 @@ t.test('the delay of the event loop is without the interval of its timer', async
   t.ok(other.max > 150e6, 'and others go on')
   other.disable()
   t.equal(new LoopDelay().summary().eventLoopDelayMaxMicroseconds, 0, 'nothing yet')
+})
+
+t.test('the document names every metric', async t => {
+  const document = await readFile(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8')
+  const names = [...(await exposition()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
+    ([, name = '']) => name,
+  )
+  t.ok(names.length > 20)
+  for (const name of names) t.ok(document.includes(`\`${name}\``), name)
 })
