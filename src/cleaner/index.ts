@@ -15,3 +15,11 @@ export {
 } from './plan.ts'
 export { Relocations } from './relocations.ts'
 export { nextWindow, rewrittenBytes } from './window.ts'
+export { ScheduleBook } from './schedule-book.ts'
+export {
+  localZone,
+  windowDays,
+  type CleanerWindow,
+  type WindowDay,
+  type WindowSpan,
+} from './schedule.ts'

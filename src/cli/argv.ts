@@ -32,6 +32,11 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
     storage_group: { to: ['stats', 'storage-group'] },
     container: { to: ['stats', 'container'] },
   },
+  schedule: {
+    show: { to: ['schedule', 'show'] },
+    add: { to: ['schedule', 'add'] },
+    delete: { to: ['schedule', 'delete'] },
+  },
   system: { show: { to: ['status'] } },
   alerts: { show: { to: ['alerts', 'show'] } },
   events: { show: { to: ['events', 'show'] } },

@@ -12,6 +12,7 @@ import { addEventsCommands } from './events.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { addMaintenanceCommands } from './maintenance.ts'
+import { addScheduleCommands } from './schedule.ts'
 import { addStatsCommands } from './stats.ts'
 import { addStorageGroupCommands } from './storage-group.ts'
 
@@ -60,6 +61,7 @@ function buildParser(args: string[], io: CliIo) {
     addEventsCommands,
     addEmailAlertsCommands,
     addMaintenanceCommands,
+    addScheduleCommands,
   ]
   return commands
     .reduce<typeof yargs>((parser, add) => add(io, parser), yargs)

@@ -12,6 +12,8 @@ export interface DaemonModule {
 export interface CliIo {
   env: Readonly<Record<string, string | undefined>>
   isRoot: boolean
+  /** whether somebody looks at what `out` prints */
+  isTerminal: boolean
   out(text: string): void
   err(text: string): void
   /** The answer typed on the terminal; undefined when there is none. */
@@ -20,6 +22,8 @@ export interface CliIo {
   askSecret(question: string): Promise<string | undefined>
   /** What stdin holds, up to its end or to so many bytes. */
   readStdin(maxBytes: number): Promise<Buffer>
+  /** Aborts when the user has had enough (Ctrl-C), or reads no more (`| head`). Asked for at most once. */
+  interrupted(): AbortSignal
   /** The daemon's code is loaded by `run` only: other commands start faster without it. */
   loadDaemon(): Promise<DaemonModule>
 }
@@ -28,11 +32,13 @@ export function processIo(): CliIo {
   return {
     env: process.env,
     isRoot: process.getuid?.() === 0,
+    isTerminal: process.stdout.isTTY === true,
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
     ask: async question => await askTerminal(question, process.stderr),
     askSecret: askTerminalSecretly,
     readStdin,
+    interrupted,
     loadDaemon: async () => await import('../daemon/index.ts'),
   }
 }
@@ -63,6 +69,16 @@ async function askTerminalSecretly(question: string): Promise<string | undefined
   } finally {
     process.stderr.write('\n')
   }
+}
+
+function interrupted(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => controller.abort())
+  }
+  // A pipe whose reader has gone: the end, not a failure.
+  process.stdout.on('error', () => controller.abort())
+  return controller.signal
 }
 
 async function readStdin(maxBytes: number): Promise<Buffer> {

@@ -3,13 +3,13 @@
 import type { Argv } from 'yargs'
 
 import type { CleanerStats, ContainerStats, GroupStats, SystemStats } from '../control/methods.ts'
-import { print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
-import { formatPairs, formatPercent } from './format.ts'
+import { formatPairs, formatPercent, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 import { passPairs } from './maintenance.ts'
 import { formatSize } from './sizes.ts'
+import { printOrWatch } from './watch.ts'
 
 export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('stats', 'What is stored, and how much was saved', family =>
@@ -17,49 +17,64 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
       .command(
         'system',
         'Of the whole store',
-        args => args,
+        args =>
+          withWatch(args).option('prometheus', {
+            type: 'boolean',
+            default: false,
+            describe: "In Prometheus' exposition format",
+          }),
         async argv => {
-          const reply = await withControl(io, argv, client => client.call('stats.system', {}))
-          print(io, argv, reply, stats =>
-            formatPairs([...savingsPairs(stats), ...storagePairs(stats), ...processPairs(stats)]),
-          )
+          if (argv.prometheus) {
+            await printOrWatch(io, argv, {
+              call: client => client.call('stats.prometheus', {}),
+              write: ({ text }) => text,
+            })
+            return
+          }
+          await printOrWatch(io, argv, {
+            call: client => client.call('stats.system', {}),
+            write: writeSystem,
+          })
         },
       )
-      .command(
-        'storage-group <name>',
-        'Of one storage group',
-        args => args.positional('name', { type: 'string', demandOption: true }),
-        async ({ name, ...argv }) => {
-          const reply = await withControl(io, argv, client =>
-            client.call('stats.storageGroup', { name }),
-          )
-          print(io, argv, reply, stats =>
+      .command('storage-group <name>', 'Of one storage group', withName, async argv => {
+        await printOrWatch(io, argv, {
+          call: client => client.call('stats.storageGroup', { name: argv.name }),
+          write: stats =>
             formatPairs([['Name', stats.name], ...savingsPairs(stats), ...storagePairs(stats)]),
-          )
-        },
-      )
-      .command(
-        'container <name>',
-        'Of one container',
-        args => args.positional('name', { type: 'string', demandOption: true }),
-        async ({ name, ...argv }) => {
-          const reply = await withControl(io, argv, client =>
-            client.call('stats.container', { name }),
-          )
-          print(io, argv, reply, stats => formatPairs(containerPairs(stats)))
-        },
-      )
-      .command(
-        'cleaner',
-        'Of the cleaner: what it does and did',
-        args => args,
-        async argv => {
-          const reply = await withControl(io, argv, client => client.call('stats.cleaner', {}))
-          print(io, argv, reply, formatCleaner)
-        },
-      )
+        })
+      })
+      .command('container <name>', 'Of one container', withName, async argv => {
+        await printOrWatch(io, argv, {
+          call: client => client.call('stats.container', { name: argv.name }),
+          write: stats => formatPairs(containerPairs(stats)),
+        })
+      })
+      .command('cleaner', 'Of the cleaner: what it does and did', withWatch, async argv => {
+        await printOrWatch(io, argv, {
+          call: client => client.call('stats.cleaner', {}),
+          write: formatCleaner,
+        })
+      })
       .demandCommand(1, 1, 'Say of what: stats system, storage-group, container or cleaner.'),
   )
+}
+
+function withWatch(args: Argv<GlobalArgs>) {
+  return args.option('watch', {
+    type: 'boolean',
+    default: false,
+    describe: 'Again every two seconds, until interrupted',
+  })
+}
+
+function withName(args: Argv<GlobalArgs>) {
+  return withWatch(args).positional('name', { type: 'string', demandOption: true })
+}
+
+function writeSystem(stats: SystemStats): string {
+  const pairs = [...savingsPairs(stats), ...storagePairs(stats), ...processPairs(stats)]
+  return `${formatPairs(pairs)}\n${latencyTable(stats)}`
 }
 
 function formatCleaner({ running, lastFullAt, debtSince, history }: CleanerStats): string {
@@ -119,5 +134,25 @@ function processPairs(stats: SystemStats): Pair[] {
     ['Bytes Read', formatSize(stats.bytesRead)],
     ['Write Throughput', `${formatSize(Math.round(stats.writeBytesPerSecond))}/s`],
     ['Read Throughput', `${formatSize(Math.round(stats.readBytesPerSecond))}/s`],
+    ['Event Loop Delay p99', milliseconds(stats.eventLoopDelayP99Microseconds)],
+    ['Event Loop Delay Max', milliseconds(stats.eventLoopDelayMaxMicroseconds)],
   ]
+}
+
+function latencyTable({ operations }: SystemStats): string {
+  return formatTable(
+    ['Operation', 'Count', 'p50 µs', 'p95 µs', 'p99 µs', 'Max µs'],
+    Object.entries(operations).map(([name, latency]) => [
+      name,
+      latency.count,
+      latency.p50Microseconds,
+      latency.p95Microseconds,
+      latency.p99Microseconds,
+      latency.maxMicroseconds,
+    ]),
+  )
+}
+
+function milliseconds(microseconds: number): string {
+  return `${(microseconds / 1000).toFixed(1)} ms`
 }

@@ -24,6 +24,16 @@ const storage = {
   blocks: count,
 }
 
+const microseconds = z.int().nonnegative()
+
+const latency = z.object({
+  count,
+  p50Microseconds: microseconds,
+  p95Microseconds: microseconds,
+  p99Microseconds: microseconds,
+  maxMicroseconds: microseconds,
+})
+
 /** A container's chunks are shared with its group's other containers, so what it takes alone is not a number. */
 const containerStats = z.object({
   name: containerName,
@@ -40,6 +50,18 @@ const systemStats = z.object({
   bytesRead: bytes.describe('by clients since the start'),
   writeBytesPerSecond: z.number().nonnegative().describe('recent'),
   readBytesPerSecond: z.number().nonnegative().describe('recent'),
+  operations: z
+    .object({
+      read: latency,
+      write: latency,
+      fsync: latency,
+      create: latency,
+      lookup: latency,
+      other: latency,
+    })
+    .describe('of the mount since the start: from the arrival of a request to its answer'),
+  eventLoopDelayP99Microseconds: microseconds.describe('since the start'),
+  eventLoopDelayMaxMicroseconds: microseconds.describe('since the start'),
 })
 
 export const statsMethods = {
@@ -47,6 +69,11 @@ export const statsMethods = {
     summary: 'Savings and counters of the whole store.',
     params: nothing,
     result: systemStats,
+  },
+  'stats.prometheus': {
+    summary: "Counters, latencies, sizes and alerts in Prometheus' exposition format.",
+    params: nothing,
+    result: z.object({ contentType: z.string(), text: z.string() }),
   },
   'stats.storageGroup': {
     summary: 'Savings of one storage group.',

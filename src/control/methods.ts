@@ -10,6 +10,7 @@ import { diagnosticsMethods } from './methods-diagnostics.ts'
 import { containerMethods } from './methods-container.ts'
 import type { container } from './methods-container.ts'
 import { maintenanceMethods } from './methods-maintenance.ts'
+import { scheduleMethods } from './methods-schedule.ts'
 import { statsMethods } from './methods-stats.ts'
 import { storageGroupMethods } from './methods-storage-group.ts'
 import type { group } from './methods-storage-group.ts'
@@ -37,6 +38,7 @@ export const methods = {
   ...alertMethods,
   ...diagnosticsMethods,
   ...maintenanceMethods,
+  ...scheduleMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
 } as const
 
@@ -53,6 +55,7 @@ export type SystemStatus = MethodResult<'system.status'>
 export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
 export type { CleanerPass, CleanerPlan, CleanerStats } from './methods-maintenance.ts'
 export type { DiagnosticsBundle } from './methods-diagnostics.ts'
+export type { ScheduleWindow } from './methods-schedule.ts'
 export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>

@@ -8,6 +8,8 @@ import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { maintenanceMethods } from './maintenance-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import { groupMethods } from './group-methods.ts'
+import type { LoopDelay } from './loop-delay.ts'
+import { scheduleMethods } from './schedule-methods.ts'
 import type { Storage } from './storage.ts'
 import type { Throughput } from './throughput.ts'
 
@@ -24,6 +26,7 @@ export interface ControlTargetOptions {
   readonly now: () => Date
   readonly quotaBytesMin: number
   readonly throughput: Throughput
+  readonly loopDelay: LoopDelay
   /** resolves when the mount is gone; the daemon then ends by itself. @throws CofferError MOUNT_BUSY */
   readonly unmount: (options: { force: boolean }) => Promise<void>
 }
@@ -38,10 +41,17 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     ...groupMethods(options, views),
     ...containerMethods(options, views),
     'stats.system': () => statistics.system(),
+    'stats.prometheus': () => statistics.prometheus(),
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
     ...maintenanceMethods(options.storage, options.now),
     ...alertMethods(options),
+    ...scheduleMethods({
+      schedules: options.storage.schedules,
+      record: (code, text) => options.storage.alerting.events.record(code, 'info', text),
+      commit: () => options.storage.metadata.commit(),
+      now: options.now,
+    }),
     ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
   }
 }

@@ -14,6 +14,7 @@ import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
 import { createLogger } from './logger.ts'
 import { Lookout } from './lookout.ts'
+import { LoopDelay } from './loop-delay.ts'
 import { openStorage } from './storage.ts'
 import type { Storage } from './storage.ts'
 import { defaultKeystoreBackup, unlockFromFiles } from './start-keys.ts'
@@ -94,6 +95,7 @@ async function start(
       now: () => new Date(),
       quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
       throughput: daemon.throughput,
+      loopDelay: daemon.loopDelay,
       unmount: how => daemon.unmount(how),
     }),
   )
@@ -120,6 +122,7 @@ function lockStore(path: string, store: string): void {
 class Daemon implements RunningDaemon {
   readonly stopped: Promise<void>
   readonly throughput = new Throughput()
+  readonly loopDelay = new LoopDelay()
   readonly #storage: Storage
   readonly #mount: FuseMount
   readonly #sampler: NodeJS.Timeout
@@ -176,6 +179,7 @@ class Daemon implements RunningDaemon {
     clearInterval(this.#sampler)
     clearInterval(this.#rotation)
     this.#lookout.stop()
+    this.loopDelay.stop()
     try {
       await this.#storage.close()
     } finally {

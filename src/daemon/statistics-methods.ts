@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import type { ContainerStats, GroupStats, SystemStats } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import type { ContainerInfo } from '../vfs/index.ts'
+import type { LoopDelay } from './loop-delay.ts'
+import { writePrometheus } from './prometheus.ts'
+import type { PrometheusText } from './prometheus.ts'
 import { savingsOf, sumBlocks } from './savings.ts'
 import type { BlockTotals } from './savings.ts'
 import type { Storage } from './storage.ts'
@@ -14,7 +17,10 @@ export interface StatisticsMethodsOptions {
   readonly storage: Storage
   readonly mount: FuseMount
   readonly metadataPath: string
+  readonly version: string
+  readonly startedAt: Date
   readonly throughput: Throughput
+  readonly loopDelay: LoopDelay
 }
 
 export class StatisticsMethods {
@@ -25,15 +31,40 @@ export class StatisticsMethods {
   }
 
   async system(): Promise<SystemStats> {
-    const { storage, mount, throughput } = this.#options
-    const { bytesWritten, bytesRead } = mount.statistics
+    const { storage, mount, throughput, loopDelay } = this.#options
+    const { bytesWritten, bytesRead, latencies } = mount.statistics
     return {
       ...(await this.#chain(storage.vfs.containers(), sumBlocks(storage.blockRecords()))),
       rssBytes: process.memoryUsage.rss(),
       bytesWritten,
       bytesRead,
       ...throughput.recent(),
+      operations: {
+        read: latencies.read.summary(),
+        write: latencies.write.summary(),
+        fsync: latencies.fsync.summary(),
+        create: latencies.create.summary(),
+        lookup: latencies.lookup.summary(),
+        other: latencies.other.summary(),
+      },
+      ...loopDelay.summary(),
     }
+  }
+
+  /** For monitoring. */
+  async prometheus(): Promise<PrometheusText> {
+    const { storage, mount, version, startedAt } = this.#options
+    const { requestsByOpcode, latencies } = mount.statistics
+    return await writePrometheus({
+      version,
+      startedAt,
+      statistics: await this.system(),
+      requestsByOpcode,
+      latencies,
+      space: storage.space,
+      alerts: storage.alerts.list(),
+      isReadOnly: storage.readOnlyReason !== undefined,
+    })
   }
 
   /** @throws CofferError GROUP_NOT_FOUND */

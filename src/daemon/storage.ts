@@ -4,7 +4,7 @@ import createDebug from 'debug'
 import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
-import { PassBook } from '../cleaner/index.ts'
+import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
 import { StoreError } from '../errors.ts'
@@ -66,6 +66,7 @@ interface StorageParts {
   readonly groups: StorageGroups
   readonly encryption: Encryption
   readonly alerting: Alerting
+  readonly schedules: ScheduleBook
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
   readonly quota: QuotaGuard
@@ -81,6 +82,7 @@ export class Storage {
   readonly encryption: Encryption
   readonly alerts: AlertBoard
   readonly alerting: Alerting
+  readonly schedules: ScheduleBook
   readonly metadata: MetadataStore
   readonly cleaner: Cleaner
   readonly #parts: StorageParts
@@ -92,6 +94,7 @@ export class Storage {
     this.encryption = parts.encryption
     this.alerting = parts.alerting
     this.alerts = parts.alerting.board
+    this.schedules = parts.schedules
     this.metadata = parts.metadata
     this.cleaner = parts.cleaner
     this.#parts = parts
@@ -230,6 +233,7 @@ async function assemble(
   const groups = new StorageGroups()
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
+  const schedules = new ScheduleBook(metadata, localZone())
   const encryption = new Encryption({
     groups,
     primaryDirectory: directory.keystores,
@@ -309,7 +313,7 @@ async function assemble(
     book,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
-    isWindowOpen: () => false,
+    isWindowOpen: seconds => schedules.openAt(seconds) !== undefined,
     instrument: options.instrument,
   })
   const participants = [
@@ -321,6 +325,7 @@ async function assemble(
     index,
     records,
     book,
+    schedules,
     ...alerting.participants,
   ]
   for (const participant of participants) metadata.addParticipant(participant)
@@ -331,7 +336,20 @@ async function assemble(
   circle.vfs = vfs
   await metadata.commit()
   return new Storage(
-    { vfs, groups, encryption, alerting, metadata, space, quota, blocks, streams, note, cleaner },
+    {
+      vfs,
+      groups,
+      encryption,
+      alerting,
+      schedules,
+      metadata,
+      space,
+      quota,
+      blocks,
+      streams,
+      note,
+      cleaner,
+    },
     circle,
   )
 }

@@ -8,7 +8,9 @@ import { RequestReader } from './decode.ts'
 import { ReplyWriter } from './encode.ts'
 import { errnoNumber, errnoOf } from './errno.ts'
 import type { FuseFilesystem, ReadResult } from './filesystem.ts'
+import { runForget } from './forgets.ts'
 import { agree, encodeAgreement, WRITE_BYTES_MAX, type Agreement } from './init.ts'
+import { Latencies } from './latencies.ts'
 import { operations, type Operation } from './operations.ts'
 import {
   InitFlag,
@@ -40,6 +42,14 @@ export type ReplyLink = Pick<
 /** Hears of the agreement with the kernel; `undefined` = it is too old. */
 export type InitHandler = (agreement: Agreement | undefined) => void
 
+/** What answering takes, once the memory of the request is used again. */
+interface Ticket {
+  readonly uniqueLow: number
+  readonly uniqueHigh: number
+  readonly opcode: number
+  readonly arrivedMs: number
+}
+
 export class Dispatcher {
   readonly #filesystem: FuseFilesystem
   readonly #link: ReplyLink
@@ -49,6 +59,8 @@ export class Dispatcher {
   readonly reply: ReplyWriter
   /** requests by opcode */
   readonly counts = new Float64Array(OPCODE_LIMIT)
+  readonly latencies = new Latencies()
+  #arrivedMs = performance.now()
   bytesRead = 0
   bytesWritten = 0
 
@@ -58,6 +70,11 @@ export class Dispatcher {
     this.#onInit = onInit
     this.#request = new RequestReader(link.area)
     this.reply = new ReplyWriter(link.area, link.replyBytes)
+  }
+
+  /** The requests that follow have come just now. One look at the clock does for all of a batch. */
+  arrived(): void {
+    this.#arrivedMs = performance.now()
   }
 
   /**
@@ -70,66 +87,65 @@ export class Dispatcher {
       log('the kernel sent %d bytes that are no request', length)
       return true
     }
-    const { opcode } = request
+    const { opcode, uniqueLow, uniqueHigh } = request
+    const ticket = { uniqueLow, uniqueHigh, opcode, arrivedMs: this.#arrivedMs }
     if (opcode < OPCODE_LIMIT) this.counts[opcode] = (this.counts[opcode] ?? 0) + 1
     if (log.enabled) log('%s node %d, %d bytes', opcodeName(opcode), request.node, length)
     try {
       switch (opcode) {
         case Opcode.WRITE:
-          return this.#write(request, slot)
+          return this.#write(ticket, request, slot)
         case Opcode.READ:
-          this.#read(request)
+          this.#read(ticket, request)
           return true
         case Opcode.FORGET:
         case Opcode.BATCH_FORGET:
-          this.#forget(request)
+          runForget(this.#filesystem, request)
           return true
         case Opcode.INTERRUPT:
           // Operations are short, and a kernel that waits for a killed program's request gets its answer.
           return true
         case Opcode.INIT:
-          this.#init(request)
+          this.#init(ticket, request)
           return true
         case Opcode.DESTROY:
-          this.#finish(undefined, request.uniqueLow, request.uniqueHigh, undefined, 0)
+          this.#finish(ticket, undefined, undefined, 0)
           return true
         default:
-          this.#run(operations[opcode], request)
+          this.#run(ticket, operations[opcode], request)
           return true
       }
     } catch (error) {
-      this.#fail(request.uniqueLow, request.uniqueHigh, error)
+      this.#fail(ticket, error)
       return true
     }
   }
 
-  #run(operation: Operation | undefined, request: RequestReader): void {
-    const { uniqueLow, uniqueHigh } = request
+  #run(ticket: Ticket, operation: Operation | undefined, request: RequestReader): void {
     if (operation === undefined) {
-      this.#error(uniqueLow, uniqueHigh, ENOSYS)
+      this.#error(ticket, ENOSYS)
       return
     }
     if (request.length < operation.argumentBytes) {
-      this.#error(uniqueLow, uniqueHigh, EINVAL)
+      this.#error(ticket, EINVAL)
       return
     }
     const result = operation.run(this.#filesystem, request)
     const { argument } = request
     if (result instanceof Promise) {
       result.then(
-        value => this.#finish(operation, uniqueLow, uniqueHigh, value, argument),
-        (error: unknown) => this.#fail(uniqueLow, uniqueHigh, error),
+        value => this.#finish(ticket, operation, value, argument),
+        (error: unknown) => this.#fail(ticket, error),
       )
       return
     }
-    this.#finish(operation, uniqueLow, uniqueHigh, result, argument)
+    this.#finish(ticket, operation, result, argument)
   }
 
   /** Encodes and sends. Called from promises too, so it must not throw. */
   #finish(
+    ticket: Ticket,
     operation: Operation | undefined,
-    uniqueLow: number,
-    uniqueHigh: number,
     value: unknown,
     argument: number,
   ): void {
@@ -139,12 +155,11 @@ export class Dispatcher {
       if (operation?.encode !== undefined) {
         length = operation.encode(this.reply, value, argument, this.#filesystem)
       }
-      this.reply.header(uniqueLow, uniqueHigh, 0, length)
-      if (this.#link.reply(length) === 0) return
+      if (this.#reply(ticket, 0, length) === 0) return
     } catch (error) {
       failure = error
     }
-    if (failure !== undefined) this.#fail(uniqueLow, uniqueHigh, failure)
+    if (failure !== undefined) this.#fail(ticket, failure)
     this.#undo(operation, value)
   }
 
@@ -158,45 +173,57 @@ export class Dispatcher {
     }
   }
 
-  #fail(uniqueLow: number, uniqueHigh: number, error: unknown): void {
-    this.#error(uniqueLow, uniqueHigh, errnoOf(error))
+  #fail(ticket: Ticket, error: unknown): void {
+    this.#error(ticket, errnoOf(error))
   }
 
-  #error(uniqueLow: number, uniqueHigh: number, errno: number): void {
-    this.reply.header(uniqueLow, uniqueHigh, errno, OUT_HEADER_BYTES)
-    this.#link.reply(OUT_HEADER_BYTES)
+  #error(ticket: Ticket, errno: number): void {
+    this.#reply(ticket, errno, OUT_HEADER_BYTES)
+  }
+
+  /** @returns an errno when the kernel doesn't want the reply, or 0 */
+  #reply(ticket: Ticket, errno: number, length: number): number {
+    this.reply.header(ticket.uniqueLow, ticket.uniqueHigh, errno, length)
+    const refusal = this.#link.reply(length)
+    this.#answered(ticket)
+    return refusal
+  }
+
+  #answered({ opcode, arrivedMs }: Ticket): void {
+    this.latencies.record(opcode, performance.now() - arrivedMs)
   }
 
   // ---- data ----
 
-  #read(request: RequestReader): void {
+  #read(ticket: Ticket, request: RequestReader): void {
     if (request.length < READ_IN_BYTES) throw new FilesystemError('EINVAL')
-    const { uniqueLow, uniqueHigh } = request
     const sizeBytes = request.u32(16)
     if (sizeBytes > WRITE_BYTES_MAX) throw new FilesystemError('EINVAL')
     const result = this.#filesystem.read(request.u64(0), request.u64(8), sizeBytes)
     if (result instanceof Promise) {
       result.then(
-        value => this.#sendData(uniqueLow, uniqueHigh, value, sizeBytes),
-        (error: unknown) => this.#fail(uniqueLow, uniqueHigh, error),
+        value => this.#sendData(ticket, value, sizeBytes),
+        (error: unknown) => this.#fail(ticket, error),
       )
       return
     }
-    this.#sendData(uniqueLow, uniqueHigh, result, sizeBytes)
+    this.#sendData(ticket, result, sizeBytes)
   }
 
-  #sendData(uniqueLow: number, uniqueHigh: number, result: ReadResult, sizeBytes: number): void {
+  #sendData(ticket: Ticket, result: ReadResult, sizeBytes: number): void {
     let id: number | undefined
     try {
       id = this.completions.hold(result)
       let total = 0
       for (const piece of result.pieces) total += piece.length
       if (total > sizeBytes) throw new Error(`a read of ${sizeBytes} bytes gave ${total}`)
-      this.reply.header(uniqueLow, uniqueHigh, 0, OUT_HEADER_BYTES + total)
+      this.reply.header(ticket.uniqueLow, ticket.uniqueHigh, 0, OUT_HEADER_BYTES + total)
       this.bytesRead += total
-      if (!this.#link.replyPieces(id, result.pieces)) return
+      const isWritten = this.#link.replyPieces(id, result.pieces)
+      this.#answered(ticket)
+      if (!isWritten) return
     } catch (error) {
-      this.#fail(uniqueLow, uniqueHigh, error)
+      this.#fail(ticket, error)
     }
     if (id !== undefined) this.complete(id)
   }
@@ -211,9 +238,8 @@ export class Dispatcher {
   }
 
   /** @returns false when the slot is still needed, as the data lies in it */
-  #write(request: RequestReader, slot: number): boolean {
+  #write(ticket: Ticket, request: RequestReader, slot: number): boolean {
     if (request.length < WRITE_IN_BYTES) throw new FilesystemError('EINVAL')
-    const { uniqueLow, uniqueHigh } = request
     const sizeBytes = request.u32(16)
     const result = this.#filesystem.write(
       request.u64(0),
@@ -225,64 +251,42 @@ export class Dispatcher {
       },
     )
     if (!(result instanceof Promise)) {
-      this.#wrote(uniqueLow, uniqueHigh, result)
+      this.#wrote(ticket, result)
       return true
     }
     result.then(
       count => {
         this.#link.releaseSlot(slot)
-        this.#wrote(uniqueLow, uniqueHigh, count)
+        this.#wrote(ticket, count)
       },
       (error: unknown) => {
         this.#link.releaseSlot(slot)
-        this.#fail(uniqueLow, uniqueHigh, error)
+        this.#fail(ticket, error)
       },
     )
     return false
   }
 
-  #wrote(uniqueLow: number, uniqueHigh: number, count: number): void {
+  #wrote(ticket: Ticket, count: number): void {
     this.bytesWritten += count
     this.reply.u32(OUT_HEADER_BYTES, count)
     this.reply.u32(OUT_HEADER_BYTES + 4, 0)
-    this.reply.header(uniqueLow, uniqueHigh, 0, OUT_HEADER_BYTES + 8)
-    this.#link.reply(OUT_HEADER_BYTES + 8)
+    this.#reply(ticket, 0, OUT_HEADER_BYTES + 8)
   }
 
   // ---- the session ----
 
-  /** Has no reply, whatever happens. */
-  #forget(request: RequestReader): void {
-    try {
-      if (request.opcode === Opcode.FORGET) {
-        if (request.length < 8) throw new FilesystemError('EINVAL')
-        this.#filesystem.forget(request.node, request.u64(0))
-        return
-      }
-      if (request.length < 8) throw new FilesystemError('EINVAL')
-      const end = 8 + request.u32(0) * 16
-      if (request.length < end) throw new FilesystemError('EINVAL')
-      for (let offset = 8; offset < end; offset += 16) {
-        this.#filesystem.forget(request.u64(offset), request.u64(offset + 8))
-      }
-    } catch (error) {
-      log('a forget failed: %O', error)
-    }
-  }
-
-  #init(request: RequestReader): void {
-    const { uniqueLow, uniqueHigh } = request
+  #init(ticket: Ticket, request: RequestReader): void {
     if (request.length < INIT_IN_BYTES) throw new FilesystemError('EINVAL')
     const agreement = agree(request)
     if (agreement === undefined) {
-      this.#error(uniqueLow, uniqueHigh, EPROTO)
+      this.#error(ticket, EPROTO)
       this.#onInit(undefined)
       return
     }
     if ((agreement.flags & InitFlag.SETXATTR_EXT) !== 0) request.setxattrBytes = SETXATTR_IN_BYTES
     const length = encodeAgreement(this.reply, agreement)
-    this.reply.header(uniqueLow, uniqueHigh, 0, length)
-    this.#link.reply(length)
+    this.#reply(ticket, 0, length)
     if (agreement.major === KERNEL_MAJOR) this.#onInit(agreement)
   }
 }

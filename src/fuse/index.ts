@@ -8,6 +8,8 @@ import { raiseReadAhead } from './read-ahead.ts'
 
 export { clearDeadMount } from './dead-mount.ts'
 export { mountedType, MountError } from './mount-point.ts'
+export { operationFamilies, type Latencies, type OperationFamily } from './latencies.ts'
+export type { LatencyHistogram, LatencySummary } from './latency-histogram.ts'
 export type { FuseMount, MountStatistics } from './mount.ts'
 
 /** Requests in flight at most: as many as the kernel sends in the background, and then some wait in the kernel. */

@@ -6,6 +6,7 @@ import { openFuseSession, unmountFuse, type FuseSession } from '../native/fuse-d
 import { Dispatcher } from './dispatch.ts'
 import type { ByteString, FuseFilesystem, InodeNumber } from './filesystem.ts'
 import type { Agreement } from './init.ts'
+import type { Latencies } from './latencies.ts'
 import { asMountError, MountError } from './mount-point.ts'
 import { Notification, opcodeName, OUT_HEADER_BYTES } from './protocol.ts'
 
@@ -25,6 +26,8 @@ export interface MountStatistics {
   readonly bytesWritten: number
   /** by the opcode's name in lower case, those that came at least once */
   readonly requestsByOpcode: Readonly<Record<string, number>>
+  /** since the mount; goes on counting */
+  readonly latencies: Readonly<Latencies>
   /** replies and notifications that the device's threads have yet to write */
   readonly repliesInFlight: number
 }
@@ -108,9 +111,9 @@ export class ServedMount implements FuseMount {
       requests += count
       requestsByOpcode[opcodeName(opcode)] = count
     }
-    const { bytesRead, bytesWritten, completions } = this.#dispatcher
+    const { bytesRead, bytesWritten, latencies, completions } = this.#dispatcher
     const repliesInFlight = completions.size
-    return { requests, bytesRead, bytesWritten, requestsByOpcode, repliesInFlight }
+    return { requests, bytesRead, bytesWritten, requestsByOpcode, latencies, repliesInFlight }
   }
 
   async unmount(options: { readonly force?: boolean } = {}): Promise<void> {
@@ -203,6 +206,7 @@ export class ServedMount implements FuseMount {
     const dispatcher = this.#dispatcher
     const { firstRequestOffset, slotStride, completionsIndex } = this.#session
     let done = 0
+    dispatcher.arrived()
     for (let index = 0; index < requests; index += 1) {
       const slot = batch[2 * index] ?? 0
       const length = batch[2 * index + 1] ?? 0

@@ -16,6 +16,7 @@ export const TABLE = {
   event: 0x4c, // L index(8)
   pass: 0x50, // P "current", or P "history"
   mail: 0x4d, // M "state", or M "N" index(8)
+  schedule: 0x51, // Q "cleaner"
 } as const
 
 /** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */

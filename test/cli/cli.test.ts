@@ -1,64 +1,19 @@
 // Whole command lines against a fake daemon: what is printed, and with which status.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import t from 'tap'
-import type { Test } from 'tap'
 
-import { runCli } from '../../src/cli/cli.ts'
 import { socketPath } from '../../src/cli/common.ts'
 import { toArgs, toDaemonOptions } from '../../src/cli/daemon.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import { launchDaemon } from '../../src/cli/launch.ts'
-import type { SystemStatus } from '../../src/control/methods.ts'
-import { startControlServer } from '../../src/control/server.ts'
 import type { DaemonOptions } from '../../src/daemon/contract.ts'
 import { CofferError } from '../../src/errors.ts'
-import { fakeTarget } from '../control/fake-target.ts'
-
-interface Outcome {
-  status: number
-  out: string
-  err: string
-}
-
-/** The answers are used up one by one; without any there is no terminal. */
-async function run(
-  line: string,
-  io: Partial<CliIo> = {},
-  answers: string[] = [],
-): Promise<Outcome> {
-  const outcome = { status: 0, out: '', err: '' }
-  outcome.status = await runCli(line.split(' '), {
-    env: {},
-    isRoot: false,
-    out: text => (outcome.out += text),
-    err: text => (outcome.err += text),
-    ask: async () => answers.shift(),
-    askSecret: async () => answers.shift(),
-    readStdin: async () => Buffer.alloc(0),
-    loadDaemon: async () => await Promise.reject(new Error('not in this test')),
-    ...io,
-  })
-  return outcome
-}
-
-async function makeFolder(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'coffer-cli-'))
-  t.teardown(async () => await rm(folder, { recursive: true }))
-  return folder
-}
-
-async function serve(t: Test, status: Partial<SystemStatus> = {}): Promise<Pick<CliIo, 'env'>> {
-  const path = join(await makeFolder(t), 'sock')
-  const server = await startControlServer(path, fakeTarget(status))
-  t.teardown(async () => await server.close())
-  return { env: { COFFER_SOCKET: path } }
-}
+import { makeFolder, run, serve } from './run.ts'
 
 t.test('the words of people', async t => {
   const io = await serve(t)
@@ -87,6 +42,12 @@ t.test('the words of people', async t => {
     (await run('stats system', io)).out,
     /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write Throughput +: 2 B\/s\n/s,
   )
+  t.match((await run('stats system', io)).out, /\nEvent Loop Delay p99 +: 1.2 ms\n/)
+  t.match(
+    (await run('stats system', io)).out,
+    /\nOperation +Count.*\nfsync +5 +80 +900 +1000 +2000\n/s,
+  )
+  t.match((await run('stats --system --prometheus', io)).out, /^# TYPE coffer_files gauge\n/)
   t.match((await run('stats storage-group g', io)).out, /^Name +: g\n.*Physical Bytes/s)
   const stats = await run('stats container backups', io)
   t.match(stats.out, /Group +: DefaultGroup\n/)
@@ -135,6 +96,7 @@ t.test('--json prints one document and nothing else', async t => {
     'email_alerts --status --json',
     'email-alerts test-email --json',
     'maintenance diagnostics show --json',
+    'schedule show --json',
     'container delete backups --json',
   ]
   for (const line of lines) {

@@ -10,6 +10,7 @@ import type { ControlTarget } from '../../src/control/target.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeCleaner } from './fake-cleaner.ts'
 import { fakeAlerting } from './fake-alerting.ts'
+import { fakeSchedule } from './fake-schedule.ts'
 
 const now = '2026-01-02T03:04:05.000Z'
 
@@ -23,6 +24,13 @@ const savings = {
   totalPercent: 83.33,
   files: 12,
   chunks: 345,
+}
+const latency = {
+  count: 5,
+  p50Microseconds: 80,
+  p95Microseconds: 900,
+  p99Microseconds: 1000,
+  maxMicroseconds: 2000,
 }
 const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
 
@@ -109,6 +117,20 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
       bytesRead: 20,
       writeBytesPerSecond: 1.5,
       readBytesPerSecond: 0,
+      operations: {
+        read: latency,
+        write: latency,
+        fsync: latency,
+        create: latency,
+        lookup: latency,
+        other: latency,
+      },
+      eventLoopDelayP99Microseconds: 1234,
+      eventLoopDelayMaxMicroseconds: 5_678_901,
+    }),
+    'stats.prometheus': async () => ({
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      text: '# TYPE coffer_files gauge\ncoffer_files 12\n',
     }),
     'stats.storageGroup': async ({ name }): Promise<GroupStats> => ({
       name,
@@ -122,6 +144,7 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
     }),
     'alerts.show': async () => ({ alerts: status.alerts ?? [] }),
     ...fakeAlerting(),
+    ...fakeSchedule(),
   }
 }
 

@@ -1,12 +1,13 @@
 // The dispatcher with a false kernel: whatever comes, it never throws and answers exactly once.
 
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { FilesystemError } from '../../src/errors.ts'
 import { Dispatcher, type ReplyLink } from '../../src/fuse/dispatch.ts'
 import { errnoNumber } from '../../src/fuse/errno.ts'
 import type { Entry, ReadResult } from '../../src/fuse/filesystem.ts'
+import { operationFamilies } from '../../src/fuse/latencies.ts'
 import { operations } from '../../src/fuse/operations.ts'
 import { NAME_BYTES_MAX, Opcode } from '../../src/fuse/protocol.ts'
 import { MemoryFilesystem } from './memory-filesystem.ts'
@@ -69,6 +70,7 @@ class Kernel implements ReplyLink {
     header.setBigUint64(16, BigInt(node), LITTLE)
     this.#bytes.set(args, offset + IN_HEADER)
     this.slots.add(slot)
+    this.dispatcher.arrived()
     if (this.dispatcher.handle(slot, offset, length)) this.releaseSlot(slot)
     return this.#unique
   }
@@ -260,6 +262,9 @@ void t.test('whatever is sent gets exactly one answer with a sane errno', async 
     for (const [unique, missing] of expected) {
       if (missing !== 0) throw new Error(`request ${unique}: ${missing} answers are missing`)
     }
+    const { latencies } = kernel.dispatcher
+    const timed = operationFamilies.reduce((sum, family) => sum + latencies[family].count, 0)
+    if (timed !== kernel.replies.length) throw new Error(`${timed} answers were timed`)
     if (kernel.slots.size > 0) throw new Error('a slot is not given back')
     if (kernel.filesystem.readsHeld !== 0) throw new Error('a read is not released')
     if (kernel.dispatcher.completions.size !== 0) throw new Error('a completion is not taken')
@@ -382,6 +387,35 @@ void t.test('the data of a write stays until the write is done', async t => {
   t.equal(kernel.slots.size, 0)
   t.equal(kernel.filesystem.nodes.get(3)?.data.toString('latin1', 0, 4), 'data')
   t.equal(kernel.dispatcher.bytesWritten, 4)
+})
+
+void t.test('each answer is timed once, in the family of its operation', async t => {
+  class Slow extends MemoryFilesystem {
+    override async write(): Promise<number> {
+      await delay(30)
+      throw new FilesystemError('ENOSPC')
+    }
+  }
+  const kernel = new Kernel(new Slow())
+  const { latencies } = kernel.dispatcher
+  await kernel.ask(Opcode.LOOKUP, ROOT, args([], 'none\0'))
+  await kernel.ask(Opcode.MKDIR, ROOT, args([0o755, 0], 'd\0'))
+  await kernel.ask(Opcode.READ, ROOT, args([1, 0, 0, 0, 10, 0, 0, 0, 0, 0]))
+  await kernel.ask(0, ROOT, new Uint8Array(64))
+  kernel.send(Opcode.FORGET, ROOT, args([1, 0]))
+  kernel.send(Opcode.WRITE, ROOT, args([1, 0, 0, 0, 4, 0, 0, 0, 0, 0], 'data'))
+  await delay(60)
+  const counts = operationFamilies.map(family => [family, latencies[family].count])
+  t.same(Object.fromEntries(counts), {
+    read: 1,
+    write: 1,
+    fsync: 0,
+    create: 1,
+    lookup: 1,
+    other: 1,
+  })
+  t.ok(latencies.write.maxMicroseconds >= 29_000, 'until the answer')
+  t.equal(latencies.lookup.summary().p50Microseconds, latencies.lookup.maxMicroseconds)
 })
 
 void t.test('forgets reach the filesystem, in ones and in batches', async t => {

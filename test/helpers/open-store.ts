@@ -112,9 +112,9 @@ export class OpenStore {
   async readHandle(handle: number): Promise<Buffer> {
     const pieces: Buffer[] = []
     for (let at = 0; ;) {
-      const { pieces: read, release } = await this.storage.vfs.read(handle, at, READ_BYTES)
-      const piece = Buffer.concat(read)
-      release()
+      const read = await this.storage.vfs.read(handle, at, READ_BYTES)
+      const piece = Buffer.concat(read.pieces)
+      read.release()
       if (piece.length === 0) return Buffer.concat(pieces)
       pieces.push(piece)
       at += piece.length
