@@ -174,9 +174,10 @@ export class Cleaner {
     }
     if (this.#dryRun !== undefined || this.#isClosed) return
     const interrupted = book.current
-    if (interrupted !== undefined && interrupted.kind !== 'idle') {
+    if (interrupted !== undefined) {
       book.end({ ...interrupted, endedSeconds: now, outcome: 'stopped' }, false)
-      this.start(interrupted.kind, interrupted.group ?? undefined)
+      const { kind, group } = interrupted
+      if (kind === 'manual' || kind === 'forced') this.start(kind, group ?? undefined)
     } else if (!this.#hasWork()) return
     else if (isSpaceLow() && this.#mayRetry(now, FORCED_RETRY_SECONDS)) this.start('forced')
     else if (!this.#mayRetry(now, RETRY_SECONDS)) return
@@ -206,7 +207,7 @@ export class Cleaner {
 
   #lookAtDebt(now: number): void {
     const { book, alerts, metadata } = this.#options
-    if (book.debtSinceSeconds === 0 && this.#cleanCount >= 0 && this.#hasWork()) {
+    if (book.debtSinceSeconds === 0 && this.#hasWork()) {
       book.owe(now)
       metadata.touched()
     }

@@ -150,9 +150,18 @@ function parse<Schema extends z.ZodType>(
   if (bytes[0] !== RECORD_VERSION) {
     throw new StoreError('UNKNOWN_VERSION', 'A record of the cleaner has an unknown version.')
   }
-  const result = schema.safeParse(JSON.parse(bytes.toString('utf8', 1)))
+  const result = schema.safeParse(parseJson(bytes.toString('utf8', 1)))
   if (result.success) return result.data
   throw new StoreError('RECORD_DAMAGED', 'A record of the cleaner makes no sense.', {
     cause: result.error,
   })
+}
+
+/** undefined for what is no JSON: no schema accepts it. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -132,6 +132,7 @@ export class Pass {
     )
     // What was put before the watcher came is in LevelDB after this.
     await metadata.commit()
+    pace.check()
     await markExtents(metadata, this.#liveness, () => pace.step())
     return planPass({
       records: blocks.records(),
@@ -289,6 +290,7 @@ export class Pass {
   async #sweepIndex(): Promise<void> {
     const { index, blocks, metadata } = this.#parts
     if (this.counts.freedBlocks + this.counts.copiedBlocks === 0) return
+    this.#options.pace.check()
     this.#report('sweep')
     await index.sweep(
       block => blocks.hasBlock(block),
@@ -305,6 +307,7 @@ export class Pass {
     const { group } = this.#options
     this.#report('retire')
     for (const id of groups.ids()) {
+      this.#options.pace.check()
       if (groups.isLocked(id) || (group !== undefined && id !== group)) continue
       this.counts.retiredKeys += (await groups.retireUnusedKeys(id)).length
     }

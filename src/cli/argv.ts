@@ -31,11 +31,16 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
     system: { to: ['stats', 'system'] },
     storage_group: { to: ['stats', 'storage-group'] },
     container: { to: ['stats', 'container'] },
+    cleaner: { to: ['stats', 'cleaner'] },
   },
   schedule: {
     show: { to: ['schedule', 'show'] },
     add: { to: ['schedule', 'add'] },
     delete: { to: ['schedule', 'delete'] },
+  },
+  maintenance: {
+    reclaim_space: { to: ['maintenance', 'reclaim-space'] },
+    stop_reclaim_space: { to: ['maintenance', 'stop-reclaim-space'] },
   },
   system: { show: { to: ['status'] } },
   alerts: { show: { to: ['alerts', 'show'] } },
