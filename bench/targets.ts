@@ -88,13 +88,18 @@ export class CofferTarget implements Target {
     await this.#launch()
   }
 
+  /** Runs a command of the CLI on its daemon. */
+  command(...args: string[]): Promise<string> {
+    return this.#coffer(...args)
+  }
+
   async daemonPid(): Promise<number> {
     const status = JSON.parse(await this.#coffer('status', '--json')) as { pid: number }
     return status.pid
   }
 
   async remove(): Promise<void> {
-    await this.#coffer('stop', '--force').catch(() => undefined)
+    await this.#coffer('stop', '--force', '--yes').catch(() => undefined)
     await unmountLazily(this.#mount)
     await rm(this.#base, { recursive: true, force: true })
   }

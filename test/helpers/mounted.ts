@@ -102,7 +102,7 @@ export class MountedCoffer {
 
   /** Ends whatever still runs and removes everything. */
   async remove(): Promise<void> {
-    await this.coffer('stop', '--force').catch(() => undefined)
+    await this.coffer('stop', '--force', '--yes').catch(() => undefined)
     await run('umount', ['-l', this.mount]).catch(() => undefined)
     await rm(this.base, { recursive: true, force: true })
   }
