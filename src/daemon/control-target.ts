@@ -5,6 +5,8 @@ import type { FuseMount } from '../fuse/index.ts'
 import { alertMethods, showAlert } from './alert-methods.ts'
 import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
+import type { JobBoard } from './job-board.ts'
+import { jobMethods } from './job-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import { groupMethods } from './group-methods.ts'
 import type { Storage } from './storage.ts'
@@ -23,6 +25,7 @@ export interface ControlTargetOptions {
   readonly now: () => Date
   readonly quotaBytesMin: number
   readonly throughput: Throughput
+  readonly jobs: JobBoard
   /** resolves when the mount is gone; the daemon then ends by itself. @throws CofferError MOUNT_BUSY */
   readonly unmount: (options: { force: boolean }) => Promise<void>
 }
@@ -41,6 +44,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.container': ({ name }) => statistics.container(name),
     ...alertMethods(options),
     ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
+    ...jobMethods(options.jobs),
   }
 }
 

@@ -87,6 +87,7 @@ export class ControlViews {
   }
 }
 
-function isoTime(seconds: number): string {
+/** A time as the control protocol has it. */
+export function isoTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString()
 }

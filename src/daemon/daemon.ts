@@ -12,6 +12,7 @@ import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-dev
 import type { Timestamp } from '../vfs/index.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
+import { JobBoard } from './job-board.ts'
 import { createLogger } from './logger.ts'
 import { Lookout } from './lookout.ts'
 import { openStorage } from './storage.ts'
@@ -74,6 +75,7 @@ async function start(
   undo.push(() => mount.unmount({ force: true }))
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
   const daemon = new Daemon(storage, mount)
+  const jobs = new JobBoard(() => wallClock().seconds)
   const server = await startControlServer(
     options.socket,
     controlTarget({
@@ -89,6 +91,7 @@ async function start(
       now: () => new Date(),
       quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
       throughput: daemon.throughput,
+      jobs,
       unmount: how => daemon.unmount(how),
     }),
   )

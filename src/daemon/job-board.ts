@@ -59,6 +59,16 @@ export interface JobView {
   readonly progress: JobProgress | undefined
 }
 
+/** A job as those see it who look again and again. */
+export interface WatchedJob {
+  view(): JobView
+  /**
+   * Have `ended` called once when the job ends, at once if it has.
+   * @returns ends the interest
+   */
+  whenEnded(ended: (end: JobEnd) => void): () => void
+}
+
 export class JobBoard {
   readonly #nowSeconds: () => number
   /** running ones, and the latest that ended, in the order of their ids */
@@ -88,20 +98,7 @@ export class JobBoard {
   }
 
   /** @throws JOB_NOT_FOUND, also for one that ended long ago */
-  get(id: number): JobView {
-    return this.#find(id).view()
-  }
-
-  /**
-   * Have `ended` called once when the job ends, at once if it has.
-   * @returns ends the interest
-   * @throws JOB_NOT_FOUND
-   */
-  whenEnded(id: number, ended: (end: JobEnd) => void): () => void {
-    return this.#find(id).whenEnded(ended)
-  }
-
-  #find(id: number): BoardJob {
+  get(id: number): WatchedJob {
     const job = this.#jobs.get(id)
     if (job === undefined) {
       const text = `There is no job ${id}; "coffer jobs show" lists those that run and the latest that ended.`
@@ -118,7 +115,7 @@ export class JobBoard {
   }
 }
 
-class BoardJob implements Job {
+class BoardJob implements Job, WatchedJob {
   readonly id: number
   readonly #kind: string
   readonly #title: string
@@ -219,7 +216,8 @@ class BoardJob implements Job {
 
 /** Estimates may be fractions, or start below nothing; that is no reason to let the work fail. */
 function wholeBytes(bytes: number): number {
-  return Number.isFinite(bytes) ? Math.max(0, Math.round(bytes)) : 0
+  if (!Number.isFinite(bytes)) return 0
+  return Math.min(Math.max(0, Math.round(bytes)), Number.MAX_SAFE_INTEGER)
 }
 
 function bounded(text: string): string {

@@ -7,6 +7,8 @@ import type {
   SystemStatus,
 } from '../../src/control/methods.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
+import { JobBoard } from '../../src/daemon/job-board.ts'
+import { jobMethods } from '../../src/daemon/job-methods.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeAlerting } from './fake-alerting.ts'
 
@@ -25,7 +27,10 @@ const savings = {
 }
 const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
 
-export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
+export function fakeTarget(
+  status: Partial<SystemStatus> = {},
+  board = new JobBoard(() => Date.parse(now) / 1000),
+): ControlTarget {
   const groups = new Map<string, GroupInfo>([['DefaultGroup', fakeGroup('DefaultGroup')]])
   const containers = new Map<string, ContainerInfo>()
   return {
@@ -120,6 +125,7 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
     }),
     'alerts.show': async () => ({ alerts: status.alerts ?? [] }),
     ...fakeAlerting(),
+    ...jobMethods(board),
   }
 }
 
