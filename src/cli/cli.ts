@@ -12,6 +12,7 @@ import { addEmailAlertsCommands, joinRecipients } from './email-alerts.ts'
 import { addEventsCommands } from './events.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
+import { addJobsCommands } from './jobs.ts'
 import { addStatsCommands } from './stats.ts'
 import { addStorageGroupCommands } from './storage-group.ts'
 
@@ -60,6 +61,7 @@ function buildParser(args: string[], io: CliIo) {
     addEventsCommands,
     addEmailAlertsCommands,
     addMaintenanceCommands,
+    addJobsCommands,
   ]
   return commands
     .reduce<typeof yargs>((parser, add) => add(io, parser), yargs)

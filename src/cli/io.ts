@@ -12,6 +12,8 @@ export interface DaemonModule {
 export interface CliIo {
   env: Readonly<Record<string, string | undefined>>
   isRoot: boolean
+  /** What can be drawn on beside the results: stderr, when it is a terminal. */
+  terminal?: NodeJS.WritableStream | undefined
   out(text: string): void
   err(text: string): void
   /** The answer typed on the terminal; undefined when there is none. */
@@ -28,6 +30,7 @@ export function processIo(): CliIo {
   return {
     env: process.env,
     isRoot: process.getuid?.() === 0,
+    terminal: process.stderr.isTTY ? process.stderr : undefined,
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
     ask: async question => await askTerminal(question, process.stderr),
