@@ -78,7 +78,10 @@ function daemonMethods(
 function containerMethods(
   { storage }: ControlTargetOptions,
   views: ControlViews,
-): Pick<ControlTarget, 'container.show' | 'container.add' | 'container.delete'> {
+): Pick<
+  ControlTarget,
+  'container.show' | 'container.add' | 'container.rename' | 'container.delete'
+> {
   const { vfs, groups } = storage
   return {
     'container.show': async ({ name }) => ({
@@ -95,6 +98,13 @@ function containerMethods(
       })
       const text = `Container ${name} was added to storage group ${group}.`
       storage.alerting.events.record('CONTAINER_ADDED', 'info', text)
+      await storage.metadata.commit()
+      return views.container(container)
+    },
+    'container.rename': async ({ name, newName }) => {
+      const container = vfs.renameContainer(name, newName)
+      const text = `Container ${name} was renamed to ${newName}.`
+      storage.alerting.events.record('CONTAINER_RENAMED', 'info', text)
       await storage.metadata.commit()
       return views.container(container)
     },

@@ -95,8 +95,19 @@ export function fakeTarget(
       if (containers.has(name)) {
         throw new CofferError('CONTAINER_EXISTS', `There is a container ${name} already.`)
       }
-      const container = { name, group, createdAt: now, files: 0, currentBytes: 0 }
+      const id = containers.size + 1
+      const owner = { uid: 0, gid: 0, mode: '0755' }
+      const container = { id, name, group, createdAt: now, files: 0, currentBytes: 0, ...owner }
       containers.set(name, container)
+      return container
+    },
+    'container.rename': async ({ name, newName }) => {
+      const container = { ...get(containers, name), name: newName }
+      if (containers.has(newName)) {
+        throw new CofferError('CONTAINER_EXISTS', `There is a container ${newName} already.`)
+      }
+      containers.delete(name)
+      containers.set(newName, container)
       return container
     },
     'container.delete': async ({ name }) => {
