@@ -103,10 +103,15 @@ export class Cleaner {
   /**
    * Begins a pass.
    * @param group only this storage group; all without it
+   * @param told how far the pass is, whenever that changes
    * @returns its report, and a promise of the one that it ends with, which never rejects
    * @throws CofferError CLEANER_BUSY
    */
-  start(kind: PassKind, group?: number): { report: PassReport; done: Promise<PassReport> } {
+  start(
+    kind: PassKind,
+    group?: number,
+    told?: (progress: PassProgress) => void,
+  ): { report: PassReport; done: Promise<PassReport> } {
     this.#checkFree()
     const { book, extents, metadata } = this.#options
     const report = book.begin({
@@ -121,7 +126,7 @@ export class Cleaner {
     })
     metadata.touched()
     const pace = this.#pace(kind)
-    const pass = this.#pass(pace, group, kind === 'manual' || kind === 'forced')
+    const pass = this.#pass(pace, group, kind === 'manual' || kind === 'forced', told)
     const droppedCount = extents.droppedCount
     const done = Promise.resolve().then(() => this.#run(pass, droppedCount))
     this.#running = {
@@ -232,7 +237,12 @@ export class Cleaner {
     })
   }
 
-  #pass(pace: Pace, group: number | undefined, closesFiles: boolean): Pass {
+  #pass(
+    pace: Pace,
+    group: number | undefined,
+    closesFiles: boolean,
+    told?: (progress: PassProgress) => void,
+  ): Pass {
     return new Pass(this.#options, {
       ...(group !== undefined && { group }),
       closesFiles,
@@ -245,7 +255,9 @@ export class Cleaner {
         await this.#options.metadata.commit()
       },
       progress: (phase, doneBytes, totalBytes) => {
-        if (this.#running !== undefined) this.#running.progress = { phase, doneBytes, totalBytes }
+        if (this.#running === undefined) return
+        this.#running.progress = { phase, doneBytes, totalBytes }
+        told?.(this.#running.progress)
       },
     })
   }

@@ -13,6 +13,7 @@ import { exitCodeOf, exitCodes, UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { addMaintenanceCommands } from './maintenance.ts'
 import { addScheduleCommands } from './schedule.ts'
+import { addJobsCommands } from './jobs.ts'
 import { addStatsCommands } from './stats.ts'
 import { addStorageGroupCommands } from './storage-group.ts'
 
@@ -62,6 +63,7 @@ function buildParser(args: string[], io: CliIo) {
     addEmailAlertsCommands,
     addMaintenanceCommands,
     addScheduleCommands,
+    addJobsCommands,
   ]
   return commands
     .reduce<typeof yargs>((parser, add) => add(io, parser), yargs)

@@ -1,4 +1,4 @@
-// coffer container add | show | delete
+// coffer container show | add | rename | delete
 
 import type { Argv } from 'yargs'
 
@@ -6,66 +6,95 @@ import type { ContainerInfo } from '../control/methods.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { formatPairs, formatTable } from './format.ts'
+import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 import { formatSize } from './sizes.ts'
 
 export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('container', 'Containers: the directories that clients write to', family =>
-    family
-      .command(
-        'show [name]',
-        'Show one container, or all',
-        args => args.positional('name', { type: 'string', describe: 'Container' }),
-        async argv => {
-          const params = argv.name === undefined ? {} : { name: argv.name }
-          const reply = await withControl(io, argv, client => client.call('container.show', params))
-          print(io, argv, reply, ({ containers }) =>
-            argv.name === undefined
-              ? listContainers(containers)
-              : containers.map(describe).join('\n'),
-          )
-        },
-      )
-      .command(
-        'add <name>',
-        'Create a container',
-        args =>
-          args
-            .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
-            .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' }),
-        async argv => {
-          const group = argv.group === undefined ? {} : { group: argv.group }
-          const reply = await withControl(io, argv, client =>
-            client.call('container.add', { name: argv.name, ...group }),
-          )
-          print(io, argv, reply, describe)
-        },
-      )
-      .command(
-        'delete <name>',
-        'Delete a container',
-        args =>
-          args
-            .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
-            .option('delete-files', {
-              type: 'boolean',
-              default: false,
-              describe: 'Delete the files in it too',
-            })
-            .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
-        async argv => {
-          const { name, deleteFiles } = argv
-          if (deleteFiles) {
-            await confirm(io, argv.yes, `All files in container ${name} will be deleted for good.`)
-          }
-          const reply = await withControl(io, argv, client =>
-            client.call('container.delete', { name, deleteFiles }),
-          )
-          print(io, argv, reply, () => `Container ${name} is deleted.\n`)
-        },
-      )
-      .demandCommand(1, 1, 'Say what to do: container add, show or delete.'),
+    addChangeCommands(io, addShowCommand(io, family)).demandCommand(
+      1,
+      1,
+      'Say what to do: container show, add, rename or delete.',
+    ),
   )
+}
+
+function addShowCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family.command(
+    'show [name]',
+    'Show one container, or all',
+    args =>
+      args
+        .positional('name', { type: 'string', describe: 'Container' })
+        .option('verbose', { type: 'boolean', default: false, describe: 'All about each' }),
+    async argv => {
+      const params = argv.name === undefined ? {} : { name: argv.name }
+      const reply = await withControl(io, argv, client => client.call('container.show', params))
+      print(io, argv, reply, ({ containers }) =>
+        argv.name === undefined && !argv.verbose
+          ? listContainers(containers)
+          : containers.map(argv.verbose ? describeFully : describe).join('\n'),
+      )
+    },
+  )
+}
+
+function addChangeCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family
+    .command(
+      'add <name>',
+      'Create a container',
+      args =>
+        args
+          .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
+          .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' }),
+      async argv => {
+        const group = argv.group === undefined ? {} : { group: argv.group }
+        const reply = await withControl(io, argv, client =>
+          client.call('container.add', { name: argv.name, ...group }),
+        )
+        print(io, argv, reply, describe)
+      },
+    )
+    .command(
+      'rename <name> <new-name>',
+      'Give a container another name; files that are open in it stay open',
+      args =>
+        args
+          .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
+          .positional('new-name', { type: 'string', demandOption: true, describe: 'New name' }),
+      async argv => {
+        const { name, newName } = argv
+        const reply = await withControl(io, argv, client =>
+          client.call('container.rename', { name, newName }),
+        )
+        print(io, argv, reply, describe)
+      },
+    )
+    .command(
+      'delete <name>',
+      'Delete a container',
+      args =>
+        args
+          .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
+          .option('delete-files', {
+            type: 'boolean',
+            default: false,
+            describe: 'Delete the files in it too',
+          })
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+      async argv => {
+        const { name, deleteFiles } = argv
+        if (deleteFiles) {
+          await confirm(io, argv.yes, `All files in container ${name} will be deleted for good.`)
+        }
+        const reply = await withControl(io, argv, client =>
+          client.call('container.delete', { name, deleteFiles }),
+        )
+        print(io, argv, reply, () => `Container ${name} is deleted.\n`)
+      },
+    )
 }
 
 function listContainers(containers: readonly ContainerInfo[]): string {
@@ -83,11 +112,26 @@ function listContainers(containers: readonly ContainerInfo[]): string {
 }
 
 function describe(container: ContainerInfo): string {
+  return formatPairs(pairsOf(container))
+}
+
+function describeFully(container: ContainerInfo): string {
+  const { id, uid, gid, mode } = container
   return formatPairs([
+    ...pairsOf(container),
+    ['Id', id],
+    ['Owner (uid)', uid],
+    ['Group (gid)', gid],
+    ['Mode', mode],
+  ])
+}
+
+function pairsOf(container: ContainerInfo): Pair[] {
+  return [
     ['Name', container.name],
     ['Group', container.group],
     ['Created', container.createdAt],
     ['Files', container.files],
     ['Current Bytes', formatSize(container.currentBytes)],
-  ])
+  ]
 }

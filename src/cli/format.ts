@@ -55,6 +55,6 @@ export function formatPercent(percent: number): string {
 }
 
 /** Control characters (a path may hold an escape sequence) must not reach the terminal. */
-function printable(value: string | number): string {
+export function printable(value: string | number): string {
   return String(value).replaceAll(/\p{Cc}/gu, '?')
 }

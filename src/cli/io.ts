@@ -14,6 +14,8 @@ export interface CliIo {
   isRoot: boolean
   /** whether somebody looks at what `out` prints */
   isTerminal: boolean
+  /** What can be drawn on beside the results: stderr, when it is a terminal. */
+  terminal?: NodeJS.WritableStream | undefined
   out(text: string): void
   err(text: string): void
   /** The answer typed on the terminal; undefined when there is none. */
@@ -33,6 +35,7 @@ export function processIo(): CliIo {
     env: process.env,
     isRoot: process.getuid?.() === 0,
     isTerminal: process.stdout.isTTY === true,
+    terminal: process.stderr.isTTY ? process.stderr : undefined,
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
     ask: async question => await askTerminal(question, process.stderr),

@@ -2,14 +2,17 @@
 
 import type { Argv } from 'yargs'
 
+import type { ControlClient } from '../control/client.ts'
 import type { CleanerPass, CleanerPlan } from '../control/methods.ts'
 import { print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { addDiagnosticsCommands } from './diagnostics.ts'
+import { CofferError } from '../errors.ts'
 import { UsageError } from './exit-codes.ts'
 import { formatPairs, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
+import { followJob } from './progress.ts'
 import { formatSize } from './sizes.ts'
 
 export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
@@ -47,12 +50,14 @@ function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
           print(io, argv, plan, formatPlan)
           return
         }
-        const pass = await withControl(io, argv, client =>
-          client.call('maintenance.reclaimSpace', { ...scope, wait }),
-        )
+        const pass = await withControl(io, argv, async client => {
+          const begun = await client.call('maintenance.reclaimSpace', scope)
+          return wait ? endOfPass(io, argv, client, begun) : begun
+        })
         print(io, argv, pass, reply =>
           wait ? formatPass(reply) : `Pass ${reply.id} has begun; see "coffer stats cleaner".\n`,
         )
+        if (pass.outcome === 'failed') throw new CofferError('PASS_FAILED', pass.text)
       },
     )
     .command(
@@ -68,6 +73,20 @@ function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
         )
       },
     )
+}
+
+/** Shows how far the pass is until it ends. */
+async function endOfPass(
+  io: CliIo,
+  argv: GlobalArgs,
+  client: ControlClient,
+  { id, job }: CleanerPass & { job: number },
+): Promise<CleanerPass> {
+  await followJob(io, argv, client, job)
+  const { history } = await client.call('stats.cleaner', {})
+  const pass = history.find(each => each.id === id)
+  if (pass === undefined) throw new CofferError('PASS_FAILED', `Pass ${id} left no report.`)
+  return pass
 }
 
 /** What a pass did, for people. */

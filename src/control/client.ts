@@ -7,8 +7,9 @@ import { CofferError } from '../errors.ts'
 import { describeIssues } from './dispatch.ts'
 import { LineSplitter } from './lines.ts'
 import { methods } from './methods.ts'
-import type { MethodInput, MethodName, MethodResult } from './methods.ts'
-import { MAX_LINE_BYTES, responseSchema, rpcErrorCodes } from './protocol.ts'
+import type { JobEnd, JobProgress, MethodInput, MethodName, MethodResult } from './methods.ts'
+import { notifications } from './methods-jobs.ts'
+import { MAX_LINE_BYTES, notificationSchema, responseSchema, rpcErrorCodes } from './protocol.ts'
 import { hasCode } from './socket-path.ts'
 
 /** The daemon's answer was an error. `code` is its domain code, or RPC_ERROR for one of the protocol's. */
@@ -70,6 +71,7 @@ export class ControlClient {
   readonly #socket: Socket
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES)
   readonly #waiters = new Map<number, Waiter>()
+  readonly #watchers = new Set<(progress: JobProgress) => void>()
   #lastId = 0
 
   constructor(socket: Socket) {
@@ -103,6 +105,22 @@ export class ControlClient {
     return parsed.data as MethodResult<M>
   }
 
+  /**
+   * Wait until a job ends, hearing of its progress.
+   * @throws ControlCallError JOB_NOT_FOUND; a job that failed is a result, not an error of the call
+   */
+  async watch(id: number, onProgress: (progress: JobProgress) => void): Promise<JobEnd> {
+    const watcher = (progress: JobProgress): void => {
+      if (progress.id === id) onProgress(progress)
+    }
+    this.#watchers.add(watcher)
+    try {
+      return await this.call('jobs.watch', { id })
+    } finally {
+      this.#watchers.delete(watcher)
+    }
+  }
+
   close(): void {
     this.#socket.destroy()
   }
@@ -124,6 +142,11 @@ export class ControlClient {
     } catch {
       message = undefined
     }
+    const notification = notificationSchema.safeParse(message)
+    if (notification.success) {
+      this.#onNotification(notification.data.method, notification.data.params)
+      return
+    }
     const parsed = responseSchema.safeParse(message)
     if (!parsed.success) {
       this.#fail('What answers on the socket does not speak the control protocol.')
@@ -139,6 +162,14 @@ export class ControlClient {
     this.#waiters.delete(id)
     if (failed) waiter?.reject(failed)
     else waiter?.resolve(result)
+  }
+
+  /** What is not understood is passed over: a newer daemon may have more to tell. */
+  #onNotification(method: string, params: unknown): void {
+    if (method !== 'jobs.progress') return
+    const progress = notifications[method].params.safeParse(params)
+    if (!progress.success) return
+    for (const watcher of this.#watchers) watcher(progress.data)
   }
 
   #fail(message: string): void {

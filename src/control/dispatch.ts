@@ -7,7 +7,7 @@ import { CofferError } from '../errors.ts'
 import { discover, isMethodName, methods } from './methods.ts'
 import { requestSchema, rpcErrorCodes } from './protocol.ts'
 import type { RequestId, RpcError, RpcResponse } from './protocol.ts'
-import type { ControlTarget } from './target.ts'
+import type { ControlCaller, ControlTarget } from './target.ts'
 
 const debug = createDebug('coffer:control')
 
@@ -17,6 +17,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 export async function answerLine(
   target: ControlTarget,
   line: Buffer,
+  caller: ControlCaller,
 ): Promise<RpcResponse | undefined> {
   let message: unknown
   try {
@@ -30,7 +31,7 @@ export async function answerLine(
     return failure(null, { code: rpcErrorCodes.invalidRequest, message: text })
   }
   const { id, method, params } = request.data
-  const outcome = await call(target, method, params)
+  const outcome = await call(target, method, params, caller)
   if (id === undefined) return undefined
   return 'error' in outcome
     ? failure(id, outcome.error)
@@ -50,7 +51,12 @@ export function describeIssues(error: z.ZodError): string {
 
 type Outcome = { result: unknown } | { error: RpcError }
 
-async function call(target: ControlTarget, method: string, params: unknown): Promise<Outcome> {
+async function call(
+  target: ControlTarget,
+  method: string,
+  params: unknown,
+  caller: ControlCaller,
+): Promise<Outcome> {
   if (!isMethodName(method)) {
     const message = `There is no method ${JSON.stringify(method)}; rpc.discover lists those that exist.`
     return { error: { code: rpcErrorCodes.methodNotFound, message } }
@@ -64,8 +70,11 @@ async function call(target: ControlTarget, method: string, params: unknown): Pro
     if (method === 'rpc.discover') return { result: discover() }
     // The compiler can't see that a method and its own parameters go together: each pair was just
     // proved by the schema of the same table row.
-    const run = target[method].bind(target) as (params: unknown) => Promise<unknown>
-    return { result: await run(parsed.data) }
+    const run = target[method].bind(target) as (
+      params: unknown,
+      caller: ControlCaller,
+    ) => Promise<unknown>
+    return { result: await run(parsed.data, caller) }
   } catch (error) {
     return { error: wordError(method, error) }
   }

@@ -9,7 +9,8 @@ Written by src/control/document.ts from the method table; a test checks that it 
 
 The daemon listens on a Unix stream socket of mode 0600. It speaks JSON-RPC 2.0: UTF-8, one message a line, at most
 ${MAX_LINE_BYTES} bytes a line, no batches. A request without \`id\` is carried out and not answered. Requests of one
-connection run side by side, so answers may come in another order: match them by \`id\`.
+connection run side by side, so answers may come in another order: match them by \`id\`. While a call runs, notifications
+(messages with \`method\` and without \`id\`) may come before its answer.
 
 \`\`\`
 > {"jsonrpc":"2.0","id":1,"method":"container.add","params":{"name":"backups"}}
@@ -37,7 +38,10 @@ export function writeProtocolDocument(): string {
     ({ name, summary, params, result }) =>
       `### ${name}\n\n${summary}\n\nParameters:\n\n${block(params)}\n\nResult:\n\n${block(result)}\n`,
   )
-  return [introduction, ...sections].join('\n')
+  const told = discover().notifications.map(
+    ({ name, summary, params }) => `### ${name}\n\n${summary}\n\nParameters:\n\n${block(params)}\n`,
+  )
+  return [introduction, ...sections, '## Notifications\n', ...told].join('\n')
 }
 
 function block(schema: Record<string, unknown>): string {

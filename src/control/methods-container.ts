@@ -10,6 +10,13 @@ export const container = z.object({
   createdAt: isoTime,
   files: count,
   currentBytes: bytes,
+  id: count.describe("stays, whatever the container's name is"),
+  uid: count,
+  gid: count,
+  mode: z
+    .string()
+    .regex(/^[0-7]{4}$/)
+    .describe('permissions of its top directory, octal'),
 })
 
 export const containerMethods = {
@@ -21,6 +28,11 @@ export const containerMethods = {
   'container.add': {
     summary: "Create a container: a directory of the mount. Its group can't be changed later.",
     params: z.strictObject({ name: containerName, group: groupName.default('DefaultGroup') }),
+    result: container,
+  },
+  'container.rename': {
+    summary: 'Give a container another name. Files that are open in it stay open.',
+    params: z.strictObject({ name: containerName, newName: containerName }),
     result: container,
   },
   'container.delete': {

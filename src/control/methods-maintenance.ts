@@ -73,9 +73,10 @@ const scope = { group: groupName.optional().describe('all groups without it') }
 
 export const maintenanceMethods = {
   'maintenance.reclaimSpace': {
-    summary: 'Run the cleaner once. With wait, the answer comes when the pass has ended.',
+    summary:
+      'Run the cleaner once. With wait, the answer comes when the pass has ended; else jobs.watch tells how far it is.',
     params: z.strictObject({ ...scope, wait: z.boolean().default(false) }),
-    result: pass,
+    result: pass.extend({ job: z.int().positive().describe('for jobs.watch') }),
   },
   'maintenance.planReclaimSpace': {
     summary: 'What the cleaner would do now. Nothing is changed.',

@@ -11,6 +11,7 @@ import { containerMethods } from './methods-container.ts'
 import type { container } from './methods-container.ts'
 import { maintenanceMethods } from './methods-maintenance.ts'
 import { scheduleMethods } from './methods-schedule.ts'
+import { jobMethods, notifications } from './methods-jobs.ts'
 import { statsMethods } from './methods-stats.ts'
 import { storageGroupMethods } from './methods-storage-group.ts'
 import type { group } from './methods-storage-group.ts'
@@ -28,6 +29,7 @@ const discovery = z.object({
       result: jsonSchema,
     }),
   ),
+  notifications: z.array(z.object({ name: z.string(), summary: z.string(), params: jsonSchema })),
 })
 
 export const methods = {
@@ -39,6 +41,7 @@ export const methods = {
   ...diagnosticsMethods,
   ...maintenanceMethods,
   ...scheduleMethods,
+  ...jobMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
 } as const
 
@@ -51,6 +54,10 @@ export type MethodInput<M extends MethodName> = z.input<Methods[M]['params']>
 export type MethodParams<M extends MethodName> = z.output<Methods[M]['params']>
 export type MethodResult<M extends MethodName> = z.output<Methods[M]['result']>
 
+export type Notifications = typeof notifications
+export type NotificationName = keyof Notifications
+export type NotificationParams<N extends NotificationName> = z.output<Notifications[N]['params']>
+
 export type SystemStatus = MethodResult<'system.status'>
 export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
 export type { CleanerPass, CleanerPlan, CleanerStats } from './methods-maintenance.ts'
@@ -61,6 +68,9 @@ export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>
 export type GroupStats = MethodResult<'stats.storageGroup'>
 export type ContainerStats = MethodResult<'stats.container'>
+export type JobInfo = MethodResult<'jobs.list'>['jobs'][number]
+export type JobEnd = MethodResult<'jobs.watch'>
+export type JobProgress = NotificationParams<'jobs.progress'>
 export type Discovery = MethodResult<'rpc.discover'>
 
 /** Whether a name from outside is a method of the table, and not a property of Object. */
@@ -76,6 +86,11 @@ export function discover(): Discovery {
       summary,
       params: z.toJSONSchema(params, { io: 'input' }),
       result: z.toJSONSchema(result),
+    })),
+    notifications: Object.entries(notifications).map(([name, { summary, params }]) => ({
+      name,
+      summary,
+      params: z.toJSONSchema(params),
     })),
   }
 }

@@ -39,6 +39,14 @@ export const responseSchema = z.object({
     .optional(),
 })
 
+/** Whatever the daemon says unasked; which ones there are, a client of another version may not know. */
+export const notificationSchema = z.object({
+  jsonrpc: z.literal('2.0'),
+  id: z.undefined().optional(),
+  method: z.string(),
+  params: z.unknown().optional(),
+})
+
 export type RequestId = z.output<typeof requestId>
 
 /** A failure as it goes over the wire. */
@@ -51,3 +59,9 @@ export interface RpcError {
 export type RpcResponse =
   | { jsonrpc: '2.0'; id: RequestId; result: unknown }
   | { jsonrpc: '2.0'; id: RequestId; error: RpcError }
+
+export interface RpcNotification {
+  jsonrpc: '2.0'
+  method: string
+  params: unknown
+}

@@ -7,12 +7,13 @@ import type { Server, Socket } from 'node:net'
 
 import createDebug from 'debug'
 
+import { CofferError } from '../errors.ts'
 import { answerLine, failure } from './dispatch.ts'
 import { LineSplitter } from './lines.ts'
 import { MAX_LINE_BYTES, rpcErrorCodes } from './protocol.ts'
-import type { RpcResponse } from './protocol.ts'
+import type { RpcNotification, RpcResponse } from './protocol.ts'
 import { claimSocketPath } from './socket-path.ts'
-import type { ControlTarget } from './target.ts'
+import type { ControlCaller, ControlTarget } from './target.ts'
 
 const debug = createDebug('coffer:control')
 
@@ -100,8 +101,8 @@ function refuse(socket: Socket): void {
   socket.once('finish', () => socket.destroy())
 }
 
-function encode(response: RpcResponse): string {
-  return `${JSON.stringify(response)}\n`
+function encode(message: RpcResponse | RpcNotification): string {
+  return `${JSON.stringify(message)}\n`
 }
 
 /** One client: reads no faster than it answers, and than the client takes the answers. */
@@ -110,6 +111,11 @@ class Connection {
   readonly #target: ControlTarget
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES)
   readonly #waiting: Buffer[] = []
+  readonly #gone = new AbortController()
+  readonly #caller: ControlCaller = {
+    notify: (method, params) => this.#notify({ jsonrpc: '2.0', method, params }),
+    gone: this.#gone.signal,
+  }
   #inFlight = 0
   #isEnding = false
   /** Monotonic; orders connections by how long they have been idle. */
@@ -121,6 +127,9 @@ class Connection {
     socket.on('data', chunk => this.#onData(chunk))
     socket.on('drain', () => this.#pump())
     socket.on('error', error => debug('connection failed: %O', error))
+    socket.once('close', () => {
+      this.#gone.abort(new CofferError('CLIENT_GONE', 'The client closed its connection.'))
+    })
   }
 
   /** Nothing asked that is not answered; a line that was begun does not count. */
@@ -133,10 +142,11 @@ class Connection {
     this.#socket.destroy()
   }
 
-  /** Let what runs be answered, drop what waits, end. */
+  /** Let what runs be answered, drop what waits, end. Calls that only wait for something are told to give up. */
   async drain(): Promise<void> {
     this.#isEnding = true
     this.#waiting.length = 0
+    this.#gone.abort(new CofferError('DAEMON_ENDS', 'The daemon is ending.'))
     if (this.#socket.destroyed) return
     const closed = new Promise<void>(resolve => this.#socket.once('close', () => resolve()))
     const timer = setTimeout(() => this.#socket.destroy(), DRAIN_MILLISECONDS)
@@ -181,7 +191,7 @@ class Connection {
 
   async #answer(line: Buffer): Promise<void> {
     try {
-      const response = await answerLine(this.#target, line)
+      const response = await answerLine(this.#target, line, this.#caller)
       if (response !== undefined && this.#socket.writable) this.#socket.write(encode(response))
     } catch (error) {
       // A result that JSON can't express: the target's mistake, which must not end the daemon.
@@ -192,6 +202,13 @@ class Connection {
       this.lastActive = performance.now()
       this.#pump()
     }
+  }
+
+  /** Never more than one waits here: an answer matters, while news is soon followed by newer. */
+  #notify(message: RpcNotification): boolean {
+    if (!this.#socket.writable || this.#socket.writableLength > 0) return false
+    this.#socket.write(encode(message))
+    return true
   }
 
   #endWhenAnswered(): void {

@@ -6,6 +6,8 @@ import { alertMethods, showAlert } from './alert-methods.ts'
 import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { maintenanceMethods } from './maintenance-methods.ts'
+import type { JobBoard } from './job-board.ts'
+import { jobMethods } from './job-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
 import { groupMethods } from './group-methods.ts'
 import type { LoopDelay } from './loop-delay.ts'
@@ -27,6 +29,7 @@ export interface ControlTargetOptions {
   readonly quotaBytesMin: number
   readonly throughput: Throughput
   readonly loopDelay: LoopDelay
+  readonly jobs: JobBoard
   /** resolves when the mount is gone; the daemon then ends by itself. @throws CofferError MOUNT_BUSY */
   readonly unmount: (options: { force: boolean }) => Promise<void>
 }
@@ -44,7 +47,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.prometheus': () => statistics.prometheus(),
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
-    ...maintenanceMethods(options.storage, options.now),
+    ...maintenanceMethods(options.storage, options.jobs, options.now),
     ...alertMethods(options),
     ...scheduleMethods({
       schedules: options.storage.schedules,
@@ -53,6 +56,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
       now: options.now,
     }),
     ...diagnosticsMethods({ ...options, statistics: () => statistics.system() }),
+    ...jobMethods(options.jobs),
   }
 }
 
@@ -86,7 +90,10 @@ function daemonMethods(
 function containerMethods(
   { storage }: ControlTargetOptions,
   views: ControlViews,
-): Pick<ControlTarget, 'container.show' | 'container.add' | 'container.delete'> {
+): Pick<
+  ControlTarget,
+  'container.show' | 'container.add' | 'container.rename' | 'container.delete'
+> {
   const { vfs, groups } = storage
   return {
     'container.show': async ({ name }) => ({
@@ -103,6 +110,13 @@ function containerMethods(
       })
       const text = `Container ${name} was added to storage group ${group}.`
       storage.alerting.events.record('CONTAINER_ADDED', 'info', text)
+      await storage.metadata.commit()
+      return views.container(container)
+    },
+    'container.rename': async ({ name, newName }) => {
+      const container = vfs.renameContainer(name, newName)
+      const text = `Container ${name} was renamed to ${newName}.`
+      storage.alerting.events.record('CONTAINER_RENAMED', 'info', text)
       await storage.metadata.commit()
       return views.container(container)
     },

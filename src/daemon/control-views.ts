@@ -5,6 +5,8 @@ import type { ContainerInfo } from '../vfs/index.ts'
 import type { StorageGroup } from './storage-groups.ts'
 import type { Storage } from './storage.ts'
 
+const PERMISSION_BITS = 0o7777
+
 type GroupKeysView = MethodResult<'storageGroup.keys'>
 
 export class ControlViews {
@@ -77,16 +79,22 @@ export class ControlViews {
   }
 
   container(container: ContainerInfo): ContainerView {
+    const { uid, gid, mode } = this.#storage.vfs.getattr(container.root)
     return {
+      id: container.id,
       name: container.name,
       group: this.#storage.groups.byId(container.group).name,
       createdAt: isoTime(container.created.seconds),
       files: container.fileCount,
       currentBytes: container.logicalBytes,
+      uid,
+      gid,
+      mode: (mode & PERMISSION_BITS).toString(8).padStart(4, '0'),
     }
   }
 }
 
-function isoTime(seconds: number): string {
+/** A time as the control protocol has it. */
+export function isoTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString()
 }

@@ -12,6 +12,7 @@ import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-dev
 import type { Timestamp } from '../vfs/index.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
+import { JobBoard } from './job-board.ts'
 import { createLogger } from './logger.ts'
 import { Lookout } from './lookout.ts'
 import { LoopDelay } from './loop-delay.ts'
@@ -80,6 +81,7 @@ async function start(
   undo.push(() => mount.unmount({ force: true }))
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
   const daemon = new Daemon(storage, mount)
+  const jobs = new JobBoard(() => wallClock().seconds)
   const server = await startControlServer(
     options.socket,
     controlTarget({
@@ -96,6 +98,7 @@ async function start(
       quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
       throughput: daemon.throughput,
       loopDelay: daemon.loopDelay,
+      jobs,
       unmount: how => daemon.unmount(how),
     }),
   )

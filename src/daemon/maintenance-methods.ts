@@ -2,6 +2,8 @@
 
 import type { PassReport } from '../cleaner/index.ts'
 import type { CleanerPass, ControlTarget } from '../control/index.ts'
+import { CofferError } from '../errors.ts'
+import type { Job, JobBoard } from './job-board.ts'
 import type { Storage } from './storage.ts'
 
 type MaintenanceMethods = Pick<
@@ -16,7 +18,11 @@ type MaintenanceMethods = Pick<
 const SHOWN_BLOCKS_MAX = 1000
 const MS_PER_SECOND = 1000
 
-export function maintenanceMethods(storage: Storage, now: () => Date): MaintenanceMethods {
+export function maintenanceMethods(
+  storage: Storage,
+  jobs: JobBoard,
+  now: () => Date,
+): MaintenanceMethods {
   const { cleaner, groups } = storage
   const idOf = (name: string | undefined): number | undefined =>
     name === undefined ? undefined : groups.named(name).id
@@ -37,8 +43,16 @@ export function maintenanceMethods(storage: Storage, now: () => Date): Maintenan
   })
   return {
     'maintenance.reclaimSpace': async ({ group, wait }) => {
-      const { report, done } = cleaner.start('manual', idOf(group))
-      return show(wait ? await done : report)
+      const id = idOf(group)
+      const late: { job?: Job } = {}
+      const { report, done } = cleaner.start('manual', id, progress => late.job?.report(progress))
+      const job = jobs.begin('reclaim-space', `Pass ${report.id} of the cleaner`)
+      late.job = job
+      void done.then(({ outcome, text }) => {
+        if (outcome === 'failed') job.fail(new CofferError('PASS_FAILED', text))
+        else job.finish(`Pass ${report.id} is ${outcome}. ${text}`.trim())
+      })
+      return { ...show(wait ? await done : report), job: job.id }
     },
     'maintenance.planReclaimSpace': async ({ group }) => {
       const { blocks, reclaimableBytes } = await cleaner.plan(idOf(group))

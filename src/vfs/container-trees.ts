@@ -1,13 +1,14 @@
-// Making containers and taking them away. A deleted container leaves the root at once; its tree is reclaimed in slices
+// Making containers, renaming them and taking them away. A deleted container leaves the root at once; its tree is reclaimed in slices
 // in the background, and a restart goes on where the last run stopped: every removal is complete in itself.
 
 import { CofferError } from '../errors.ts'
 import type { Committer } from '../metadata/contract.ts'
+import { shown } from './containers.ts'
 import type { ContainerInfo, Containers } from './containers.ts'
 import type { Dentries } from './dentries.ts'
 import { ROOT_INODE, type InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
-import { NAME_BYTES_MAX, PERMISSION_BITS, S_IFDIR } from './linux.ts'
+import { PERMISSION_BITS, S_IFDIR } from './linux.ts'
 import type { Namespace } from './namespace.ts'
 import type { Reaper } from './reaper.ts'
 import type { ByteString, InodeNumber, Timestamp } from './types.ts'
@@ -58,15 +59,7 @@ export class ContainerTrees {
   add(what: NewContainer): ContainerInfo {
     const { table, dentries, containers, now, entryChanged } = this.#parts
     const { name } = what
-    if (isInvalidName(name)) {
-      throw new CofferError(
-        'CONTAINER_NAME_INVALID',
-        `A container's name is one path component of at most ${NAME_BYTES_MAX} bytes.`,
-      )
-    }
-    if (containers.find(name) !== undefined) {
-      throw new CofferError('CONTAINER_EXISTS', `There is a container "${shown(name)}" already.`)
-    }
+    containers.checkNewName(name)
     const time = now()
     const id = table.nextContainer()
     const root = table.create({
@@ -101,6 +94,28 @@ export class ContainerTrees {
     this.#rootChanged(1, time)
     entryChanged(ROOT_INODE, name)
     return containers.get(name)
+  }
+
+  /**
+   * Gives a container another name; its inodes stay what they are, so that open files and working directories go on.
+   * @throws CONTAINER_NOT_FOUND, CONTAINER_EXISTS, CONTAINER_NAME_INVALID
+   */
+  rename(name: ByteString, newName: ByteString): ContainerInfo {
+    const { table, dentries, containers, now, entryChanged } = this.#parts
+    const { id, root: number } = containers.get(name)
+    containers.checkNewName(newName)
+    const time = now()
+    const root = table.get(number)
+    root.changeTime = time
+    table.changed(root)
+    containers.rename(id, newName)
+    dentries.remove(ROOT_INODE, name)
+    dentries.set(ROOT_INODE, newName, { inode: number, type: S_IFDIR })
+    this.#rootChanged(0, time)
+    entryChanged(ROOT_INODE, name)
+    // the kernel may remember that there is no such name
+    entryChanged(ROOT_INODE, newName)
+    return containers.get(newName)
   }
 
   /**
@@ -209,18 +224,4 @@ export class ContainerTrees {
       await this.#parts.committer.commit()
     }
   }
-}
-
-function isInvalidName(name: ByteString): boolean {
-  return (
-    name === '' ||
-    name === '.' ||
-    name === '..' ||
-    name.length > NAME_BYTES_MAX ||
-    /[/\0]/.test(name)
-  )
-}
-
-function shown(name: ByteString): string {
-  return Buffer.from(name, 'latin1').toString()
 }

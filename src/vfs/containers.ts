@@ -11,6 +11,7 @@ import {
   parseContainerKey,
   type ContainerFields,
 } from './records/container-record.ts'
+import { NAME_BYTES_MAX } from './linux.ts'
 import type { ByteString, InodeNumber, Timestamp } from './types.ts'
 
 /** What the control side is told of a container. */
@@ -51,6 +52,13 @@ export class Containers {
 
   add(id: number, fields: ContainerFields): void {
     this.#containers.set(id, fields)
+    this.#changed(id)
+  }
+
+  rename(id: number, name: ByteString): void {
+    const container = this.#containers.get(id)
+    if (container === undefined) return
+    container.name = name
     this.#changed(id)
   }
 
@@ -96,10 +104,22 @@ export class Containers {
   get(name: ByteString): ContainerInfo {
     const info = this.find(name)
     if (info === undefined) {
-      const shown = Buffer.from(name, 'latin1').toString()
-      throw new CofferError('CONTAINER_NOT_FOUND', `There is no container "${shown}".`)
+      throw new CofferError('CONTAINER_NOT_FOUND', `There is no container "${shown(name)}".`)
     }
     return info
+  }
+
+  /** @throws CONTAINER_EXISTS, CONTAINER_NAME_INVALID */
+  checkNewName(name: ByteString): void {
+    if (isInvalidName(name)) {
+      throw new CofferError(
+        'CONTAINER_NAME_INVALID',
+        `A container's name is one path component of at most ${NAME_BYTES_MAX} bytes.`,
+      )
+    }
+    if (this.find(name) !== undefined) {
+      throw new CofferError('CONTAINER_EXISTS', `There is a container "${shown(name)}" already.`)
+    }
   }
 
   /** deleting, or deleted */
@@ -156,6 +176,21 @@ export class Containers {
     this.#dirty.add(id)
     this.#touched()
   }
+}
+
+function isInvalidName(name: ByteString): boolean {
+  return (
+    name === '' ||
+    name === '.' ||
+    name === '..' ||
+    name.length > NAME_BYTES_MAX ||
+    /[/\0]/.test(name)
+  )
+}
+
+/** As people read it: names are bytes, and mostly UTF-8. */
+export function shown(name: ByteString): string {
+  return Buffer.from(name, 'latin1').toString()
 }
 
 function describe(id: number, container: ContainerFields): ContainerInfo {

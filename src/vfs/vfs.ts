@@ -196,6 +196,12 @@ export class Vfs implements CommitParticipant {
     return this.#trees.add(container)
   }
 
+  /** @throws CONTAINER_NOT_FOUND, CONTAINER_EXISTS, CONTAINER_NAME_INVALID */
+  renameContainer(name: ByteString, newName: ByteString): ContainerInfo {
+    this.#checkWritable()
+    return this.#trees.rename(name, newName)
+  }
+
   /**
    * The container is gone from the mount when this returns; its space comes back in the background.
    * @throws CONTAINER_NOT_FOUND, CONTAINER_NOT_EMPTY

@@ -114,7 +114,10 @@ t.test('exit status', async t => {
     ['container delete nope', 1, /^coffer: There is no nope\.\n$/],
     ['container add a/b', 2, /characters out of/],
     ['container add', 2, /Not enough non-option arguments/],
-    ['container', 2, /container add, show or delete; see/],
+    ['container', 2, /container show, add, rename or delete; see/],
+    ['container rename x', 2, /Not enough non-option arguments/],
+    ['container rename x y/z', 2, /characters out of/],
+    ['container rename x y', 1, /There is no x/],
     ['', 2, /./],
     ['bogus', 2, /Unknown (argument|command): bogus/],
     ['container add x y', 2, /Unknown argument: y/],
@@ -147,6 +150,28 @@ t.test('deleting files is confirmed', async t => {
   t.equal((await run(line, io, ['yes'])).out, 'Container a is deleted.\n')
   await run('container add a', io)
   t.equal((await run(`${line} --yes`, io)).status, 0)
+})
+
+t.test('containers are renamed, and shown with all there is', async t => {
+  const io = await serve(t)
+  await run('container add a', io)
+  await run('container add taken', io)
+  t.match((await run('container rename a b', io)).out, /^Name +: b\n/)
+  t.match(await run('container rename b taken', io), { status: 1, err: /taken already/ })
+  t.equal((await run('container show a', io)).status, 1)
+  t.equal(
+    (await run('container show b --verbose', io)).out,
+    'Name          : b\n' +
+      'Group         : DefaultGroup\n' +
+      'Created       : 2026-01-02T03:04:05.000Z\n' +
+      'Files         : 0\n' +
+      'Current Bytes : 0 B\n' +
+      'Id            : 1\n' +
+      'Owner (uid)   : 0\n' +
+      'Group (gid)   : 0\n' +
+      'Mode          : 0755\n',
+  )
+  t.match((await run('container show --verbose', io)).out, /Name +: taken\n.*\n\nName +: b\n/s)
 })
 
 t.test('the default socket', async t => {

@@ -1,5 +1,6 @@
 // The cleaner of the control target in memory.
 
+import type { JobBoard } from '../../src/daemon/job-board.ts'
 import type { CleanerPass, CleanerPlan, CleanerStats } from '../../src/control/methods.ts'
 
 const now = '2026-01-02T03:04:05.000Z'
@@ -41,10 +42,14 @@ const plan: CleanerPlan = {
   ],
 }
 
-export function fakeCleaner() {
+export function fakeCleaner(board: JobBoard) {
   return {
-    'maintenance.reclaimSpace': async ({ wait }: { wait: boolean }): Promise<CleanerPass> =>
-      wait ? pass : { ...pass, outcome: 'running', endedAt: null },
+    'maintenance.reclaimSpace': async ({ wait }: { wait: boolean }) => {
+      const job = board.begin('reclaim-space', 'Pass 7 of the cleaner')
+      job.finish('Pass 7 is complete.')
+      const shown: CleanerPass = wait ? pass : { ...pass, outcome: 'running', endedAt: null }
+      return { ...shown, job: job.id }
+    },
     'maintenance.planReclaimSpace': async (): Promise<CleanerPlan> => plan,
     'maintenance.stopReclaimSpace': async () => ({ pass: null }),
     'stats.cleaner': async (): Promise<CleanerStats> => ({

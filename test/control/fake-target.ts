@@ -7,6 +7,8 @@ import type {
   SystemStatus,
 } from '../../src/control/methods.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
+import { JobBoard } from '../../src/daemon/job-board.ts'
+import { jobMethods } from '../../src/daemon/job-methods.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeCleaner } from './fake-cleaner.ts'
 import { fakeAlerting } from './fake-alerting.ts'
@@ -34,11 +36,14 @@ const latency = {
 }
 const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
 
-export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
+export function fakeTarget(
+  status: Partial<SystemStatus> = {},
+  board = new JobBoard(() => Date.parse(now) / 1000),
+): ControlTarget {
   const groups = new Map<string, GroupInfo>([['DefaultGroup', fakeGroup('DefaultGroup')]])
   const containers = new Map<string, ContainerInfo>()
   return {
-    ...fakeCleaner(),
+    ...fakeCleaner(board),
     'system.status': async () => ({
       version: '0.1.0',
       pid: process.pid,
@@ -100,8 +105,19 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
       if (containers.has(name)) {
         throw new CofferError('CONTAINER_EXISTS', `There is a container ${name} already.`)
       }
-      const container = { name, group, createdAt: now, files: 0, currentBytes: 0 }
+      const id = containers.size + 1
+      const owner = { uid: 0, gid: 0, mode: '0755' }
+      const container = { id, name, group, createdAt: now, files: 0, currentBytes: 0, ...owner }
       containers.set(name, container)
+      return container
+    },
+    'container.rename': async ({ name, newName }) => {
+      const container = { ...get(containers, name), name: newName }
+      if (containers.has(newName)) {
+        throw new CofferError('CONTAINER_EXISTS', `There is a container ${newName} already.`)
+      }
+      containers.delete(name)
+      containers.set(newName, container)
       return container
     },
     'container.delete': async ({ name }) => {
@@ -145,6 +161,7 @@ export function fakeTarget(status: Partial<SystemStatus> = {}): ControlTarget {
     'alerts.show': async () => ({ alerts: status.alerts ?? [] }),
     ...fakeAlerting(),
     ...fakeSchedule(),
+    ...jobMethods(board),
   }
 }
 

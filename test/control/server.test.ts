@@ -388,6 +388,15 @@ t.test('the typed client', async t => {
     code: 'CONTAINER_EXISTS',
     rpcCode: -32000,
   })
+  t.match(await client.call('container.rename', { name: 'a', newName: 'b' }), { name: 'b' })
+  await client.call('container.add', { name: 'a' })
+  await t.rejects(client.call('container.rename', { name: 'a', newName: 'b' }), {
+    code: 'CONTAINER_EXISTS',
+  })
+  await t.rejects(client.call('container.rename', { name: 'a', newName: 'a/b' }), {
+    code: 'RPC_ERROR',
+    rpcCode: -32602,
+  })
   await t.rejects(client.call('container.add', { name: '..' }), {
     code: 'RPC_ERROR',
     rpcCode: -32602,

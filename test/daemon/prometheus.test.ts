@@ -10,6 +10,9 @@ import { Latencies } from '../../src/fuse/latencies.ts'
 import { Opcode } from '../../src/fuse/protocol.ts'
 import { fakeTarget } from '../control/fake-target.ts'
 
+/** who asks */
+const NOBODY = { notify: () => false, gone: new AbortController().signal }
+
 async function exposition(): Promise<string> {
   const latencies = new Latencies()
   for (const milliseconds of [0.001, 0.02, 0.02, 5, 100_000]) {
@@ -18,7 +21,7 @@ async function exposition(): Promise<string> {
   const { contentType, text } = await writePrometheus({
     version: '0.1.0',
     startedAt: new Date(1_700_000_000_000),
-    statistics: await fakeTarget()['stats.system']({}),
+    statistics: await fakeTarget()['stats.system']({}, NOBODY),
     requestsByOpcode: { read: 5, lookup: 7 },
     latencies,
     space: { totalBytes: 1e12, freeBytes: 5e11 },

@@ -110,6 +110,55 @@ test('containers', async t => {
   t.same(changedEntries, ['c', 'd', 'd'])
 })
 
+test('a renamed container is the same one, also after a restart', async t => {
+  const world = await makeWorld()
+  const { vfs, top, committer, changedEntries, clock } = world
+  vfs.addContainer({ name: 'other', group: 1, uid: 0, gid: 0 })
+  const { file } = await vfs.create(top, 'f', 0o644, O_RDWR, CALLER)
+  await committer.commit()
+  clock.seconds += 5
+  changedEntries.length = 0
+  const before = vfs.containerByName('c')
+  t.match(vfs.renameContainer('c', 'd'), { ...before, name: 'd' })
+  t.same(changedEntries, ['c', 'd'], 'the kernel forgets both')
+  t.equal(numberOf(vfs, 1, 'c'), undefined)
+  t.equal(numberOf(vfs, 1, 'd'), top)
+  t.same(await list(vfs, 1), ['d', 'other'])
+  t.match(vfs.getattr(1), { linkCount: 4, modifyTime: { seconds: clock.seconds } })
+  t.equal(vfs.getattr(top).changeTime.seconds, clock.seconds)
+  await vfs.write(file.handle, 0, Buffer.from('abc'), WRITE)
+  await vfs.fsync(file.handle)
+  t.match(vfs.containerByName('d'), { logicalBytes: 3, fileCount: 1 })
+
+  const refused = (name: string, newName: string): Promise<string | undefined> =>
+    failure(() => vfs.renameContainer(name, newName))
+  t.equal(await refused('c', 'e'), 'CONTAINER_NOT_FOUND')
+  t.equal(await refused('d', 'other'), 'CONTAINER_EXISTS')
+  t.equal(await refused('d', 'd'), 'CONTAINER_EXISTS')
+  for (const name of ['', '.', '..', 'a/b', 'n'.repeat(256)]) {
+    t.equal(await refused('d', name), 'CONTAINER_NAME_INVALID')
+  }
+  vfs.deleteContainer('other', { deleteFiles: false })
+  vfs.renameContainer('d', 'other')
+  vfs.addContainer({ name: 'd', group: 1, uid: 0, gid: 0 })
+  await vfs.containersReclaimed()
+  await committer.commit()
+
+  await world.restart()
+  t.same(await list(world.vfs, 1), ['d', 'other'], 'names that became free are taken again')
+  t.match(world.vfs.containerByName('other'), { id: before.id, root: top, fileCount: 1 })
+  t.equal(numberOf(world.vfs, top, '..'), 1)
+})
+
+test('a rename that was not committed did not happen', async t => {
+  const world = await makeWorld()
+  await world.committer.commit()
+  world.vfs.renameContainer('c', 'd')
+  await world.restart()
+  t.same(await list(world.vfs, 1), ['c'])
+  t.equal(world.vfs.containerByName('c').root, world.top)
+})
+
 test('container statistics', async t => {
   const world = await makeWorld()
   const { top } = world

@@ -9,7 +9,7 @@ const FIXED_BYTES = 1 + 1 + 2 + 8 + TIMESTAMP_BYTES + 8 + 8 + 2
 const FLAG_DELETING = 1
 
 export interface ContainerFields {
-  readonly name: ByteString
+  name: ByteString
   /** the storage group's id */
   readonly group: number
   readonly root: InodeNumber
