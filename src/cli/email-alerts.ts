@@ -1,11 +1,11 @@
 // coffer email-alerts configure | enable | disable | status | test-email | clear-config
 
 import { readFile } from 'node:fs/promises'
-import { text as readAll } from 'node:stream/consumers'
 
 import type { Argv } from 'yargs'
 
 import type { MailStatus } from '../control/methods-alerts.ts'
+import { firstLine } from '../first-line.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { UsageError } from './exit-codes.ts'
@@ -77,7 +77,7 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
       const senderName = await missing(argv['sender-name'], 'sender-name')
       const sender = await missing(argv.sender, 'sender')
       const to = argv.to ?? [await askFor(io, 'to')]
-      const login = await loginOf(argv.user, argv['password-file'])
+      const login = await loginOf(io, argv.user, argv['password-file'])
       const port = argv.port === undefined ? {} : { port: argv.port }
       const { tls, cc = [], bcc = [] } = argv
       const reply = await withControl(io, argv, client =>
@@ -97,6 +97,9 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
     },
   )
 }
+
+/** More than any relay's password takes; the daemon says how much is too much. */
+const PASSWORD_FILE_BYTES_MAX = 4096
 
 const configureOptions = {
   relay: { type: 'string', requiresArg: true, describe: 'Host that takes the mail' },
@@ -179,14 +182,15 @@ async function askFor(io: CliIo, option: string): Promise<string> {
 
 /** A login is a user and a password, or neither. */
 async function loginOf(
+  io: CliIo,
   user: string | undefined,
   file: string | undefined,
 ): Promise<{ user?: string; password?: string }> {
   if (user === undefined && file === undefined) return {}
   if (user === undefined) throw new UsageError('A password needs --user.')
   if (file === undefined) throw new UsageError('--user needs --password-file.')
-  const content = file === '-' ? await readAll(process.stdin) : await readFile(file, 'utf8')
-  return { user, password: content.split('\n')[0]?.replace(/\r$/, '') ?? '' }
+  const content = file === '-' ? await io.readStdin(PASSWORD_FILE_BYTES_MAX) : await readFile(file)
+  return { user, password: firstLine(content).toString() }
 }
 
 function describe({ isEnabled, settings, waiting, dropped, failing }: MailStatus): string {

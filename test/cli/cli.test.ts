@@ -11,7 +11,7 @@ import type { Test } from 'tap'
 
 import { runCli } from '../../src/cli/cli.ts'
 import { socketPath } from '../../src/cli/common.ts'
-import { toArgs, toDaemonOptions } from '../../src/cli/daemon.ts'
+import { toArgs, toDaemonOptions } from '../../src/cli/daemon-options.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import { launchDaemon } from '../../src/cli/launch.ts'
 import type { SystemStatus } from '../../src/control/methods.ts'
