@@ -15,7 +15,11 @@ export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<G
       .command(
         'show [name]',
         'Show one container, or all',
-        args => args.positional('name', { type: 'string', describe: 'Container' }),
+        args =>
+          args
+            .positional('name', { type: 'string', describe: 'Container' })
+            .example('$0 container show', 'All, one line each')
+            .example('$0 container show backups', 'One'),
         async argv => {
           const params = argv.name === undefined ? {} : { name: argv.name }
           const reply = await withControl(io, argv, client => client.call('container.show', params))
@@ -32,7 +36,9 @@ export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<G
         args =>
           args
             .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
-            .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' }),
+            .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' })
+            .example('$0 container add backups', 'In the default storage group')
+            .example('$0 container add mail --group office', 'In another one'),
         async argv => {
           const group = argv.group === undefined ? {} : { group: argv.group }
           const reply = await withControl(io, argv, client =>
@@ -52,7 +58,9 @@ export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<G
               default: false,
               describe: 'Delete the files in it too',
             })
-            .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+            .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+            .example('$0 container delete backups', 'When it is empty')
+            .example('$0 container delete backups --delete-files', 'With all files in it'),
         async argv => {
           const { name, deleteFiles } = argv
           if (deleteFiles) {
@@ -64,6 +72,7 @@ export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<G
           print(io, argv, reply, () => `Container ${name} is deleted.\n`)
         },
       )
+      .example('$0 container add backups', 'A directory to back up to')
       .demandCommand(1, 1, 'Say what to do: container add, show or delete.'),
   )
 }

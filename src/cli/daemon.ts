@@ -19,7 +19,11 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
     .command(
       'start',
       'Start the daemon; returns when the store is mounted',
-      daemonOptions,
+      args =>
+        daemonOptions(args).example(
+          '$0 start --store /srv/store --mount /mnt/coffer',
+          'Both are created',
+        ),
       async argv => {
         const options = toDaemonOptions(io, argv)
         const { launchDaemon, refuseSecondDaemon } = await import('./launch.ts')
@@ -30,17 +34,28 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
         print(io, argv, { pid, ...options }, () => `The store is mounted on ${options.mount}.\n`)
       },
     )
-    .command('run', 'Run the daemon in the foreground', daemonOptions, async argv => {
-      const { runDaemon } = await import('./run.ts')
-      await runDaemon(io, toDaemonOptions(io, argv))
-    })
+    .command(
+      'run',
+      'Run the daemon in the foreground',
+      args =>
+        daemonOptions(args).example(
+          '$0 run --store /srv/store --mount /mnt/coffer --log-level warn',
+          'As in a container',
+        ),
+      async argv => {
+        const { runDaemon } = await import('./run.ts')
+        await runDaemon(io, toDaemonOptions(io, argv))
+      },
+    )
     .command(
       'stop',
       'Commit, unmount and end',
       args =>
         args
           .option('force', { type: 'boolean', default: false, describe: 'Even if files are open' })
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 stop', 'When no file on the mount is open')
+          .example('$0 stop --force --yes', 'In any case'),
       async argv => {
         const { force } = argv
         await withControl(io, argv, async client => {
@@ -57,7 +72,7 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
     .command(
       'status',
       'Show what runs, and whether it is well',
-      args => args,
+      args => args.example('$0 status --json', 'For a program that watches it'),
       async argv => {
         const reply = await withControl(io, argv, client => client.call('system.status', {}))
         print(io, argv, reply, writeStatus)

@@ -15,26 +15,33 @@ import type { CliIo } from './io.ts'
 export function addEmailAlertsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('email-alerts', 'Mail about what needs attention', family => {
     addConfigure(io, family)
-    for (const [verb, method, summary] of [
-      ['enable', 'emailAlerts.enable', 'Send mail from now on'],
-      ['disable', 'emailAlerts.disable', 'Send no more mail; the settings stay'],
-      ['status', 'emailAlerts.status', 'Show the settings and what waits'],
+    for (const [verb, method, summary, example] of [
+      ['enable', 'emailAlerts.enable', 'Send mail from now on', 'Once it is configured'],
+      ['disable', 'emailAlerts.disable', 'Send no more mail; the settings stay', 'Until "enable"'],
+      [
+        'status',
+        'emailAlerts.status',
+        'Show the settings and what waits',
+        'Whether mail gets through',
+      ],
     ] as const) {
       family.command(
         verb,
         summary,
-        args => args,
+        args => args.example(`$0 email-alerts ${verb}`, example),
         async argv => {
           const reply = await withControl(io, argv, client => client.call(method, {}))
           print(io, argv, reply, describe)
         },
       )
     }
-    return addTestAndClear(io, family).demandCommand(
-      1,
-      1,
-      'Say what to do: email-alerts configure, enable, disable, status, test-email or clear-config.',
-    )
+    return addTestAndClear(io, family)
+      .example('$0 email-alerts configure', 'Asks for what it needs; "enable" comes next')
+      .demandCommand(
+        1,
+        1,
+        'Say what to do: email-alerts configure, enable, disable, status, test-email or clear-config.',
+      )
   })
 }
 
@@ -43,7 +50,7 @@ function addTestAndClear(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> 
     .command(
       'test-email',
       'Send a test mail now',
-      args => args,
+      args => args.example('$0 email-alerts test-email', 'To all recipients'),
       async argv => {
         const reply = await withControl(io, argv, client =>
           client.call('emailAlerts.testEmail', {}),
@@ -54,7 +61,10 @@ function addTestAndClear(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> 
     .command(
       'clear-config',
       'Forget the settings and what waits',
-      args => args.option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+      args =>
+        args
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 email-alerts clear-config --yes', 'Without a question'),
       async argv => {
         await confirm(io, argv.yes, 'The settings of e-mail alerts will be gone.')
         const reply = await withControl(io, argv, client =>
@@ -69,7 +79,15 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
   family.command(
     'configure',
     'Set where mail goes; what is missing is asked for',
-    args => args.options(configureOptions),
+    args =>
+      args
+        .options(configureOptions)
+        .example('$0 email-alerts configure', 'Asks for what it needs')
+        .example(
+          '$0 email-alerts configure --relay mail.example.org --tls starttls ' +
+            '--sender-name Backups --sender backups@example.org --to admin@example.org',
+          'Asks for nothing',
+        ),
     async argv => {
       const missing = async (given: string | undefined, option: string): Promise<string> =>
         given ?? (await askFor(io, option))

@@ -40,7 +40,9 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
           .option('current-passphrase-file', {
             ...fileOption,
             describe: 'File with the current passphrase, when there is one; - = stdin',
-          }),
+          })
+          .example('$0 storage-group set-passphrase office', 'Typed on the terminal')
+          .example('$0 storage-group set-passphrase office --passphrase-file F', 'First line of F'),
       async argv => {
         const { name } = argv
         await withControl(io, argv, async client => {
@@ -69,7 +71,15 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
     .command(
       'unlock <name>',
       'Open the keys of a group',
-      args => args.positional('name', nameOption).option('passphrase-file', fileOption),
+      args =>
+        args
+          .positional('name', nameOption)
+          .option('passphrase-file', fileOption)
+          .example('$0 storage-group unlock office', 'The passphrase is asked for')
+          .example(
+            'pass show office | $0 storage-group unlock office --passphrase-file -',
+            'From stdin',
+          ),
       async argv => {
         const { name } = argv
         const secret = await readSecret(io, {
@@ -88,7 +98,8 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
       args =>
         args
           .positional('name', nameOption)
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 storage-group lock office --yes', 'Without a question'),
       async argv => {
         const { name } = argv
         await confirm(io, argv.yes, `Programs that use data of ${name} will get errors.`)
@@ -108,15 +119,25 @@ function addKeyCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
       args =>
         args
           .positional('name', nameOption)
-          .option('set', { choices: ['on', 'off'] as const, requiresArg: true })
-          .option('mode', { choices: ['internal', 'static'] as const, requiresArg: true })
+          .option('set', {
+            choices: ['on', 'off'] as const,
+            requiresArg: true,
+            describe: "Turn it on; it can't be turned off again",
+          })
+          .option('mode', {
+            choices: ['internal', 'static'] as const,
+            requiresArg: true,
+            describe: 'Keys that rotate, or one key',
+          })
           .option('interval', {
             type: 'string',
             requiresArg: true,
             coerce: parseDays,
             describe: 'Days between rotations, 7 days to 70 years',
           })
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 storage-group encryption office --set on', 'A new key every 30 days')
+          .example('$0 storage-group encryption office --interval 90d', 'Every 90 days'),
       async argv => {
         const { name, set, mode, interval } = argv
         if (set === 'on') {
@@ -137,7 +158,10 @@ function addKeyCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     .command(
       'keys <name>',
       'Show the content encryption keys',
-      args => args.positional('name', nameOption),
+      args =>
+        args
+          .positional('name', nameOption)
+          .example('$0 storage-group keys office', 'And what is not encrypted yet'),
       async argv => {
         const { name } = argv
         const reply = await withControl(io, argv, client =>
@@ -149,7 +173,10 @@ function addKeyCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     .command(
       'rotate-key <name>',
       'A new content encryption key now',
-      args => args.positional('name', nameOption),
+      args =>
+        args
+          .positional('name', nameOption)
+          .example('$0 storage-group rotate-key office', 'Before its interval is over'),
       async argv => {
         const { name } = argv
         const reply = await withControl(io, argv, client =>

@@ -16,7 +16,7 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
       .command(
         'system',
         'Of the whole store',
-        args => args,
+        args => args.example('$0 stats system --json', 'For a program that watches it'),
         async argv => {
           const reply = await withControl(io, argv, client => client.call('stats.system', {}))
           print(io, argv, reply, stats =>
@@ -27,7 +27,10 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
       .command(
         'storage-group <name>',
         'Of one storage group',
-        args => args.positional('name', { type: 'string', demandOption: true }),
+        args =>
+          args
+            .positional('name', { type: 'string', demandOption: true })
+            .example('$0 stats storage-group DefaultGroup', 'Savings of one storage group'),
         async ({ name, ...argv }) => {
           const reply = await withControl(io, argv, client =>
             client.call('stats.storageGroup', { name }),
@@ -40,7 +43,10 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
       .command(
         'container <name>',
         'Of one container',
-        args => args.positional('name', { type: 'string', demandOption: true }),
+        args =>
+          args
+            .positional('name', { type: 'string', demandOption: true })
+            .example('$0 stats container backups', 'Files and bytes of one container'),
         async ({ name, ...argv }) => {
           const reply = await withControl(io, argv, client =>
             client.call('stats.container', { name }),
@@ -48,6 +54,7 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
           print(io, argv, reply, stats => formatPairs(containerPairs(stats)))
         },
       )
+      .example('$0 stats system', 'Savings, space and throughput')
       .demandCommand(1, 1, 'Say of what: stats system, storage-group or container.'),
   )
 }
