@@ -12,7 +12,10 @@ import { formatSize, parseSize } from './sizes.ts'
 
 export function addStorageGroupCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('storage-group', 'Storage groups: what is deduplicated together', family =>
-    addEncryptionCommands(io, addSettingCommands(io, addShowCommand(io, family)))
+    addEncryptionCommands(
+      io,
+      addDeleteCommand(io, addSettingCommands(io, addShowCommand(io, family))),
+    )
       .example('$0 storage-group add office --compression best', 'Slower and smaller')
       .demandCommand(1, 1, 'Say what to do, for example: storage-group show.'),
   )
@@ -108,21 +111,24 @@ function addSettingCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
         print(io, argv, reply, describe)
       },
     )
-    .command(
-      'delete <name>',
-      'Delete a storage group that has no containers',
-      args =>
-        args
-          .positional('name', nameOption)
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
-          .example('$0 storage-group delete office', 'When it has no containers'),
-      async argv => {
-        const { name } = argv
-        await confirm(io, argv.yes, `The storage group ${name} will be deleted.`)
-        await withControl(io, argv, client => client.call('storageGroup.delete', { name }))
-        print(io, argv, {}, () => `The storage group ${name} is deleted.\n`)
-      },
-    )
+}
+
+function addDeleteCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family.command(
+    'delete <name>',
+    'Delete a storage group that has no containers',
+    args =>
+      args
+        .positional('name', nameOption)
+        .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+        .example('$0 storage-group delete office', 'When it has no containers'),
+    async argv => {
+      const { name } = argv
+      await confirm(io, argv.yes, `The storage group ${name} will be deleted.`)
+      await withControl(io, argv, client => client.call('storageGroup.delete', { name }))
+      print(io, argv, {}, () => `The storage group ${name} is deleted.\n`)
+    },
+  )
 }
 
 /** null = unlimited. @throws UsageError as parseSize */
