@@ -10,6 +10,7 @@ import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { UsageError } from './exit-codes.ts'
 import { formatPairs } from './format.ts'
+import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 
 export function addEmailAlertsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
@@ -212,25 +213,24 @@ async function loginOf(
 }
 
 function describe({ isEnabled, settings, waiting, dropped, failing }: MailStatus): string {
-  const state = formatPairs([
+  const state: Pair[] = [
     ['E-mail Alerts', isEnabled ? 'enabled' : 'disabled'],
     ['Waiting', waiting],
     ['Dropped', dropped],
     ['Failing', failing ?? 'no'],
-  ])
-  if (settings === null)
-    return `${state}Not configured; see "coffer email-alerts configure --help".\n`
+  ]
+  if (settings === null) {
+    return `${formatPairs(state)}Not configured; see "coffer email-alerts configure --help".\n`
+  }
   const list = (addresses: readonly string[]): string => addresses.join(', ') || 'none'
-  return (
-    state +
-    formatPairs([
-      ['Relay', `${settings.relay}:${settings.port}`],
-      ['TLS', settings.tls],
-      ['User', settings.user ?? 'none'],
-      ['Sender', `${settings.senderName} <${settings.sender}>`],
-      ['To', list(settings.to)],
-      ['CC', list(settings.cc)],
-      ['BCC', list(settings.bcc)],
-    ])
-  )
+  return formatPairs([
+    ...state,
+    ['Relay', `${settings.relay}:${settings.port}`],
+    ['TLS', settings.tls],
+    ['User', settings.user ?? 'none'],
+    ['Sender', `${settings.senderName} <${settings.sender}>`],
+    ['To', list(settings.to)],
+    ['CC', list(settings.cc)],
+    ['BCC', list(settings.bcc)],
+  ])
 }

@@ -1,7 +1,6 @@
 // Whole command lines against a fake daemon: what is printed, and with which status.
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -9,55 +8,18 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 
-import { runCli } from '../../src/cli/cli.ts'
 import { socketPath } from '../../src/cli/common.ts'
 import { toArgs, toDaemonOptions } from '../../src/cli/daemon-options.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import { launchDaemon } from '../../src/cli/launch.ts'
 import type { SystemStatus } from '../../src/control/methods.ts'
-import { startControlServer } from '../../src/control/server.ts'
 import type { DaemonOptions } from '../../src/daemon/contract.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeTarget } from '../control/fake-target.ts'
-
-interface Outcome {
-  status: number
-  out: string
-  err: string
-}
-
-/** The answers are used up one by one; without any there is no terminal. */
-async function run(
-  line: string,
-  io: Partial<CliIo> = {},
-  answers: string[] = [],
-): Promise<Outcome> {
-  const outcome = { status: 0, out: '', err: '' }
-  outcome.status = await runCli(line.split(' '), {
-    env: {},
-    isRoot: false,
-    out: text => (outcome.out += text),
-    err: text => (outcome.err += text),
-    ask: async () => answers.shift(),
-    askSecret: async () => answers.shift(),
-    readStdin: async () => Buffer.alloc(0),
-    loadDaemon: async () => await Promise.reject(new Error('not in this test')),
-    ...io,
-  })
-  return outcome
-}
-
-async function makeFolder(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'coffer-cli-'))
-  t.teardown(async () => await rm(folder, { recursive: true }))
-  return folder
-}
+import { makeFolder, runLine as run, serveTarget } from './run-line.ts'
 
 async function serve(t: Test, status: Partial<SystemStatus> = {}): Promise<Pick<CliIo, 'env'>> {
-  const path = join(await makeFolder(t), 'sock')
-  const server = await startControlServer(path, fakeTarget(status))
-  t.teardown(async () => await server.close())
-  return { env: { COFFER_SOCKET: path } }
+  return await serveTarget(t, fakeTarget(status))
 }
 
 t.test('the words of people', async t => {
