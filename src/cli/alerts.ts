@@ -15,11 +15,13 @@ export function addAlertsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
         'show',
         'Show what needs attention now',
         args =>
-          args.option('summary', {
-            type: 'boolean',
-            default: false,
-            describe: 'Without what to do',
-          }),
+          args
+            .option('summary', {
+              type: 'boolean',
+              default: false,
+              describe: 'Without what to do',
+            })
+            .example('$0 alerts show', 'Alerts, and what to do about each kind'),
         async argv => {
           const reply = await withControl(io, argv, client => client.call('alerts.show', {}))
           print(io, argv, reply, ({ alerts }) =>
@@ -31,6 +33,7 @@ export function addAlertsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
           )
         },
       )
+      .example('$0 alerts show --summary', 'One line for each')
       .demandCommand(1, 1, 'Say what to do: alerts show.'),
   )
 }

@@ -2,7 +2,6 @@
 
 import { resolve } from 'node:path'
 
-import { connectControl } from '../control/client.ts'
 import type { ControlClient } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
 import { UsageError } from './exit-codes.ts'
@@ -23,15 +22,24 @@ export function socketPath(io: CliIo, option: string | undefined): string {
   throw new UsageError('XDG_RUNTIME_DIR is not set; name the control socket with --socket.')
 }
 
-/** Run `use` with a connection that is closed whatever happens. */
+/**
+ * Run `use` with a connection that is closed whatever happens.
+ * @throws UsageError when the daemon says that the request itself is at fault
+ */
 export async function withControl<T>(
   io: CliIo,
   argv: GlobalArgs,
   use: (client: ControlClient) => Promise<T>,
 ): Promise<T> {
-  const client = await connectControl(socketPath(io, argv.socket))
+  const path = socketPath(io, argv.socket)
+  // Loaded when it is used: what checks the daemon's answers takes as long to load as all commands together.
+  const { connectControl, ControlCallError } = await import('../control/client.ts')
+  const client = await connectControl(path)
   try {
     return await use(client)
+  } catch (error) {
+    if (!(error instanceof ControlCallError && error.isUsage)) throw error
+    throw new UsageError(error.message, { cause: error })
   } finally {
     client.close()
   }

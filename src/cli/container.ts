@@ -12,11 +12,9 @@ import { formatSize } from './sizes.ts'
 
 export function addContainerCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('container', 'Containers: the directories that clients write to', family =>
-    addChangeCommands(io, addShowCommand(io, family)).demandCommand(
-      1,
-      1,
-      'Say what to do: container show, add, rename or delete.',
-    ),
+    addChangeCommands(io, addShowCommand(io, family))
+      .example('$0 container add backups', 'A directory to back up to')
+      .demandCommand(1, 1, 'Say what to do: container show, add, rename or delete.'),
   )
 }
 
@@ -27,7 +25,9 @@ function addShowCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     args =>
       args
         .positional('name', { type: 'string', describe: 'Container' })
-        .option('verbose', { type: 'boolean', default: false, describe: 'All about each' }),
+        .option('verbose', { type: 'boolean', default: false, describe: 'All about each' })
+        .example('$0 container show', 'All, one line each')
+        .example('$0 container show backups --verbose', 'Everything about one'),
     async argv => {
       const params = argv.name === undefined ? {} : { name: argv.name }
       const reply = await withControl(io, argv, client => client.call('container.show', params))
@@ -48,7 +48,9 @@ function addChangeCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs
       args =>
         args
           .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
-          .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' }),
+          .option('group', { type: 'string', requiresArg: true, describe: 'Storage group' })
+          .example('$0 container add backups', 'In the default storage group')
+          .example('$0 container add mail --group office', 'In another one'),
       async argv => {
         const group = argv.group === undefined ? {} : { group: argv.group }
         const reply = await withControl(io, argv, client =>
@@ -63,7 +65,8 @@ function addChangeCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs
       args =>
         args
           .positional('name', { type: 'string', demandOption: true, describe: 'Container' })
-          .positional('new-name', { type: 'string', demandOption: true, describe: 'New name' }),
+          .positional('new-name', { type: 'string', demandOption: true, describe: 'New name' })
+          .example('$0 container rename backups archive', 'While clients use it, too'),
       async argv => {
         const { name, newName } = argv
         const reply = await withControl(io, argv, client =>
@@ -83,7 +86,9 @@ function addChangeCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs
             default: false,
             describe: 'Delete the files in it too',
           })
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 container delete backups', 'When it is empty')
+          .example('$0 container delete backups --delete-files', 'With all files in it'),
       async argv => {
         const { name, deleteFiles } = argv
         if (deleteFiles) {

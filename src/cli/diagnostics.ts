@@ -16,11 +16,13 @@ export function addDiagnosticsCommands(io: CliIo, family: Argv<GlobalArgs>): Arg
         'collect',
         'Make a bundle of logs, settings and statistics, without keys',
         args =>
-          args.option('include-names', {
-            type: 'boolean',
-            default: false,
-            describe: 'With the names of containers and files',
-          }),
+          args
+            .option('include-names', {
+              type: 'boolean',
+              default: false,
+              describe: 'With the names of containers and files',
+            })
+            .example('$0 maintenance diagnostics collect', 'Names are replaced'),
         async argv => {
           const { includeNames } = argv
           const reply = await withControl(io, argv, client =>
@@ -37,7 +39,7 @@ export function addDiagnosticsCommands(io: CliIo, family: Argv<GlobalArgs>): Arg
       .command(
         'show',
         'Show the bundles',
-        args => args,
+        args => args.example('$0 maintenance diagnostics show', 'Which bundles there are'),
         async argv => {
           const reply = await withControl(io, argv, client => client.call('diagnostics.show', {}))
           print(io, argv, reply, ({ bundles }) =>
@@ -56,7 +58,8 @@ export function addDiagnosticsCommands(io: CliIo, family: Argv<GlobalArgs>): Arg
         args =>
           args
             .positional('name', { type: 'string', demandOption: true, describe: 'Bundle' })
-            .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+            .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+            .example('$0 maintenance diagnostics delete coffer-1.tar.gz', 'One bundle'),
         async argv => {
           const { name } = argv
           await confirm(io, argv.yes, `The bundle ${name} will be deleted.`)
@@ -66,6 +69,7 @@ export function addDiagnosticsCommands(io: CliIo, family: Argv<GlobalArgs>): Arg
           print(io, argv, reply, () => `Bundle ${name} is deleted.\n`)
         },
       )
+      .example('$0 maintenance diagnostics collect', 'A bundle to send along with a question')
       .demandCommand(1, 1, 'Say what to do: maintenance diagnostics collect, show or delete.'),
   )
 }

@@ -1,40 +1,48 @@
 // coffer email-alerts configure | enable | disable | status | test-email | clear-config
 
 import { readFile } from 'node:fs/promises'
-import { text as readAll } from 'node:stream/consumers'
 
 import type { Argv } from 'yargs'
 
 import type { MailStatus } from '../control/methods-alerts.ts'
+import { firstLine } from '../first-line.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { UsageError } from './exit-codes.ts'
 import { formatPairs } from './format.ts'
+import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 
 export function addEmailAlertsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('email-alerts', 'Mail about what needs attention', family => {
     addConfigure(io, family)
-    for (const [verb, method, summary] of [
-      ['enable', 'emailAlerts.enable', 'Send mail from now on'],
-      ['disable', 'emailAlerts.disable', 'Send no more mail; the settings stay'],
-      ['status', 'emailAlerts.status', 'Show the settings and what waits'],
+    for (const [verb, method, summary, example] of [
+      ['enable', 'emailAlerts.enable', 'Send mail from now on', 'Once it is configured'],
+      ['disable', 'emailAlerts.disable', 'Send no more mail; the settings stay', 'Until "enable"'],
+      [
+        'status',
+        'emailAlerts.status',
+        'Show the settings and what waits',
+        'Whether mail gets through',
+      ],
     ] as const) {
       family.command(
         verb,
         summary,
-        args => args,
+        args => args.example(`$0 email-alerts ${verb}`, example),
         async argv => {
           const reply = await withControl(io, argv, client => client.call(method, {}))
           print(io, argv, reply, describe)
         },
       )
     }
-    return addTestAndClear(io, family).demandCommand(
-      1,
-      1,
-      'Say what to do: email-alerts configure, enable, disable, status, test-email or clear-config.',
-    )
+    return addTestAndClear(io, family)
+      .example('$0 email-alerts configure', 'Asks for what it needs; "enable" comes next')
+      .demandCommand(
+        1,
+        1,
+        'Say what to do: email-alerts configure, enable, disable, status, test-email or clear-config.',
+      )
   })
 }
 
@@ -43,7 +51,7 @@ function addTestAndClear(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> 
     .command(
       'test-email',
       'Send a test mail now',
-      args => args,
+      args => args.example('$0 email-alerts test-email', 'To all recipients'),
       async argv => {
         const reply = await withControl(io, argv, client =>
           client.call('emailAlerts.testEmail', {}),
@@ -54,7 +62,10 @@ function addTestAndClear(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> 
     .command(
       'clear-config',
       'Forget the settings and what waits',
-      args => args.option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+      args =>
+        args
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 email-alerts clear-config --yes', 'Without a question'),
       async argv => {
         await confirm(io, argv.yes, 'The settings of e-mail alerts will be gone.')
         const reply = await withControl(io, argv, client =>
@@ -69,7 +80,15 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
   family.command(
     'configure',
     'Set where mail goes; what is missing is asked for',
-    args => args.options(configureOptions),
+    args =>
+      args
+        .options(configureOptions)
+        .example('$0 email-alerts configure', 'Asks for what it needs')
+        .example(
+          '$0 email-alerts configure --relay mail.example.org --tls starttls ' +
+            '--sender-name Backups --sender backups@example.org --to admin@example.org',
+          'Asks for nothing',
+        ),
     async argv => {
       const missing = async (given: string | undefined, option: string): Promise<string> =>
         given ?? (await askFor(io, option))
@@ -77,7 +96,7 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
       const senderName = await missing(argv['sender-name'], 'sender-name')
       const sender = await missing(argv.sender, 'sender')
       const to = argv.to ?? [await askFor(io, 'to')]
-      const login = await loginOf(argv.user, argv['password-file'])
+      const login = await loginOf(io, argv.user, argv['password-file'])
       const port = argv.port === undefined ? {} : { port: argv.port }
       const { tls, cc = [], bcc = [] } = argv
       const reply = await withControl(io, argv, client =>
@@ -97,6 +116,9 @@ function addConfigure(io: CliIo, family: Argv<GlobalArgs>): void {
     },
   )
 }
+
+/** More than any relay's password takes; the daemon says how much is too much. */
+const PASSWORD_FILE_BYTES_MAX = 4096
 
 const configureOptions = {
   relay: { type: 'string', requiresArg: true, describe: 'Host that takes the mail' },
@@ -179,36 +201,36 @@ async function askFor(io: CliIo, option: string): Promise<string> {
 
 /** A login is a user and a password, or neither. */
 async function loginOf(
+  io: CliIo,
   user: string | undefined,
   file: string | undefined,
 ): Promise<{ user?: string; password?: string }> {
   if (user === undefined && file === undefined) return {}
   if (user === undefined) throw new UsageError('A password needs --user.')
   if (file === undefined) throw new UsageError('--user needs --password-file.')
-  const content = file === '-' ? await readAll(process.stdin) : await readFile(file, 'utf8')
-  return { user, password: content.split('\n')[0]?.replace(/\r$/, '') ?? '' }
+  const content = file === '-' ? await io.readStdin(PASSWORD_FILE_BYTES_MAX) : await readFile(file)
+  return { user, password: firstLine(content).toString() }
 }
 
 function describe({ isEnabled, settings, waiting, dropped, failing }: MailStatus): string {
-  const state = formatPairs([
+  const state: Pair[] = [
     ['E-mail Alerts', isEnabled ? 'enabled' : 'disabled'],
     ['Waiting', waiting],
     ['Dropped', dropped],
     ['Failing', failing ?? 'no'],
-  ])
-  if (settings === null)
-    return `${state}Not configured; see "coffer email-alerts configure --help".\n`
+  ]
+  if (settings === null) {
+    return `${formatPairs(state)}Not configured; see "coffer email-alerts configure --help".\n`
+  }
   const list = (addresses: readonly string[]): string => addresses.join(', ') || 'none'
-  return (
-    state +
-    formatPairs([
-      ['Relay', `${settings.relay}:${settings.port}`],
-      ['TLS', settings.tls],
-      ['User', settings.user ?? 'none'],
-      ['Sender', `${settings.senderName} <${settings.sender}>`],
-      ['To', list(settings.to)],
-      ['CC', list(settings.cc)],
-      ['BCC', list(settings.bcc)],
-    ])
-  )
+  return formatPairs([
+    ...state,
+    ['Relay', `${settings.relay}:${settings.port}`],
+    ['TLS', settings.tls],
+    ['User', settings.user ?? 'none'],
+    ['Sender', `${settings.senderName} <${settings.sender}>`],
+    ['To', list(settings.to)],
+    ['CC', list(settings.cc)],
+    ['BCC', list(settings.bcc)],
+  ])
 }

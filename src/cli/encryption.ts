@@ -25,51 +25,67 @@ const fileOption = {
 } as const
 
 export function addEncryptionCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
-  return addKeyCommands(io, addPassphraseCommands(io, family))
+  addPassphraseCommand(io, family)
+  addLockCommands(io, family)
+  addEncryptionCommand(io, family)
+  return addKeyCommands(io, family)
 }
 
-function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
-  return family
+function addPassphraseCommand(io: CliIo, family: Argv<GlobalArgs>): void {
+  family.command(
+    'set-passphrase <name>',
+    'Set or change the passphrase',
+    args =>
+      args
+        .positional('name', nameOption)
+        .option('passphrase-file', fileOption)
+        .option('current-passphrase-file', {
+          ...fileOption,
+          describe: 'File with the current passphrase, when there is one; - = stdin',
+        })
+        .example('$0 storage-group set-passphrase office', 'Typed on the terminal')
+        .example('$0 storage-group set-passphrase office --passphrase-file F', 'First line of F'),
+    async argv => {
+      const { name } = argv
+      await withControl(io, argv, async client => {
+        const { groups } = await client.call('storageGroup.show', { name })
+        const hasPassphrase = groups[0]?.hasPassphrase ?? false
+        const current = hasPassphrase
+          ? await readSecret(io, {
+              file: argv.currentPassphraseFile,
+              prompt: `Current passphrase of ${name}: `,
+            })
+          : undefined
+        const next = await readSecret(io, {
+          file: argv.passphraseFile,
+          prompt: `New passphrase of ${name}: `,
+          confirm: 'The same again: ',
+        })
+        await client.call('storageGroup.setPassphrase', {
+          name,
+          ...(current !== undefined && { current: takeText(current) }),
+          next: takeText(next),
+        })
+      })
+      print(io, argv, {}, () => `The passphrase of ${name} is set.\n`)
+    },
+  )
+}
+
+function addLockCommands(io: CliIo, family: Argv<GlobalArgs>): void {
+  family
     .command(
-      'set-passphrase <name>',
-      'Set or change the passphrase',
+      'unlock <name>',
+      'Open the keys of a group',
       args =>
         args
           .positional('name', nameOption)
           .option('passphrase-file', fileOption)
-          .option('current-passphrase-file', {
-            ...fileOption,
-            describe: 'File with the current passphrase, when there is one; - = stdin',
-          }),
-      async argv => {
-        const { name } = argv
-        await withControl(io, argv, async client => {
-          const { groups } = await client.call('storageGroup.show', { name })
-          const hasPassphrase = groups[0]?.hasPassphrase ?? false
-          const current = hasPassphrase
-            ? await readSecret(io, {
-                file: argv.currentPassphraseFile,
-                prompt: `Current passphrase of ${name}: `,
-              })
-            : undefined
-          const next = await readSecret(io, {
-            file: argv.passphraseFile,
-            prompt: `New passphrase of ${name}: `,
-            confirm: 'The same again: ',
-          })
-          await client.call('storageGroup.setPassphrase', {
-            name,
-            ...(current !== undefined && { current: takeText(current) }),
-            next: takeText(next),
-          })
-        })
-        print(io, argv, {}, () => `The passphrase of ${name} is set.\n`)
-      },
-    )
-    .command(
-      'unlock <name>',
-      'Open the keys of a group',
-      args => args.positional('name', nameOption).option('passphrase-file', fileOption),
+          .example('$0 storage-group unlock office', 'The passphrase is asked for')
+          .example(
+            'pass show office | $0 storage-group unlock office --passphrase-file -',
+            'From stdin',
+          ),
       async argv => {
         const { name } = argv
         const secret = await readSecret(io, {
@@ -88,7 +104,8 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
       args =>
         args
           .positional('name', nameOption)
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 storage-group lock office --yes', 'Without a question'),
       async argv => {
         const { name } = argv
         await confirm(io, argv.yes, `Programs that use data of ${name} will get errors.`)
@@ -100,44 +117,60 @@ function addPassphraseCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Global
     )
 }
 
+function addEncryptionCommand(io: CliIo, family: Argv<GlobalArgs>): void {
+  family.command(
+    'encryption <name>',
+    'Show encryption, turn it on, change mode or interval',
+    args =>
+      args
+        .positional('name', nameOption)
+        .option('set', {
+          choices: ['on', 'off'] as const,
+          requiresArg: true,
+          describe: "Turn it on; it can't be turned off again",
+        })
+        .option('mode', {
+          choices: ['internal', 'static'] as const,
+          requiresArg: true,
+          describe: 'Keys that rotate, or one key',
+        })
+        .option('interval', {
+          type: 'string',
+          requiresArg: true,
+          coerce: parseDays,
+          describe: 'Days between rotations, 7 days to 70 years',
+        })
+        .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+        .example('$0 storage-group encryption office --set on', 'A new key every 30 days')
+        .example('$0 storage-group encryption office --interval 90d', 'Every 90 days'),
+    async argv => {
+      const { name, set, mode, interval } = argv
+      if (set === 'on') {
+        const consequence = `Encryption of ${name} can't be turned off again.`
+        await confirm(io, argv.yes, consequence)
+      }
+      const reply = await withControl(io, argv, client =>
+        client.call('storageGroup.encryption', {
+          name,
+          ...(set !== undefined && { set }),
+          ...(mode !== undefined && { mode }),
+          ...(interval !== undefined && { intervalDays: interval }),
+        }),
+      )
+      print(io, argv, reply, describeEncryption)
+    },
+  )
+}
+
 function addKeyCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return family
     .command(
-      'encryption <name>',
-      'Show encryption, turn it on, change mode or interval',
+      'keys <name>',
+      'Show the content encryption keys',
       args =>
         args
           .positional('name', nameOption)
-          .option('set', { choices: ['on', 'off'] as const, requiresArg: true })
-          .option('mode', { choices: ['internal', 'static'] as const, requiresArg: true })
-          .option('interval', {
-            type: 'string',
-            requiresArg: true,
-            coerce: parseDays,
-            describe: 'Days between rotations, 7 days to 70 years',
-          })
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
-      async argv => {
-        const { name, set, mode, interval } = argv
-        if (set === 'on') {
-          const consequence = `Encryption of ${name} can't be turned off again.`
-          await confirm(io, argv.yes, consequence)
-        }
-        const reply = await withControl(io, argv, client =>
-          client.call('storageGroup.encryption', {
-            name,
-            ...(set !== undefined && { set }),
-            ...(mode !== undefined && { mode }),
-            ...(interval !== undefined && { intervalDays: interval }),
-          }),
-        )
-        print(io, argv, reply, describeEncryption)
-      },
-    )
-    .command(
-      'keys <name>',
-      'Show the content encryption keys',
-      args => args.positional('name', nameOption),
+          .example('$0 storage-group keys office', 'And what is not encrypted yet'),
       async argv => {
         const { name } = argv
         const reply = await withControl(io, argv, client =>
@@ -149,7 +182,10 @@ function addKeyCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     .command(
       'rotate-key <name>',
       'A new content encryption key now',
-      args => args.positional('name', nameOption),
+      args =>
+        args
+          .positional('name', nameOption)
+          .example('$0 storage-group rotate-key office', 'Before its interval is over'),
       async argv => {
         const { name } = argv
         const reply = await withControl(io, argv, client =>

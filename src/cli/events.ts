@@ -32,7 +32,9 @@ export function addEventsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
               coerce: wholeNumber,
               describe: `How many (default ${COUNT_DEFAULT})`,
             })
-            .option('all', { type: 'boolean', default: false, describe: 'All that are kept' }),
+            .option('all', { type: 'boolean', default: false, describe: 'All that are kept' })
+            .example('$0 events show --count 50', 'The newest 50')
+            .example('$0 events show --index 100 --count 10', 'Events 100 to 109'),
         async argv => {
           const { index, all } = argv
           const count = argv.count ?? (all ? EVENTS_MAX : COUNT_DEFAULT)
@@ -56,6 +58,7 @@ export function addEventsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
           )
         },
       )
+      .example('$0 events show', `The newest ${COUNT_DEFAULT}`)
       .demandCommand(1, 1, 'Say what to do: events show.'),
   )
 }

@@ -1,6 +1,5 @@
 // What the command's exit status says, in one place: scripts branch on it.
 
-import { ControlCallError } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
 
 export const exitCodes = {
@@ -13,14 +12,13 @@ export const exitCodes = {
 
 /** The command line can't be carried out as typed. */
 export class UsageError extends CofferError {
-  constructor(message: string) {
-    super('USAGE', message)
+  constructor(message: string, options?: ErrorOptions) {
+    super('USAGE', message, options)
   }
 }
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage
-  if (error instanceof ControlCallError && error.isUsage) return exitCodes.usage
   if (error instanceof CofferError && error.code === 'NO_DAEMON') return exitCodes.noDaemon
   return exitCodes.failed
 }

@@ -16,7 +16,7 @@ export function addJobsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Global
       .command(
         'show',
         'Show what runs, and the latest that ended',
-        args => args,
+        args => args.example('$0 jobs show', 'With their numbers'),
         async argv => {
           const reply = await withControl(io, argv, client => client.call('jobs.list', {}))
           print(io, argv, reply, ({ jobs }) => listJobs(jobs))
@@ -26,16 +26,19 @@ export function addJobsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Global
         'watch <id>',
         'Wait until a job ends, and show how far it is; the job does not need it',
         args =>
-          args.positional('id', {
-            type: 'string',
-            demandOption: true,
-            coerce: parseJobId,
-            describe: 'Number of the job',
-          }),
+          args
+            .positional('id', {
+              type: 'string',
+              demandOption: true,
+              coerce: parseJobId,
+              describe: 'Number of the job',
+            })
+            .example('$0 jobs watch 3', 'A bar until it ends'),
         async argv => {
           await withControl(io, argv, client => watchJob(io, argv, client, argv.id))
         },
       )
+      .example('$0 jobs show', 'What the daemon is busy with')
       .demandCommand(1, 1, 'Say what to do: jobs show or watch.'),
   )
 }

@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 
 import { z } from 'zod'
 
+import { connectControl } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
 
 /** What the daemon's process sends to the one that launched it. */
@@ -15,6 +16,17 @@ const launchMessage = z.union([
 ])
 
 export type LaunchMessage = z.output<typeof launchMessage>
+
+/**
+ * Found out early: otherwise the second daemon would say that the store is locked, which helps less.
+ * @throws CofferError SOCKET_IN_USE
+ */
+export async function refuseSecondDaemon(socket: string): Promise<void> {
+  const client = await connectControl(socket).catch(() => undefined)
+  if (client === undefined) return
+  client.close()
+  throw new CofferError('SOCKET_IN_USE', `A coffer daemon runs already; it answers on ${socket}.`)
+}
 
 /**
  * Run `node ...args` detached, with its output appended to `logPath`; returns its pid once it is ready.

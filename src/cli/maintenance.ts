@@ -17,11 +17,13 @@ import { formatSize } from './sizes.ts'
 
 export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('maintenance', 'Maintenance of the store', family =>
-    addDiagnosticsCommands(io, addCleanerCommands(io, family)).demandCommand(
-      1,
-      1,
-      'Say what to do: maintenance reclaim-space, stop-reclaim-space or diagnostics.',
-    ),
+    addDiagnosticsCommands(io, addCleanerCommands(io, family))
+      .example('$0 maintenance reclaim-space --wait', 'Give back the space of what was deleted')
+      .demandCommand(
+        1,
+        1,
+        'Say what to do: maintenance reclaim-space, stop-reclaim-space or diagnostics.',
+      ),
   )
 }
 
@@ -38,7 +40,9 @@ function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
             type: 'boolean',
             default: false,
             describe: 'Show what it would do, and do nothing',
-          }),
+          })
+          .example('$0 maintenance reclaim-space --wait', 'Now, with a bar until it has ended')
+          .example('$0 maintenance reclaim-space --dry-run', 'What there is to gain'),
       async argv => {
         const { wait, dryRun } = argv
         const scope = argv.group === undefined ? {} : { group: argv.group }
@@ -63,7 +67,7 @@ function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
     .command(
       'stop-reclaim-space',
       'Stop the cleaner',
-      args => args,
+      args => args.example('$0 maintenance stop-reclaim-space', 'What is half-way is finished'),
       async argv => {
         const reply = await withControl(io, argv, client =>
           client.call('maintenance.stopReclaimSpace', {}),

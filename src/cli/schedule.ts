@@ -30,7 +30,7 @@ export function addScheduleCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Gl
       .command(
         'show',
         'Show the weekly windows, and when the next one opens',
-        args => args,
+        args => args.example('$0 schedule show', 'In local time'),
         async argv => {
           const reply = await withControl(io, argv, client => client.call('schedule.show', {}))
           print(io, argv, reply, writeSchedule)
@@ -56,11 +56,13 @@ export function addScheduleCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Gl
         'delete <id>',
         'Delete a window',
         args =>
-          args.positional('id', {
-            type: 'string',
-            demandOption: true,
-            describe: 'As "schedule show" lists it',
-          }),
+          args
+            .positional('id', {
+              type: 'string',
+              demandOption: true,
+              describe: 'As "schedule show" lists it',
+            })
+            .example('$0 schedule delete 2', 'The window with this number'),
         async argv => {
           if (!/^[1-9]\d{0,9}$/.test(argv.id)) {
             throw new UsageError(`"${argv.id}" is not the number of a window.`)
@@ -72,6 +74,7 @@ export function addScheduleCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Gl
           print(io, argv, reply, () => `Window ${id} is deleted.\n`)
         },
       )
+      .example('$0 schedule show', 'When the cleaner has its turn')
       .demandCommand(1, 1, 'Say what to do: schedule show, add or delete.'),
   )
 }
@@ -88,6 +91,7 @@ function addOptions(args: Argv<GlobalArgs>) {
     .option('cleaner', { type: 'boolean', default: false, describe: 'For the cleaner' })
     .option('start', { ...time, describe: 'hh:mm, local time of the daemon' })
     .option('stop', { ...time, describe: 'hh:mm; not later than the start: on the next day' })
+    .example('$0 schedule add --day daily --cleaner --start 22:00 --stop 04:00', 'Every night')
 }
 
 /** `2:30` is meant as `02:30`. What is no time at all the daemon refuses. */

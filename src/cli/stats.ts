@@ -18,11 +18,13 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
         'system',
         'Of the whole store',
         args =>
-          withWatch(args).option('prometheus', {
-            type: 'boolean',
-            default: false,
-            describe: "In Prometheus' exposition format",
-          }),
+          withWatch(args)
+            .option('prometheus', {
+              type: 'boolean',
+              default: false,
+              describe: "In Prometheus' exposition format",
+            })
+            .example('$0 stats system --watch', 'Again every two seconds'),
         async argv => {
           if (argv.prometheus) {
             await printOrWatch(io, argv, {
@@ -37,25 +39,46 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
           })
         },
       )
-      .command('storage-group <name>', 'Of one storage group', withName, async argv => {
-        await printOrWatch(io, argv, {
-          call: client => client.call('stats.storageGroup', { name: argv.name }),
-          write: stats =>
-            formatPairs([['Name', stats.name], ...savingsPairs(stats), ...storagePairs(stats)]),
-        })
-      })
-      .command('container <name>', 'Of one container', withName, async argv => {
-        await printOrWatch(io, argv, {
-          call: client => client.call('stats.container', { name: argv.name }),
-          write: stats => formatPairs(containerPairs(stats)),
-        })
-      })
-      .command('cleaner', 'Of the cleaner: what it does and did', withWatch, async argv => {
-        await printOrWatch(io, argv, {
-          call: client => client.call('stats.cleaner', {}),
-          write: formatCleaner,
-        })
-      })
+      .command(
+        'storage-group <name>',
+        'Of one storage group',
+        args =>
+          withName(args).example(
+            '$0 stats storage-group DefaultGroup',
+            'Savings of one storage group',
+          ),
+        async argv => {
+          await printOrWatch(io, argv, {
+            call: client => client.call('stats.storageGroup', { name: argv.name }),
+            write: stats =>
+              formatPairs([['Name', stats.name], ...savingsPairs(stats), ...storagePairs(stats)]),
+          })
+        },
+      )
+      .command(
+        'container <name>',
+        'Of one container',
+        args =>
+          withName(args).example('$0 stats container backups', 'Files and bytes of one container'),
+        async argv => {
+          await printOrWatch(io, argv, {
+            call: client => client.call('stats.container', { name: argv.name }),
+            write: stats => formatPairs(containerPairs(stats)),
+          })
+        },
+      )
+      .command(
+        'cleaner',
+        'Of the cleaner: what it does and did',
+        args => withWatch(args).example('$0 stats cleaner --watch', 'How far a pass is'),
+        async argv => {
+          await printOrWatch(io, argv, {
+            call: client => client.call('stats.cleaner', {}),
+            write: formatCleaner,
+          })
+        },
+      )
+      .example('$0 stats system', 'Savings, space and throughput')
       .demandCommand(1, 1, 'Say of what: stats system, storage-group, container or cleaner.'),
   )
 }

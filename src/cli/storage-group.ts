@@ -12,11 +12,12 @@ import { formatSize, parseSize } from './sizes.ts'
 
 export function addStorageGroupCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('storage-group', 'Storage groups: what is deduplicated together', family =>
-    addEncryptionCommands(io, addSettingCommands(io, addShowCommand(io, family))).demandCommand(
-      1,
-      1,
-      'Say what to do, for example: storage-group show.',
-    ),
+    addEncryptionCommands(
+      io,
+      addDeleteCommand(io, addSettingCommands(io, addShowCommand(io, family))),
+    )
+      .example('$0 storage-group add office --compression best', 'Slower and smaller')
+      .demandCommand(1, 1, 'Say what to do, for example: storage-group show.'),
   )
 }
 
@@ -39,7 +40,9 @@ function addShowCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     args =>
       args
         .positional('name', { type: 'string', describe: 'Storage group' })
-        .option('verbose', { type: 'boolean', default: false, describe: 'All settings of each' }),
+        .option('verbose', { type: 'boolean', default: false, describe: 'All settings of each' })
+        .example('$0 storage-group show', 'All, one line each')
+        .example('$0 storage-group show office', 'All settings of one'),
     async argv => {
       const params = argv.name === undefined ? {} : { name: argv.name }
       const reply = await withControl(io, argv, client => client.call('storageGroup.show', params))
@@ -67,7 +70,12 @@ function addSettingCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
             requiresArg: true,
             coerce: parseSize,
             describe: 'Average chunk size, for example 64KiB',
-          }),
+          })
+          .example('$0 storage-group add office', 'With the usual settings')
+          .example(
+            '$0 storage-group add archive --compression best --quota 2TB',
+            'Small, and bounded',
+          ),
       async argv => {
         const { name, compression, chunkSize, quota } = argv
         const params = {
@@ -87,7 +95,9 @@ function addSettingCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
         args
           .positional('name', nameOption)
           .option('compression', compressionOption)
-          .option('quota', quotaOption),
+          .option('quota', quotaOption)
+          .example('$0 storage-group update archive --quota unlimited', 'Without a bound again')
+          .example('$0 storage-group update office --compression none', 'For data to come'),
       async argv => {
         const { name, compression, quota } = argv
         const params = {
@@ -101,20 +111,24 @@ function addSettingCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
         print(io, argv, reply, describe)
       },
     )
-    .command(
-      'delete <name>',
-      'Delete a storage group that has no containers',
-      args =>
-        args
-          .positional('name', nameOption)
-          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" }),
-      async argv => {
-        const { name } = argv
-        await confirm(io, argv.yes, `The storage group ${name} will be deleted.`)
-        await withControl(io, argv, client => client.call('storageGroup.delete', { name }))
-        print(io, argv, {}, () => `The storage group ${name} is deleted.\n`)
-      },
-    )
+}
+
+function addDeleteCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family.command(
+    'delete <name>',
+    'Delete a storage group that has no containers',
+    args =>
+      args
+        .positional('name', nameOption)
+        .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+        .example('$0 storage-group delete office', 'When it has no containers'),
+    async argv => {
+      const { name } = argv
+      await confirm(io, argv.yes, `The storage group ${name} will be deleted.`)
+      await withControl(io, argv, client => client.call('storageGroup.delete', { name }))
+      print(io, argv, {}, () => `The storage group ${name} is deleted.\n`)
+    },
+  )
 }
 
 /** null = unlimited. @throws UsageError as parseSize */

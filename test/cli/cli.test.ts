@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 import { socketPath } from '../../src/cli/common.ts'
-import { toArgs, toDaemonOptions } from '../../src/cli/daemon.ts'
+import { toArgs, toDaemonOptions } from '../../src/cli/daemon-options.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import { launchDaemon } from '../../src/cli/launch.ts'
 import type { DaemonOptions } from '../../src/daemon/contract.ts'
@@ -119,9 +119,9 @@ t.test('exit status', async t => {
     ['container rename x y/z', 2, /characters out of/],
     ['container rename x y', 1, /There is no x/],
     ['', 2, /./],
-    ['bogus', 2, /Unknown (argument|command): bogus/],
+    ['bogus', 2, /Unknown command: bogus; see "coffer --help"/],
     ['container add x y', 2, /Unknown argument: y/],
-    ['container add x --bogus', 2, /Unknown argument: bogus/],
+    ['container add x --bogus', 2, /Unknown option: --bogus; see "coffer container add --help"/],
     ['container add x --group', 2, /group/],
     ['storage-group add g --compression lots', 2, /compression/],
     ['storage-group add g --chunk-size 5parsecs', 2, /"parsecs" is not a unit/],

@@ -8,6 +8,7 @@ import { runCli } from '../../src/cli/cli.ts'
 import type { CliIo } from '../../src/cli/io.ts'
 import type { SystemStatus } from '../../src/control/methods.ts'
 import { startControlServer } from '../../src/control/server.ts'
+import type { ControlTarget } from '../../src/control/target.ts'
 import { fakeTarget } from '../control/fake-target.ts'
 
 export interface Outcome {
@@ -45,13 +46,21 @@ export async function makeFolder(t: Test): Promise<string> {
   return folder
 }
 
+/** Serve a target; returns the environment in which commands find it. */
+export async function serveTarget(
+  t: Test,
+  target: ControlTarget,
+): Promise<{ env: { COFFER_SOCKET: string } }> {
+  const path = join(await makeFolder(t), 'sock')
+  const server = await startControlServer(path, target)
+  t.teardown(async () => await server.close())
+  return { env: { COFFER_SOCKET: path } }
+}
+
 /** The environment that leads to a false daemon of this test. */
 export async function serve(
   t: Test,
   status: Partial<SystemStatus> = {},
-): Promise<Pick<CliIo, 'env'>> {
-  const path = join(await makeFolder(t), 'sock')
-  const server = await startControlServer(path, fakeTarget(status))
-  t.teardown(async () => await server.close())
-  return { env: { COFFER_SOCKET: path } }
+): Promise<{ env: { COFFER_SOCKET: string } }> {
+  return await serveTarget(t, fakeTarget(status))
 }

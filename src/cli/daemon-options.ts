@@ -1,0 +1,126 @@
+// The options of `start` and `run`, and their way from the one's command line to the other's.
+
+import { resolve } from 'node:path'
+
+import type { Argv } from 'yargs'
+
+import { logLevels } from '../daemon/contract.ts'
+import type { DaemonOptions, LogLevel, PassphraseFile } from '../daemon/contract.ts'
+import { socketPath } from './common.ts'
+import type { GlobalArgs } from './common.ts'
+import { UsageError } from './exit-codes.ts'
+import type { CliIo } from './io.ts'
+import { parseSize } from './sizes.ts'
+
+/** What both commands accept. */
+export function daemonOptions(args: Argv<GlobalArgs>) {
+  return args
+    .option('store', {
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'Directory that holds all data',
+    })
+    .option('mount', {
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'Directory where it appears as a filesystem',
+    })
+    .option('allow-other', {
+      type: 'boolean',
+      default: false,
+      describe: 'Let other users use the mount',
+    })
+    .option('keystore-backup', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Directory for second copies of the keystores',
+    })
+    .option('passphrase-file', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: 'Unlock a storage group at the start: GROUP=FILE',
+    })
+    .option('quota-min', { type: 'string', requiresArg: true, coerce: parseSize, hidden: true })
+    .option('chunk-size', {
+      type: 'string',
+      requiresArg: true,
+      coerce: parseSize,
+      describe: 'Average chunk size of new storage groups',
+    })
+    .option('memory', {
+      type: 'string',
+      requiresArg: true,
+      coerce: parseSize,
+      describe: 'Bound of caches and buffers',
+    })
+    .option('log-level', {
+      choices: logLevels,
+      requiresArg: true,
+      describe: 'What the log holds (default info)',
+    })
+}
+
+interface DaemonArgs {
+  store: string
+  mount: string
+  socket: string | undefined
+  allowOther: boolean
+  keystoreBackup: string | undefined
+  passphraseFile?: string[] | undefined
+  quotaMin?: number | undefined
+  chunkSize: number | undefined
+  memory: number | undefined
+  logLevel?: LogLevel | undefined
+}
+
+/** With absolute paths: the daemon may leave the directory it was started in. */
+export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
+  const { keystoreBackup, chunkSize, memory, logLevel } = argv
+  return {
+    store: resolve(argv.store),
+    mount: resolve(argv.mount),
+    socket: socketPath(io, argv.socket),
+    allowOther: argv.allowOther,
+    ...(keystoreBackup !== undefined && { keystoreBackup: resolve(keystoreBackup) }),
+    ...(argv.passphraseFile !== undefined && {
+      passphraseFiles: argv.passphraseFile.map(parsePassphraseFile),
+    }),
+    ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
+    ...(chunkSize !== undefined && { chunkSizeBytes: chunkSize }),
+    ...(memory !== undefined && { memoryBytes: memory }),
+    ...(logLevel !== undefined && { logLevel }),
+  }
+}
+
+/** @throws UsageError unless it is GROUP=FILE */
+function parsePassphraseFile(text: string): PassphraseFile {
+  const at = text.indexOf('=')
+  if (at < 1 || at === text.length - 1) {
+    throw new UsageError(`--passphrase-file wants GROUP=FILE, not ${JSON.stringify(text)}.`)
+  }
+  return { group: text.slice(0, at), path: resolve(text.slice(at + 1)) }
+}
+
+/** The inverse of parsing: what `run` must be given to get the same options. */
+export function toArgs(options: DaemonOptions): string[] {
+  const { store, mount, socket, allowOther, keystoreBackup, chunkSizeBytes, memoryBytes } = options
+  const { logLevel } = options
+  // `--x=value`: a value may begin with a dash.
+  return [
+    `--store=${store}`,
+    `--mount=${mount}`,
+    `--socket=${socket}`,
+    ...(allowOther ? ['--allow-other'] : []),
+    ...(keystoreBackup === undefined ? [] : [`--keystore-backup=${keystoreBackup}`]),
+    ...(options.passphraseFiles ?? []).map(
+      ({ group, path }) => `--passphrase-file=${group}=${path}`,
+    ),
+    ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
+    ...(chunkSizeBytes === undefined ? [] : [`--chunk-size=${chunkSizeBytes}`]),
+    ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`]),
+    ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
+  ]
+}
