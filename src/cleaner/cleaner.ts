@@ -7,12 +7,8 @@ import { Pass } from './pass.ts'
 import type { Incomplete, PassCounts, PassPhase } from './pass.ts'
 import type { PassBook, PassKind, PassReport } from './pass-book.ts'
 import type { Plan } from './plan.ts'
+import { Triggers } from './triggers.ts'
 
-/** QoreStor's: no writes for two minutes. */
-const IDLE_SECONDS = 120
-/** After a pass that left something undone, the next one that nobody asked for waits. */
-const RETRY_SECONDS = 600
-const FORCED_RETRY_SECONDS = 60
 const DEBT_SECONDS = 7 * 24 * 3600
 
 export interface CleanerOptions extends PassParts {
@@ -70,16 +66,17 @@ export class Cleaner {
   readonly #options: CleanerOptions
   #running: RunningPass | undefined
   #dryRun: Promise<Plan> | undefined
-  #lastWritten = -1
-  #lastWriteSeconds: number
+  readonly #triggers: Triggers
   /** what the extents had lost when the last full pass began; -1 = not known, so there may be something */
   #cleanCount = -1
-  #lastUndone: { readonly seconds: number; readonly kind: PassKind } | undefined
   #isClosed = false
 
   constructor(options: CleanerOptions) {
     this.#options = options
-    this.#lastWriteSeconds = options.nowSeconds()
+    const { isWindowOpen, isSpaceLow } = options
+    const hasWork = (): boolean =>
+      options.extents.droppedCount !== this.#cleanCount || options.hasStaleBlocks()
+    this.#triggers = new Triggers({ isWindowOpen, isSpaceLow, hasWork }, options.nowSeconds())
   }
 
   get running(): { report: PassReport; progress: PassProgress } | undefined {
@@ -166,28 +163,30 @@ export class Cleaner {
 
   /** Called regularly: begins and ends passes that nobody has to ask for. */
   tick(): void {
-    const { nowSeconds, clientBytes, book, isWindowOpen, isSpaceLow } = this.#options
+    const { nowSeconds, clientBytes, isWindowOpen } = this.#options
     const now = nowSeconds()
-    const { written } = clientBytes()
-    if (written !== this.#lastWritten) this.#lastWriteSeconds = now
-    this.#lastWritten = written
+    this.#triggers.seen(now, clientBytes().written)
     this.#lookAtDebt(now)
     if (this.#running !== undefined) {
       const { report, pace } = this.#running
       if (report.kind === 'scheduled' && !isWindowOpen(now)) pace.stop()
       return
     }
-    if (this.#dryRun !== undefined || this.#isClosed) return
+    if (this.#dryRun !== undefined || this.#isClosed || this.#resume(now)) return
+    const kind = this.#triggers.due(now)
+    if (kind !== undefined) this.start(kind)
+  }
+
+  /** A pass that a restart interrupted goes on when somebody, or the lack of space, had asked for it. */
+  #resume(now: number): boolean {
+    const { book } = this.#options
     const interrupted = book.current
-    if (interrupted !== undefined) {
-      book.end({ ...interrupted, endedSeconds: now, outcome: 'stopped' }, false)
-      const { kind, group } = interrupted
-      if (kind === 'manual' || kind === 'forced') this.start(kind, group ?? undefined)
-    } else if (!this.#hasWork()) return
-    else if (isSpaceLow() && this.#mayRetry(now, FORCED_RETRY_SECONDS)) this.start('forced')
-    else if (!this.#mayRetry(now, RETRY_SECONDS)) return
-    else if (isWindowOpen(now)) this.start('scheduled')
-    else if (this.#isIdle(now)) this.start('idle')
+    if (interrupted === undefined) return false
+    book.end({ ...interrupted, endedSeconds: now, outcome: 'stopped' }, false)
+    const { kind, group } = interrupted
+    if (kind !== 'manual' && kind !== 'forced') return false
+    this.start(kind, group ?? undefined)
+    return true
   }
 
   #checkFree(): void {
@@ -197,22 +196,9 @@ export class Cleaner {
     }
   }
 
-  #hasWork(): boolean {
-    const { extents, hasStaleBlocks } = this.#options
-    return extents.droppedCount !== this.#cleanCount || hasStaleBlocks()
-  }
-
-  #isIdle(now: number): boolean {
-    return now - this.#lastWriteSeconds >= IDLE_SECONDS
-  }
-
-  #mayRetry(now: number, waitSeconds: number): boolean {
-    return this.#lastUndone === undefined || now - this.#lastUndone.seconds >= waitSeconds
-  }
-
   #lookAtDebt(now: number): void {
     const { book, alerts, metadata } = this.#options
-    if (book.debtSinceSeconds === 0 && this.#hasWork()) {
+    if (book.debtSinceSeconds === 0 && this.#triggers.hasWork(now)) {
       book.owe(now)
       metadata.touched()
     }
@@ -233,7 +219,7 @@ export class Cleaner {
         return read + written
       },
       isUrgent: kind === 'forced',
-      mayGoOn: () => kind !== 'idle' || this.#isIdle(nowSeconds()),
+      mayGoOn: () => kind !== 'idle' || this.#triggers.isIdle(nowSeconds()),
     })
   }
 
@@ -287,8 +273,7 @@ export class Cleaner {
     const report = { ...running.report, endedSeconds, outcome, text: text.slice(0, 1000), counts }
     const isFull = outcome === 'complete' && report.group === null
     if (isFull) this.#cleanCount = droppedCount
-    this.#lastUndone =
-      outcome === 'complete' ? undefined : { seconds: endedSeconds, kind: report.kind }
+    this.#triggers.ended(report)
     // A shutdown interrupts a pass; what is still written down as running goes on after the next start.
     if (this.#isClosed && outcome === 'stopped') book.update({ ...running.report, counts })
     else book.end(report, isFull)

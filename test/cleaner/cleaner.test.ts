@@ -119,6 +119,7 @@ t.test('in a window, and no longer', async t => {
   t.same(await look(world, cleaner), ['scheduled complete'])
   t.same(await look(world, cleaner), [], 'once')
   world.hasStaleBlocks = true
+  world.now += 60
   cleaner.tick()
   t.equal(cleaner.running?.report.kind, 'scheduled')
   world.isWindowOpen = false
