@@ -4,7 +4,8 @@ import { CofferError } from '../errors.ts'
 import type { PassParts } from './contract.ts'
 import { Pace, PassStopped } from './pace.ts'
 import { Pass } from './pass.ts'
-import type { Incomplete, PassCounts, PassPhase } from './pass.ts'
+import type { Incomplete, PassPhase } from './pass.ts'
+import { noCounts } from './pass-counts.ts'
 import type { PassBook, PassKind, PassReport } from './pass-book.ts'
 import type { Plan } from './plan.ts'
 import { Triggers } from './triggers.ts'
@@ -42,18 +43,6 @@ interface RunningPass {
   readonly pace: Pace
   readonly pass: Pass
   readonly done: Promise<PassReport>
-}
-
-const NO_COUNTS: PassCounts = {
-  freedBytes: 0,
-  writtenBytes: 0,
-  compactedBytes: 0,
-  recompressedBytes: 0,
-  encryptedBytes: 0,
-  freedBlocks: 0,
-  copiedBlocks: 0,
-  damagedBlocks: 0,
-  retiredKeys: 0,
 }
 
 const WHY: Readonly<Record<Incomplete, string>> = {
@@ -119,7 +108,7 @@ export class Cleaner {
       outcome: 'running',
       text: '',
       plannedBytes: 0,
-      counts: NO_COUNTS,
+      counts: noCounts(),
     })
     metadata.touched()
     const pace = this.#pace(kind)

@@ -3,7 +3,8 @@ export type * from './contract.ts'
 export { Liveness } from './liveness.ts'
 export { markExtents } from './mark.ts'
 export { Pace, PassStopped } from './pace.ts'
-export { Pass, type PassCounts, type PassPhase } from './pass.ts'
+export { Pass, type PassPhase } from './pass.ts'
+export type { PassCounts } from './pass-counts.ts'
 export { PassBook, passKinds, passOutcomes, type PassKind, type PassReport } from './pass-book.ts'
 export {
   COMPACT_LIVE_RATIO,

@@ -6,41 +6,23 @@
 // files are final but for extents that are copied from live ones, which were marked before.
 
 import { FilesystemError } from '../errors.ts'
-import { prefixEnd, TABLE } from '../metadata/index.ts'
-import { forEachLocation } from '../stream/index.ts'
 import type { PassParts } from './contract.ts'
 import { copyBlock } from './copy.ts'
 import { Liveness } from './liveness.ts'
 import { markExtents, PassWatcher } from './mark.ts'
 import { PassStopped } from './pace.ts'
 import type { Pace } from './pace.ts'
+import { noCounts } from './pass-counts.ts'
 import { planPass } from './plan.ts'
 import type { Plan, PlannedAction, PlannedBlock } from './plan.ts'
+import { relocateExtents } from './relocate.ts'
 import { Relocations } from './relocations.ts'
 import { nextWindow } from './window.ts'
 
-/** Extent pages that are changed between two commits: some 100 extents each wait in memory. */
-const RELOCATED_PAGES_MAX = 256
 /** Block files that one commit frees: their records are small, but unlinking takes the disk a while. */
 const FREED_BLOCKS_MAX = 256
 
 export type PassPhase = 'mark' | PlannedAction | 'relocate' | 'sweep' | 'retire'
-
-export interface PassCounts {
-  /** size of the block files that were deleted */
-  freedBytes: number
-  /** by which others have grown for it */
-  writtenBytes: number
-  /** of chunks before compression, copied because of their block file's dead share */
-  compactedBytes: number
-  recompressedBytes: number
-  /** sealed with another key than before, or for the first time */
-  encryptedBytes: number
-  freedBlocks: number
-  copiedBlocks: number
-  damagedBlocks: number
-  retiredKeys: number
-}
 
 export interface PassOptions {
   /** only this group; all groups without it */
@@ -57,17 +39,7 @@ export interface PassOptions {
 export type Incomplete = 'NO_ROOM' | 'DAMAGE' | 'LOCKED'
 
 export class Pass {
-  readonly counts: PassCounts = {
-    freedBytes: 0,
-    writtenBytes: 0,
-    compactedBytes: 0,
-    recompressedBytes: 0,
-    encryptedBytes: 0,
-    freedBlocks: 0,
-    copiedBlocks: 0,
-    damagedBlocks: 0,
-    retiredKeys: 0,
-  }
+  readonly counts = noCounts()
   readonly #parts: PassParts
   readonly #options: PassOptions
   readonly #liveness = new Liveness()
@@ -226,7 +198,10 @@ export class Pass {
       if (!(error instanceof PassStopped) && !isNoSpace(error)) throw error
       stopped = error
     }
-    await this.#relocate(relocations)
+    this.#report('relocate')
+    const { metadata, extents } = this.#parts
+    const breathe = (): Promise<void> => this.#options.pace.breathe()
+    await relocateExtents({ metadata, extents, watcher: this.#watcher, breathe }, relocations)
     for (const { block } of copied) {
       if (this.#liveness.liveChunks(block) !== this.#liveCounts.get(block)) {
         throw new Error(`block file ${block} was referred to anew while it was condemned`)
@@ -257,33 +232,6 @@ export class Pass {
     if (action === 'compact') this.counts.compactedBytes += movedBytes
     else if (action === 'recompress') this.counts.recompressedBytes += movedBytes
     else if (action === 'reseal') this.counts.encryptedBytes += movedBytes
-  }
-
-  /** All extents that refer to moved chunks follow them; it is not stopped half-way. */
-  async #relocate(relocations: Relocations): Promise<void> {
-    const { metadata, extents } = this.#parts
-    const { pace } = this.#options
-    this.#report('relocate')
-    this.#watcher.relocations = relocations
-    try {
-      // Extents that were put before the watcher knew are in LevelDB after this, and found by the scan.
-      await metadata.commit()
-      const prefix = Buffer.from([TABLE.extents])
-      let changed = 0
-      for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-        let isConcerned = false
-        forEachLocation(value, block => {
-          isConcerned ||= relocations.has(block)
-        })
-        if (isConcerned) {
-          extents.relocate(key, location => relocations.get(location))
-          if (++changed % RELOCATED_PAGES_MAX === 0) await metadata.commit()
-        }
-        await pace.breathe()
-      }
-    } finally {
-      this.#watcher.relocations = undefined
-    }
   }
 
   /** Entries of chunks that are gone only take room. */
