@@ -11,6 +11,7 @@ import { CofferTarget } from './targets.ts'
 const FILE_MIB = 64
 const FILES_PER_GIB = 1024 / FILE_MIB
 const MIB = 1024 * 1024
+const READ_ROUNDS = 3
 
 interface Pass {
   outcome: string
@@ -22,13 +23,24 @@ interface Pass {
 
 const shell = (line: string): Promise<string> => run('bash', ['-euo', 'pipefail', '-c', line])
 
-/** Reads every file and compares. @returns MB/s */
-async function readAll(directory: string, sums: string, deleted: string): Promise<number> {
-  const startedMs = performance.now()
+/** Reads every file and compares. */
+async function readAll(directory: string, sums: string, deleted: string): Promise<void> {
   await shell(`cd ${directory} && grep -v -F -f ${deleted} ${sums} | sha256sum -c --quiet`)
-  const seconds = (performance.now() - startedMs) / 1000
-  const files = Number(await shell(`ls ${directory} | wc -l`))
-  return (files * FILE_MIB * MIB) / 1e6 / seconds
+}
+
+/** Reads what has been in nobody's cache, several times. @returns the median in MB/s */
+async function readSpeed(target: CofferTarget): Promise<number> {
+  const speeds: number[] = []
+  for (let round = 0; round < READ_ROUNDS; round++) {
+    await target.restart()
+    await shell('sync; echo 3 > /proc/sys/vm/drop_caches')
+    const startedMs = performance.now()
+    await shell(`cat ${target.directory}/* > /dev/null`)
+    const seconds = (performance.now() - startedMs) / 1000
+    const files = Number(await shell(`ls ${target.directory} | wc -l`))
+    speeds.push((files * FILE_MIB * MIB) / 1e6 / seconds)
+  }
+  return speeds.sort((a, b) => a - b)[Math.floor(READ_ROUNDS / 2)] ?? 0
 }
 
 async function main(): Promise<void> {
@@ -51,9 +63,7 @@ async function main(): Promise<void> {
     await shell(`printf 'nothing-matches-this\\n' > ${deleted}`)
     const before = await physicalBytes()
     await shell(`cd ${directory} && ls | awk 'NR % 2 == 1' | tee ${deleted} | xargs rm`)
-    await target.restart()
-    const readBefore = await readAll(directory, sums, deleted)
-    await target.restart()
+    const readBefore = await readSpeed(target)
     const startedMs = performance.now()
     const reclaiming = target.command('maintenance', 'reclaim-space', '--wait', '--json')
     let isOver = false
@@ -65,8 +75,8 @@ async function main(): Promise<void> {
     const pass = JSON.parse(await over) as Pass
     const seconds = (performance.now() - startedMs) / 1000
     const after = await physicalBytes()
-    await target.restart()
-    const readAfter = await readAll(directory, sums, deleted)
+    const readAfter = await readSpeed(target)
+    await readAll(directory, sums, deleted)
     const deadBytes = (count / 2) * FILE_MIB * MIB
     console.log(`outcome ${pass.outcome} ${pass.text}`)
     console.log(`freed ${(((before - after) / deadBytes) * 100).toFixed(1)} % of the dead bytes`)
@@ -74,7 +84,7 @@ async function main(): Promise<void> {
     console.log(`copied ${(pass.compactedBytes / 1e6).toFixed(0)} MB`)
     console.log(
       `reads ${readBefore.toFixed(0)} MB/s before, ${readAfter.toFixed(0)} after: ` +
-        `${(readAfter / readBefore).toFixed(2)} (with sha256sum)`,
+        `${(readAfter / readBefore).toFixed(2)}`,
     )
   } finally {
     await target.remove()

@@ -8,6 +8,8 @@ export type { PassCounts } from './pass-counts.ts'
 export { PassBook, passKinds, passOutcomes, type PassKind, type PassReport } from './pass-book.ts'
 export {
   COMPACT_LIVE_RATIO,
+  COMPACT_LIVE_RATIO_MAX,
+  DEAD_SHARE_MAX,
   planPass,
   type Plan,
   type PlanInput,

@@ -8,6 +8,13 @@ import type { BlockRecord, Compression } from '../blocks/index.ts'
  */
 export const COMPACT_LIVE_RATIO = 0.75
 /**
+ * Fuller ones are copied too, the emptiest first, until what is dead in a group's block files is no more than this share of
+ * them: many files that are a fifth dead add up.
+ */
+export const DEAD_SHARE_MAX = 0.02
+/** But none that is fuller than this: more than nine bytes would be copied to free one. */
+export const COMPACT_LIVE_RATIO_MAX = 0.9
+/**
  * A closed block file smaller than this counts as a remainder, one of which every start leaves. Together with another
  * remainder it is merged, however live it is: thousands of them would make reads and listings slow.
  */
@@ -63,8 +70,12 @@ export function planPass(input: PlanInput): Plan {
       (input.group === undefined || input.group === record.group),
   )
   const remainders = countRemainders(candidates, input)
+  const wasteful = findWasteful(candidates, input)
   const blocks = candidates
-    .map(record => planBlock(record, input, (remainders.get(record.group) ?? 0) > 1))
+    .map(record => {
+      const isWasteful = wasteful.has(record.block)
+      return planBlock(record, input, isWasteful, (remainders.get(record.group) ?? 0) > 1)
+    })
     .filter(planned => planned !== undefined)
     .sort(inOrder)
   return { blocks, reclaimableBytes: blocks.reduce((sum, { gainBytes }) => sum + gainBytes, 0) }
@@ -73,6 +84,7 @@ export function planPass(input: PlanInput): Plan {
 function planBlock(
   record: BlockRecord,
   input: PlanInput,
+  isWasteful: boolean,
   mergesRemainders: boolean,
 ): PlannedBlock | undefined {
   const { block, group, lengthBytes: fileBytes } = record
@@ -83,7 +95,7 @@ function planBlock(
   if (liveBytes === 0) {
     return { ...common, action: 'free', gainBytes: fileBytes, reason: 'nothing refers to it' }
   }
-  if (ratio < COMPACT_LIVE_RATIO) {
+  if (ratio < COMPACT_LIVE_RATIO || isWasteful) {
     const reason = `${Math.round(ratio * 100)} % of it is live`
     return { ...common, action: 'compact', gainBytes, reason }
   }
@@ -100,6 +112,35 @@ function planBlock(
     return { ...common, action: 'compact', gainBytes, reason: 'small, merged with others' }
   }
   return undefined
+}
+
+/** Rather full block files whose dead share is too much taken together. */
+function findWasteful(records: readonly BlockRecord[], input: PlanInput): Set<number> {
+  const groups = new Map<number, BlockRecord[]>()
+  for (const record of records) {
+    const group = groups.get(record.group)
+    if (group === undefined) groups.set(record.group, [record])
+    else group.push(record)
+  }
+  const wasteful = new Set<number>()
+  for (const group of groups.values()) {
+    const shares = group.map(record => ({
+      record,
+      ratio: liveRatio(record, input.liveBytes(record.block)),
+    }))
+    const kept = shares.filter(({ ratio }) => ratio >= COMPACT_LIVE_RATIO)
+    const sum = (list: typeof shares, share: (ratio: number) => number): number =>
+      list.reduce((bytes, { record, ratio }) => bytes + record.lengthBytes * share(ratio), 0)
+    const allowedBytes = DEAD_SHARE_MAX * sum(shares, ratio => ratio)
+    let deadBytes = sum(kept, ratio => 1 - ratio)
+    kept.sort((a, b) => a.ratio - b.ratio || a.record.block - b.record.block)
+    for (const { record, ratio } of kept) {
+      if (deadBytes <= allowedBytes || ratio >= COMPACT_LIVE_RATIO_MAX) break
+      wasteful.add(record.block)
+      deadBytes -= record.lengthBytes * (1 - ratio)
+    }
+  }
+  return wasteful
 }
 
 /** Remainders of each group that would be moved for nothing but being small. */

@@ -3,7 +3,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { BlockRecord, Compression } from '../../src/blocks/index.ts'
-import { COMPACT_LIVE_RATIO, planPass } from '../../src/cleaner/index.ts'
+import {
+  COMPACT_LIVE_RATIO,
+  COMPACT_LIVE_RATIO_MAX,
+  DEAD_SHARE_MAX,
+  planPass,
+} from '../../src/cleaner/index.ts'
 import type { PlanInput } from '../../src/cleaner/index.ts'
 
 const MIB = 2 ** 20
@@ -21,7 +26,10 @@ const cases = fc
       compression: fc.constantFrom<Compression>('none', 'fast'),
       isClosed: fc.boolean(),
       fileMib: fc.integer({ min: 1, max: 64 }),
-      live: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
+      live: fc.oneof(
+        fc.constantFrom(0, 1),
+        fc.integer({ min: 1, max: 999 }).map(thousandths => thousandths / 1000),
+      ),
     }),
     { maxLength: 40 },
   )
@@ -66,9 +74,11 @@ t.test('every closed block file gets what it needs, once, and open ones nothing'
         if (!record.isClosed) return action === undefined
         if (liveBytes === 0) return action === 'free'
         if (liveBytes / record.rawBytes < COMPACT_LIVE_RATIO) return action === 'compact'
+        // Rather full, and too much taken together; or small, and merged.
+        if (action === 'compact') return true
         if (record.compression !== 'fast') return action === 'recompress'
         if (record.keyId === 1) return action === 'reseal'
-        return action === undefined || action === 'compact'
+        return action === undefined
       })
     }),
   )
@@ -94,6 +104,26 @@ t.test(
     t.pass()
   },
 )
+
+t.test('what is left dead is little, or costs too much to free', async t => {
+  fc.assert(
+    fc.property(cases, list => {
+      const planned = new Set(planPass(inputOf(list)).blocks.map(({ block }) => block))
+      return [1, 2, 3].every(group => {
+        const own = list.filter(({ record }) => record.group === group && record.isClosed)
+        const kept = own.filter(({ record }) => !planned.has(record.block))
+        const live = own.reduce((sum, { liveBytes }) => sum + liveBytes / 2, 0)
+        const dead = kept.reduce(
+          (sum, { record, liveBytes }) => sum + record.lengthBytes - liveBytes / 2,
+          0,
+        )
+        const ratios = kept.map(({ record, liveBytes }) => liveBytes / record.rawBytes)
+        return dead <= DEAD_SHARE_MAX * live + 1 || Math.min(...ratios) >= COMPACT_LIVE_RATIO_MAX
+      })
+    }),
+  )
+  t.pass()
+})
 
 t.test('space first: free, then the emptiest, then compression, then keys', async t => {
   fc.assert(
