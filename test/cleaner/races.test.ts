@@ -195,3 +195,49 @@ t.test('a group that is locked during a pass is left alone from then on', async 
   )
   await store.close()
 })
+
+t.test('a pass that is stopped and one after a restart do nothing twice', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'coffer-races-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  // Room for one block file at a time.
+  const instrument = (parts: PassParts): PassParts => ({
+    ...parts,
+    space: async () => ({ freeBytes: 9 * MIB, reserveBytes: 0 }),
+  })
+  const first = await OpenStore.open(directory, { instrument })
+  first.addContainer('a')
+  const blockCount = 5
+  for (let number = 0; number < blockCount; number++) {
+    await first.write(`a/keep${number}`, contentOf(10 + number, MIB))
+    await first.write(`a/junk${number}`, contentOf(20 + number, MIB))
+    await first.sync()
+    // Closes the block file.
+    await first.storage.cleaner.plan()
+  }
+  for (let number = 0; number < blockCount; number++) first.remove(`a/junk${number}`)
+  const { cleaner } = first.storage
+  const { done } = cleaner.start('manual')
+  while ((cleaner.running?.report.counts.copiedBlocks ?? blockCount) < 2) {
+    await new Promise(setImmediate)
+  }
+  await first.close()
+  const stopped = await done
+  t.equal(stopped.outcome, 'stopped')
+  t.ok(stopped.counts.copiedBlocks >= 2)
+  const second = await OpenStore.open(directory, { instrument })
+  second.storage.cleaner.tick()
+  while (second.storage.cleaner.running !== undefined) await new Promise(setImmediate)
+  const resumed = second.storage.cleaner.passes.at(-1)
+  t.match(resumed, { kind: 'manual', outcome: 'complete' })
+  // The one that was under way may have been copied to its end: then it is free. What the first pass had written is a
+  // small block file by now, and may be merged once.
+  const { copiedBlocks = 0, freedBlocks = 0, compactedBytes = 0 } = resumed?.counts ?? {}
+  const handled = stopped.counts.copiedBlocks + copiedBlocks + freedBlocks
+  t.ok(handled >= blockCount && handled <= blockCount + 1, `${handled} block files`)
+  const moved = stopped.counts.compactedBytes + compactedBytes
+  t.ok(moved <= (blockCount + 1 + stopped.counts.copiedBlocks) * MIB, `${moved} bytes were moved`)
+  for (let number = 0; number < blockCount; number++) {
+    t.ok((await second.read(`a/keep${number}`)).equals(contentOf(10 + number, MIB)))
+  }
+  await second.close()
+})
