@@ -13,13 +13,21 @@ import type { Relocations } from './relocations.ts'
 const BATCH_BYTES = 4 * 1024 * 1024
 const BATCH_REGIONS_MAX = 8
 
-export interface CopyResult {
-  /** why the block file has to stay; undefined when all of its live chunks are elsewhere as well */
-  readonly keptBecause: 'damaged' | 'locked' | undefined
+/** Why a block file has to stay. */
+export type KeptBecause = 'damaged' | 'locked'
+
+/** Counts up while chunks are copied, so that what was done before a stop or a failure is counted too. */
+export interface CopyTally {
   /** of the chunks before compression */
-  readonly movedBytes: number
+  movedBytes: number
   /** by which block files have grown */
-  readonly writtenBytes: number
+  writtenBytes: number
+}
+
+export interface CopyTarget {
+  readonly liveness: Liveness
+  readonly relocations: Relocations
+  readonly tally: CopyTally
 }
 
 interface LiveChunk extends NewChunk {
@@ -28,26 +36,26 @@ interface LiveChunk extends NewChunk {
 
 /**
  * Where all went well, `relocations` has a new place for every live chunk, and the index knows it.
+ * @returns why the block file has to stay; undefined when all of its live chunks are elsewhere as well
  * @throws PassStopped, FilesystemError ENOSPC, StoreError STORE_READ_ONLY
  */
 export async function copyBlock(
   parts: PassParts,
   source: PlannedBlock,
-  liveness: Liveness,
-  relocations: Relocations,
+  target: CopyTarget,
   pace: Pace,
-): Promise<CopyResult> {
-  const copier = new BlockCopier(parts, source, liveness, relocations)
+): Promise<KeptBecause | undefined> {
+  const copier = new BlockCopier(parts, source, target)
   try {
     await copier.run(pace)
-    const isWhole = copier.foundCount === liveness.liveChunks(source.block)
-    if (!isWhole) parts.damaged(source.block, 'regions that are referred to are missing')
-    return { ...copier.result(), keptBecause: isWhole ? undefined : 'damaged' }
+    if (copier.foundCount === target.liveness.liveChunks(source.block)) return undefined
+    parts.damaged(source.block, 'regions that are referred to are missing')
+    return 'damaged'
   } catch (error) {
-    if (parts.groups.isLocked(source.group)) return { ...copier.result(), keptBecause: 'locked' }
+    if (parts.groups.isLocked(source.group)) return 'locked'
     if (!(error instanceof DamagedRegionError)) throw error
     parts.damaged(source.block, error.message)
-    return { ...copier.result(), keptBecause: 'damaged' }
+    return 'damaged'
   }
 }
 
@@ -57,23 +65,14 @@ class BlockCopier {
   readonly #source: PlannedBlock
   readonly #liveness: Liveness
   readonly #relocations: Relocations
-  #movedBytes = 0
-  #writtenBytes = 0
+  readonly #tally: CopyTally
 
-  constructor(
-    parts: PassParts,
-    source: PlannedBlock,
-    liveness: Liveness,
-    relocations: Relocations,
-  ) {
+  constructor(parts: PassParts, source: PlannedBlock, target: CopyTarget) {
     this.#parts = parts
     this.#source = source
-    this.#liveness = liveness
-    this.#relocations = relocations
-  }
-
-  result(): Omit<CopyResult, 'keptBecause'> {
-    return { movedBytes: this.#movedBytes, writtenBytes: this.#writtenBytes }
+    this.#liveness = target.liveness
+    this.#relocations = target.relocations
+    this.#tally = target.tally
   }
 
   async run(pace: Pace): Promise<void> {
@@ -175,7 +174,7 @@ class BlockCopier {
     const firsts = [...fresh.values()].flatMap(twins => twins.slice(0, 1))
     if (firsts.length === 0) return
     const grown = (bytes: number): void => {
-      this.#writtenBytes += bytes
+      this.#tally.writtenBytes += bytes
     }
     const { sequence } = metadata
     const locations = await blocks.append(groups.policyOf(group), firsts, sequence, grown)
@@ -210,6 +209,6 @@ class BlockCopier {
     this.#relocations.set(chunk.from, to)
     // What is referred to soon is live from now on: its block file may be in a later window.
     this.#liveness.mark(to, chunk.data.length)
-    this.#movedBytes += chunk.data.length
+    this.#tally.movedBytes += chunk.data.length
   }
 }

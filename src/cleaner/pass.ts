@@ -216,16 +216,21 @@ export class Pass {
     const { pace } = this.#options
     pace.check()
     this.#liveCounts.set(planned.block, this.#liveness.liveChunks(planned.block))
-    const result = await copyBlock(this.#parts, planned, this.#liveness, relocations, pace)
-    this.counts.writtenBytes += result.writtenBytes
-    this.#count(planned.action, result.movedBytes)
-    this.#doneBytes += planned.liveBytes
-    if (result.keptBecause === 'damaged') {
-      this.#parts.quarantined.add(planned.block)
-      this.counts.damagedBlocks++
-      this.#incomplete.add('DAMAGE')
-    } else if (result.keptBecause === 'locked') this.#incomplete.add('LOCKED')
-    return result.keptBecause === undefined
+    const tally = { movedBytes: 0, writtenBytes: 0 }
+    const target = { liveness: this.#liveness, relocations, tally }
+    try {
+      const kept = await copyBlock(this.#parts, planned, target, pace)
+      this.#doneBytes += planned.liveBytes
+      if (kept === 'damaged') {
+        this.#parts.quarantined.add(planned.block)
+        this.counts.damagedBlocks++
+        this.#incomplete.add('DAMAGE')
+      } else if (kept === 'locked') this.#incomplete.add('LOCKED')
+      return kept === undefined
+    } finally {
+      this.counts.writtenBytes += tally.writtenBytes
+      this.#count(planned.action, tally.movedBytes)
+    }
   }
 
   #count(action: PlannedAction, movedBytes: number): void {
