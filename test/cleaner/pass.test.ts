@@ -11,7 +11,7 @@ import type { PassParts, PassReport } from '../../src/cleaner/index.ts'
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
 import type { OpenStoreOptions } from '../helpers/open-store.ts'
 
-const RUNS = Number(process.env['COFFER_CLEANER_RUNS'] ?? 25)
+const RUNS = Number(process.env['COFFER_CLEANER_RUNS'] ?? 15)
 const SEED = Number(process.env['COFFER_CLEANER_SEED'] ?? Date.now() % 2 ** 31)
 const PASSPHRASE = Buffer.from('correct horse')
 const SLOWED = new Set(['commit', 'lookup', 'append', 'readRegion', 'settled', 'deleteFiles'])
