@@ -1,14 +1,10 @@
 // Runs one command line, and turns whatever went wrong into a sentence and a status.
 
-import createDebug from 'debug'
-
 import { rewriteArgv } from './argv.ts'
 import { joinRecipients } from './email-alerts.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { asksForOverview, printOverview } from './overview.ts'
-
-const debug = createDebug('coffer:cli')
 
 /** Run one command line; returns the exit status and never throws. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
@@ -22,7 +18,9 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
     }
     return exitCodes.ok
   } catch (error) {
-    debug('%O', error)
+    // Loaded here, since most commands have nothing to tell it.
+    const { default: createDebug } = await import('debug')
+    createDebug('coffer:cli')('%O', error)
     const message = error instanceof Error ? error.message : String(error)
     io.err(`coffer: ${message}\n`)
     return exitCodeOf(error)

@@ -4,7 +4,9 @@ import { resolve } from 'node:path'
 
 import type { ControlClient } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
+import { VERSION } from '../version.ts'
 import { UsageError } from './exit-codes.ts'
+import { printable } from './format.ts'
 import type { CliIo } from './io.ts'
 
 export interface GlobalArgs {
@@ -32,7 +34,7 @@ export async function withControl<T>(
   use: (client: ControlClient) => Promise<T>,
 ): Promise<T> {
   const path = socketPath(io, argv.socket)
-  // Loaded when it is used: what checks the daemon's answers takes as long to load as all commands together.
+  // Loaded when it is used: help and mistakes need no sockets.
   const { connectControl, ControlCallError } = await import('../control/client.ts')
   const client = await connectControl(path)
   try {
@@ -42,12 +44,34 @@ export async function withControl<T>(
     throw new UsageError(error.message, { cause: error })
   } finally {
     client.close()
+    warnOfOtherVersion(io, client.daemonVersion)
   }
+}
+
+/** A warning and no refusal: after an update, the daemon that still runs has to be stopped by the new command. */
+function warnOfOtherVersion(io: CliIo, daemonVersion: string | undefined): void {
+  if (daemonVersion === undefined || daemonVersion === VERSION) return
+  const versions = `The daemon's version is ${printable(daemonVersion)}, this command's is ${VERSION}`
+  io.err(`coffer: ${versions}: they may misunderstand each other until the daemon is restarted.\n`)
 }
 
 /** Print the reply as JSON, or else as the text that `write` makes of it. */
 export function print<T>(io: CliIo, argv: GlobalArgs, reply: T, write: (reply: T) => string): void {
-  io.out(argv.json ? `${JSON.stringify(reply, null, 2)}\n` : write(reply))
+  io.out(argv.json ? `${JSON.stringify(reply, null, 2)}\n` : writeReply(reply, write))
+}
+
+/**
+ * The text that `write` makes of a reply.
+ * @throws CofferError BAD_ANSWER when the reply lacks what `write` takes for granted
+ */
+export function writeReply<T>(reply: T, write: (reply: T) => string): string {
+  try {
+    return write(reply)
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause
+    const message = `The daemon's answer is not understood (${cause.message}).`
+    throw new CofferError('BAD_ANSWER', message, { cause })
+  }
 }
 
 /**

@@ -4,18 +4,11 @@ import { spawn } from 'node:child_process'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { z } from 'zod'
-
 import { connectControl } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
 
-/** What the daemon's process sends to the one that launched it. */
-const launchMessage = z.union([
-  z.object({ ready: z.literal(true) }),
-  z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
-])
-
-export type LaunchMessage = z.output<typeof launchMessage>
+/** What the daemon's process sends to the one that launched it, which is the same program. */
+export type LaunchMessage = { ready: true } | { error: { code: string; message: string } }
 
 /**
  * Found out early: otherwise the second daemon would say that the store is locked, which helps less.
@@ -48,10 +41,9 @@ export async function launchDaemon(args: readonly string[], logPath: string): Pr
         reject(new CofferError('START_FAILED', message))
       })
       child.on('message', value => {
-        const message = launchMessage.safeParse(value)
-        if (!message.success) return
-        if ('ready' in message.data) resolve()
-        else reject(new CofferError(message.data.error.code, message.data.error.message))
+        const message = value as LaunchMessage
+        if ('ready' in message) resolve()
+        else reject(new CofferError(message.error.code, message.error.message))
       })
     }).finally(() => {
       if (child.connected) child.disconnect()

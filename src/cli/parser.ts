@@ -2,6 +2,7 @@
 
 import createYargs from 'yargs'
 
+import { VERSION } from '../version.ts'
 import { addCommands, outlineCommands } from './commands.ts'
 import { UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
@@ -17,6 +18,7 @@ const HELP_COLUMNS = 100
 export async function runCommand(args: string[], io: CliIo): Promise<void> {
   const parser = createYargs()
     .scriptName('coffer')
+    .version(VERSION)
     // Help in one language: messages of our own have no other.
     .detectLocale(false)
     .parserConfiguration({ 'duplicate-arguments-array': false, 'dot-notation': false })

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlClient } from '../control/client.ts'
-import { print, withControl } from './common.ts'
+import { print, withControl, writeReply } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import type { CliIo } from './io.ts'
 
@@ -37,7 +37,7 @@ export async function printOrWatch<T>(
     for (let round = 0; !interrupted.aborted; round += 1) {
       const reply = await watched.call(client)
       if (argv.json) io.out(`${JSON.stringify(reply)}\n`)
-      else io.out(frame(io, watched.write(reply), round))
+      else io.out(frame(io, writeReply(reply, watched.write), round))
       await sleep(intervalMs, undefined, { signal: interrupted }).catch((error: unknown) => {
         if (!interrupted.aborted) throw error
       })

@@ -1,15 +1,25 @@
-// One request in, one answer out: parses a line, validates, calls the target, words what went wrong.
+// One request in, one answer out: parses a line, validates, calls the target, validates what it returns, words what
+// went wrong. Clients rely on the second validation and have no schemas of their own.
 
 import createDebug from 'debug'
-import type { z } from 'zod'
+import { z } from 'zod'
 
 import { CofferError } from '../errors.ts'
+import { VERSION } from '../version.ts'
 import { discover, isMethodName, methods } from './methods.ts'
-import { requestSchema, rpcErrorCodes } from './protocol.ts'
+import type { MethodName } from './methods.ts'
+import { rpcErrorCodes } from './protocol.ts'
 import type { RequestId, RpcError, RpcResponse } from './protocol.ts'
 import type { ControlCaller, ControlTarget } from './target.ts'
 
 const debug = createDebug('coffer:control')
+
+const requestSchema = z.object({
+  jsonrpc: z.literal('2.0'),
+  id: z.union([z.string().max(256), z.number(), z.null()]).optional(),
+  method: z.string().max(256),
+  params: z.unknown().optional(),
+})
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -35,15 +45,15 @@ export async function answerLine(
   if (id === undefined) return undefined
   return 'error' in outcome
     ? failure(id, outcome.error)
-    : { jsonrpc: '2.0', id, result: outcome.result }
+    : { jsonrpc: '2.0', cofferVersion: VERSION, id, result: outcome.result }
 }
 
 export function failure(id: RequestId, error: RpcError): RpcResponse {
-  return { jsonrpc: '2.0', id, error }
+  return { jsonrpc: '2.0', cofferVersion: VERSION, id, error }
 }
 
 /** All of zod's issues as one readable clause: `name: too short; group: expected string`. */
-export function describeIssues(error: z.ZodError): string {
+function describeIssues(error: z.ZodError): string {
   return error.issues
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
     .join('; ')
@@ -74,10 +84,17 @@ async function call(
       params: unknown,
       caller: ControlCaller,
     ) => Promise<unknown>
-    return { result: await run(parsed.data, caller) }
+    return { result: checkResult(method, await run(parsed.data, caller)) }
   } catch (error) {
     return { error: wordError(method, error) }
   }
+}
+
+/** The result without fields that the table doesn't name. Throws when it is not what the table promises. */
+function checkResult(method: MethodName, result: unknown): unknown {
+  const checked = methods[method].result.safeParse(result)
+  if (checked.success) return checked.data
+  throw new TypeError(`the result does not fit its schema: ${describeIssues(checked.error)}`)
 }
 
 function wordError(method: string, error: unknown): RpcError {

@@ -12,9 +12,13 @@ ${MAX_LINE_BYTES} bytes a line, no batches. A request without \`id\` is carried 
 connection run side by side, so answers may come in another order: match them by \`id\`. While a call runs, notifications
 (messages with \`method\` and without \`id\`) may come before its answer.
 
+Every answer has a member more than JSON-RPC asks for: \`cofferVersion\`, the version of the daemon. The daemon checks
+each result against the schema below before it sends it, so a client of the same version may rely on the schemas.
+A client of another version may not: methods, parameters and fields come and go with versions.
+
 \`\`\`
 > {"jsonrpc":"2.0","id":1,"method":"container.add","params":{"name":"backups"}}
-< {"jsonrpc":"2.0","id":1,"error":{"code":${rpcErrorCodes.domain},"message":"...","data":{"code":"CONTAINER_EXISTS"}}}
+< {"jsonrpc":"2.0","cofferVersion":"...","id":1,"error":{"code":${rpcErrorCodes.domain},"message":"...","data":{"code":"CONTAINER_EXISTS"}}}
 \`\`\`
 
 ## Errors

@@ -1,7 +1,7 @@
 // The table of control methods: for each, what it is for and the schemas of its parameters and its
-// result. Server, client, documentation and `rpc.discover` all read this one table. Parameters are
-// strict, so that a misspelled one is an error; results are not, so that a client outlives a field
-// that a newer daemon adds. Each family is a file of its own.
+// result. Server, documentation and `rpc.discover` all read this one table; the client takes its types only.
+// Parameters are strict, so that a misspelled one is an error; what a result has beyond its schema is not sent.
+// Each family is a file of its own.
 
 import { z } from 'zod'
 

@@ -1,6 +1,5 @@
-// JSON-RPC 2.0 as client and server both see it: limits, error codes, the shapes of messages.
-
-import { z } from 'zod'
+// JSON-RPC 2.0 as client and server both see it: limits, error codes, the shapes of messages. Nothing here or in what
+// the client imports loads zod: that would take longer than all else that a short command does.
 
 /** A request or an answer is one line; a longer one is not ours, or an attack on our memory. */
 export const MAX_LINE_BYTES = 1024 * 1024
@@ -17,37 +16,8 @@ export const rpcErrorCodes = {
   tooLarge: -32001,
 } as const
 
-const requestId = z.union([z.string().max(256), z.number(), z.null()])
-
-export const requestSchema = z.object({
-  jsonrpc: z.literal('2.0'),
-  id: requestId.optional(),
-  method: z.string().max(256),
-  params: z.unknown().optional(),
-})
-
-export const responseSchema = z.object({
-  jsonrpc: z.literal('2.0'),
-  id: requestId,
-  result: z.unknown().optional(),
-  error: z
-    .object({
-      code: z.number(),
-      message: z.string(),
-      data: z.object({ code: z.string().optional() }).optional(),
-    })
-    .optional(),
-})
-
-/** Whatever the daemon says unasked; which ones there are, a client of another version may not know. */
-export const notificationSchema = z.object({
-  jsonrpc: z.literal('2.0'),
-  id: z.undefined().optional(),
-  method: z.string(),
-  params: z.unknown().optional(),
-})
-
-export type RequestId = z.output<typeof requestId>
+/** null answers what could not be told apart: a line that was no request, or too long. */
+export type RequestId = string | number | null
 
 /** A failure as it goes over the wire. */
 export interface RpcError {
@@ -56,9 +26,14 @@ export interface RpcError {
   data?: { code: string }
 }
 
-export type RpcResponse =
-  | { jsonrpc: '2.0'; id: RequestId; result: unknown }
-  | { jsonrpc: '2.0'; id: RequestId; error: RpcError }
+/** What JSON-RPC doesn't ask for, and every answer has: who is older than the other shows at once. */
+interface RpcAnswer {
+  jsonrpc: '2.0'
+  cofferVersion: string
+  id: RequestId
+}
+
+export type RpcResponse = (RpcAnswer & { result: unknown }) | (RpcAnswer & { error: RpcError })
 
 export interface RpcNotification {
   jsonrpc: '2.0'

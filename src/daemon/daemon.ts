@@ -1,6 +1,5 @@
 // The daemon: opens the store, mounts it, serves the control socket, and ends all of it in order.
 
-import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import createDebug from 'debug'
 import { startControlServer } from '../control/index.ts'
@@ -9,6 +8,7 @@ import { CofferError, StoreError } from '../errors.ts'
 import { clearDeadMount, mountFilesystem } from '../fuse/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-device.ts'
+import { VERSION } from '../version.ts'
 import type { Timestamp } from '../vfs/index.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
@@ -87,7 +87,7 @@ async function start(
     controlTarget({
       storage,
       mount,
-      version: packageVersion(),
+      version: VERSION,
       socket: options.socket,
       storePath: directory.path,
       mailPasswordPath: directory.mailPassword,
@@ -106,7 +106,7 @@ async function start(
   storage.alerting.events.record(
     'DAEMON_STARTED',
     'info',
-    `Version ${packageVersion()} serves ${directory.path} on ${mountPoint}.`,
+    `Version ${VERSION} serves ${directory.path} on ${mountPoint}.`,
   )
   return daemon
 }
@@ -198,10 +198,4 @@ function wallClock(): Timestamp {
     seconds: Math.floor(milliseconds / 1000),
     nanoseconds: (milliseconds % 1000) * 1_000_000,
   }
-}
-
-function packageVersion(): string {
-  // From dist/src/daemon/ to the top of the checkout.
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-  return String(JSON.parse(text).version)
 }
