@@ -160,7 +160,7 @@ export class Vfs implements CommitParticipant {
 
   /** The data of what has been deleted is gone, unless somebody has it open. */
   async deletionsDone(): Promise<void> {
-    await this.containersReclaimed()
+    await this.#trees.reclaimed()
     await this.#reaper.done()
   }
 
@@ -223,11 +223,6 @@ export class Vfs implements CommitParticipant {
   /** @throws CONTAINER_NOT_FOUND */
   containerByName(name: ByteString): ContainerInfo {
     return this.#containers.get(name)
-  }
-
-  /** Resolves when the trees of all deleted containers are gone. */
-  containersReclaimed(): Promise<void> {
-    return this.#trees.reclaimed()
   }
 
   // ---- names
@@ -461,9 +456,8 @@ export class Vfs implements CommitParticipant {
   ): Promise<number> {
     this.#checkWritable()
     // The kernel has no word for it here, as it has for writes: root keeps what others lose.
-    const kills = caller.uid !== 0
-    const from = sourceOffsetBytes
-    return this.#files.copyRange(source, from, target, targetOffsetBytes, lengthBytes, kills)
+    const [kills, from, to] = [caller.uid !== 0, sourceOffsetBytes, targetOffsetBytes]
+    return this.#files.copyRange(source, from, target, to, lengthBytes, kills)
   }
 
   async lseek(handle: number, offsetBytes: number, whence: number): Promise<number> {

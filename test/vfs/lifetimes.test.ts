@@ -106,7 +106,7 @@ test('containers', async t => {
   vfs.deleteContainer('d', { deleteFiles: false })
   t.equal(numberOf(vfs, 1, 'd'), undefined)
   t.equal(vfs.getattr(1).linkCount, 3)
-  await vfs.containersReclaimed()
+  await vfs.deletionsDone()
   t.same(changedEntries, ['c', 'd', 'd'])
 })
 
@@ -141,7 +141,7 @@ test('a renamed container is the same one, also after a restart', async t => {
   vfs.deleteContainer('other', { deleteFiles: false })
   vfs.renameContainer('d', 'other')
   vfs.addContainer({ name: 'd', group: 1, uid: 0, gid: 0 })
-  await vfs.containersReclaimed()
+  await vfs.deletionsDone()
   await committer.commit()
 
   await world.restart()
@@ -207,7 +207,7 @@ test('a deleted container is gone at once and its tree soon', async t => {
   t.ok(metadata.count('D') > 0, 'stopped on the way')
   await world.restart()
   t.same(world.vfs.containers(), [])
-  await world.vfs.containersReclaimed()
+  await world.vfs.deletionsDone()
   await committer.commit()
   t.same(
     ['I', 'D', 'K', 'O'].map(table => metadata.count(table)),
