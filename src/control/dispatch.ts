@@ -21,6 +21,9 @@ const requestSchema = z.object({
   params: z.unknown().optional(),
 })
 
+/** Enough for a complaint of every parameter that a method has; far below what a line of the protocol may have. */
+const ISSUES_CHARACTERS_MAX = 4000
+
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** Answer one line; undefined for a notification, which by JSON-RPC gets no answer. */
@@ -52,11 +55,12 @@ export function failure(id: RequestId, error: RpcError): RpcResponse {
   return { jsonrpc: '2.0', cofferVersion: VERSION, id, error }
 }
 
-/** All of zod's issues as one readable clause: `name: too short; group: expected string`. */
+/** All of zod's issues as one readable clause: `name: too short; group: expected string`. Cut, since they quote names. */
 function describeIssues(error: z.ZodError): string {
-  return error.issues
+  const text = error.issues
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
     .join('; ')
+  return text.length <= ISSUES_CHARACTERS_MAX ? text : `${text.slice(0, ISSUES_CHARACTERS_MAX)}…`
 }
 
 type Outcome = { result: unknown } | { error: RpcError }

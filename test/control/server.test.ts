@@ -2,7 +2,6 @@
 
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,13 +13,9 @@ import { connectControl } from '../../src/control/client.ts'
 import { MAX_LINE_BYTES } from '../../src/control/protocol.ts'
 import { startControlServer } from '../../src/control/server.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
+import { RawClient } from '../helpers/raw-client.ts'
+import type { Answer } from '../helpers/raw-client.ts'
 import { fakeTarget } from './fake-target.ts'
-
-interface Answer {
-  id: number | string | null
-  result?: unknown
-  error?: { code: number; message: string; data?: { code: string } }
-}
 
 const statusRequest = '{"jsonrpc":"2.0","id":7,"method":"system.status"}\n'
 
@@ -38,32 +33,6 @@ async function serve(t: Test, target: ControlTarget = fakeTarget()) {
     await rm(folder, { recursive: true })
   })
   return { folder, path, close }
-}
-
-/** A client without manners: sends what it is told, collects what comes. */
-class RawClient {
-  readonly socket: Socket
-  readonly answers: Answer[] = []
-  readonly closed: Promise<void>
-  #text = ''
-
-  constructor(path: string) {
-    this.socket = connect(path)
-    this.socket.setEncoding('utf8')
-    this.socket.on('error', () => {})
-    this.closed = new Promise(resolve => this.socket.once('close', () => resolve()))
-    this.socket.on('data', (text: string) => {
-      const lines = (this.#text + text).split('\n')
-      this.#text = lines.pop() ?? ''
-      for (const line of lines) this.answers.push(JSON.parse(line))
-    })
-  }
-
-  /** The first `count` answers, once they are there. */
-  async collect(count: number): Promise<Answer[]> {
-    while (this.answers.length < count && !this.socket.closed) await sleep(2)
-    return this.answers.slice(0, count)
-  }
 }
 
 async function ask(t: Test, path: string, message: string | Buffer): Promise<Answer> {
@@ -154,6 +123,18 @@ t.test('what is wrong with a request is said', async t => {
     const { error } = await ask(t, path, `${message}\n`)
     t.equal(error?.code, -32602, `the name ${JSON.stringify(name).slice(0, 20)} is refused`)
   }
+})
+
+t.test('a complaint stays short, however long the mistake is', async t => {
+  const { path } = await serve(t)
+  const params = Object.fromEntries(Array.from({ length: 80_000 }, (_, index) => [index, 1]))
+  const message = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'container.add', params })
+  t.ok(message.length < MAX_LINE_BYTES)
+  const client = new RawClient(path)
+  client.socket.write(`${message}\n`)
+  t.match(await client.collect(1), [{ id: 1, error: { code: -32602 } }])
+  t.ok(client.longest < 10_000, `${client.longest} characters`)
+  client.socket.destroy()
 })
 
 t.test('errors of the target', async t => {

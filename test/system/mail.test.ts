@@ -1,4 +1,4 @@
-// Mail of a real daemon: STARTTLS and a login, an outage of the relay with a kill -9 of the daemon, a hanging relay at stop.
+// Mail of a real daemon: STARTTLS and TLS from the start, each with a login, an outage of the relay with a kill -9 of the daemon, a hanging relay at stop.
 
 import { once } from 'node:events'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -97,6 +97,45 @@ t.test('an outage of the relay and a kill lose no alert', { skip }, async t => {
   }
   t.notMatch(events, PASSWORD)
   t.notMatch(await readFile(join(coffer.store, 'daemon.log'), 'utf8'), PASSWORD)
+})
+
+t.test('a relay that speaks TLS from the first byte', { skip }, async t => {
+  const directory = t.testdir({ password: `${PASSWORD}\n`, other: {} })
+  const { key, cert, certPath } = await selfSigned(directory)
+  process.env['NODE_EXTRA_CA_CERTS'] = certPath
+  t.teardown(() => delete process.env['NODE_EXTRA_CA_CERTS'])
+  const server = await startMailServer({ ...securedBy(key, cert), secure: true })
+  t.teardown(() => server.close())
+  const stranger = await selfSigned(join(directory, 'other'))
+  const impostor = await startMailServer({
+    ...securedBy(stranger.key, stranger.cert),
+    secure: true,
+  })
+  t.teardown(() => impostor.close())
+  const coffer = await startedCoffer(t, 'c')
+  const login = ['--user', 'coffer', '--password-file', join(directory, 'password')]
+  const people = '--sender-name Backup --sender coffer@example.com --to a@example.com'
+  const configure = (host: string, port: number): Promise<string> => {
+    const relay = `--relay ${host} --port ${port} --tls tls ${people}`
+    return coffer.coffer('email-alerts', 'configure', ...relay.split(' '), ...login)
+  }
+  const test = (): Promise<string> => coffer.coffer('email-alerts', 'test-email')
+
+  await configure('localhost', impostor.port)
+  await t.rejects(test(), { code: 1, stderr: /self-signed certificate/ }, 'a stranger')
+  await configure('127.0.0.1', server.port)
+  await t.rejects(test(), { code: 1, stderr: /not match certificate/ }, 'another host')
+  t.equal(server.mails.length, 0)
+  await configure('localhost', server.port)
+  t.equal(await test(), 'Success: Test email sent.\n')
+  t.match(server.mails, [{ recipients: ['a@example.com'], subject: /coffer/ }])
+  t.equal(impostor.mails.length, 0)
+
+  await coffer.coffer('email-alerts', 'enable')
+  await coffer.kill()
+  await coffer.start()
+  await until('the mail of an alert', () => server.mails.length > 1)
+  t.match(server.mails[1]?.text, /UNCLEAN_SHUTDOWN/, 'the login outlives the daemon')
 })
 
 t.test('a relay that never answers keeps no daemon from stopping', { skip }, async t => {
