@@ -97,7 +97,12 @@ function withName(args: Argv<GlobalArgs>) {
 
 function writeSystem(stats: SystemStats): string {
   const pairs = [...savingsPairs(stats), ...storagePairs(stats), ...processPairs(stats)]
-  return `${formatPairs(pairs)}\n${latencyTable(stats)}`
+  return [
+    formatPairs(pairs),
+    countersTable(stats),
+    throughputTable(stats),
+    latencyTable(stats),
+  ].join('\n')
 }
 
 function formatCleaner({ running, lastFullAt, debtSince, history }: CleanerStats): string {
@@ -153,13 +158,39 @@ function storagePairs(stats: SystemStats | GroupStats): Pair[] {
 function processPairs(stats: SystemStats): Pair[] {
   return [
     ['Memory', formatSize(stats.rssBytes)],
-    ['Bytes Written', formatSize(stats.bytesWritten)],
-    ['Bytes Read', formatSize(stats.bytesRead)],
-    ['Write Throughput', `${formatSize(Math.round(stats.writeBytesPerSecond))}/s`],
-    ['Read Throughput', `${formatSize(Math.round(stats.readBytesPerSecond))}/s`],
+    ['Index Entries Added', stats.indexEntriesAdded],
     ['Event Loop Delay p99', milliseconds(stats.eventLoopDelayP99Microseconds)],
     ['Event Loop Delay Max', milliseconds(stats.eventLoopDelayMaxMicroseconds)],
   ]
+}
+
+function countersTable({ sinceStart, lifetime }: SystemStats): string {
+  const columns = [sinceStart, lifetime]
+  return formatTable(
+    ['', 'Since Start', `Since ${lifetime.since.slice(0, 10)}`],
+    [
+      ['Bytes Written', ...columns.map(({ bytesWritten }) => formatSize(bytesWritten))],
+      ['Bytes Read', ...columns.map(({ bytesRead }) => formatSize(bytesRead))],
+      ['Operations', ...columns.map(({ operations }) => operations)],
+      ['Chunks Looked Up', ...columns.map(({ lookups }) => lookups)],
+      ['Chunks Found', ...columns.map(({ hits }) => hits)],
+      ['Hit Rate', ...columns.map(({ hitPercent }) => formatPercent(hitPercent))],
+      ['Chunks Stored', ...columns.map(({ chunksStored }) => chunksStored)],
+    ],
+  )
+}
+
+function throughputTable({ throughput }: SystemStats): string {
+  const { now, minute, hour } = throughput
+  const spans = [now, minute, hour]
+  const speed = (bytes: number): string => `${formatSize(Math.round(bytes))}/s`
+  return formatTable(
+    ['Throughput', 'Now', 'Last Minute', 'Last Hour'],
+    [
+      ['Write', ...spans.map(({ writeBytesPerSecond }) => speed(writeBytesPerSecond))],
+      ['Read', ...spans.map(({ readBytesPerSecond }) => speed(readBytesPerSecond))],
+    ],
+  )
 }
 
 function latencyTable({ operations }: SystemStats): string {

@@ -68,6 +68,7 @@ async function start(
       const { bytesRead, bytesWritten } = late.mount?.statistics ?? NOTHING_YET
       return { read: bytesRead, written: bytesWritten }
     },
+    clientOperations: () => late.mount?.statistics.requests ?? 0,
     entryChanged: (parent, name) => {
       late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
     },

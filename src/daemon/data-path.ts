@@ -38,6 +38,7 @@ export interface DataPathOptions {
 
 export interface DataPath {
   readonly index: ChunkIndex
+  readonly dedupe: Deduplicator
   readonly extents: ExtentMap
   readonly streams: StreamStore
   readonly gatherer: AppendGatherer
@@ -92,7 +93,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     commit: () => metadata.commit(),
   })
-  return { index, extents, streams, gatherer, inFlight, condemned }
+  return { index, dedupe, extents, streams, gatherer, inFlight, condemned }
 }
 
 function reportDamage(alerts: AlertBoard, inode: number, block: number, error: Error): void {

@@ -40,7 +40,7 @@ t.test('the words of people', async t => {
   t.match((await run('status', io)).out, /Uptime +: 1d 02h 03m 04s\n/)
   t.match(
     (await run('stats system', io)).out,
-    /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write Throughput +: 2 B\/s\n/s,
+    /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write +2 B\/s +3 B\/s +1 B\/s\n/s,
   )
   t.match((await run('stats system', io)).out, /\nEvent Loop Delay p99 +: 1.2 ms\n/)
   t.match(

@@ -34,6 +34,15 @@ const latency = {
   p99Microseconds: 1000,
   maxMicroseconds: 2000,
 }
+const counters = {
+  bytesWritten: 10,
+  bytesRead: 20,
+  operations: 30,
+  lookups: 100,
+  hits: 75,
+  hitPercent: 75,
+  chunksStored: 25,
+}
 const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
 
 export function fakeTarget(
@@ -133,6 +142,10 @@ export function fakeTarget(
       bytesRead: 20,
       writeBytesPerSecond: 1.5,
       readBytesPerSecond: 0,
+      throughput: { now: rates(1.5), minute: rates(2.5), hour: rates(0.5) },
+      sinceStart: counters,
+      lifetime: { since: now, ...counters, bytesWritten: 2 * 1024 ** 4 },
+      indexEntriesAdded: 26,
       operations: {
         read: latency,
         write: latency,
@@ -163,6 +176,10 @@ export function fakeTarget(
     ...fakeSchedule(),
     ...jobMethods(board),
   }
+}
+
+function rates(writeBytesPerSecond: number) {
+  return { writeBytesPerSecond, readBytesPerSecond: 0 }
 }
 
 function fakeGroup(name: string): GroupInfo {
