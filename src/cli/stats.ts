@@ -1,8 +1,14 @@
-// coffer stats system | storage-group | container | cleaner
+// coffer stats system | storage-group | container | clients | cleaner
 
 import type { Argv } from 'yargs'
 
-import type { CleanerStats, ContainerStats, GroupStats, SystemStats } from '../control/methods.ts'
+import type {
+  CleanerStats,
+  ClientInfo,
+  ContainerStats,
+  GroupStats,
+  SystemStats,
+} from '../control/methods.ts'
 import type { GlobalArgs } from './common.ts'
 import { formatPairs, formatPercent, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
@@ -68,6 +74,17 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
         },
       )
       .command(
+        'clients',
+        'Of the processes that use the mount',
+        args => withWatch(args).example('$0 stats clients', 'Who writes, and how much'),
+        async argv => {
+          await printOrWatch(io, argv, {
+            call: client => client.call('stats.clients', {}),
+            write: ({ clients }) => clientsTable(clients),
+          })
+        },
+      )
+      .command(
         'cleaner',
         'Of the cleaner: what it does and did',
         args => withWatch(args).example('$0 stats cleaner --watch', 'How far a pass is'),
@@ -79,7 +96,11 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
         },
       )
       .example('$0 stats system', 'Savings, space and throughput')
-      .demandCommand(1, 1, 'Say of what: stats system, storage-group, container or cleaner.'),
+      .demandCommand(
+        1,
+        1,
+        'Say of what: stats system, storage-group, container, clients or cleaner.',
+      ),
   )
 }
 
@@ -122,6 +143,22 @@ function formatCleaner({ running, lastFullAt, debtSince, history }: CleanerStats
   const last = running?.pass ?? latest
   const pairs = formatPairs([...now, ...general])
   return last === undefined ? pairs : `${pairs}\n${formatPairs(passPairs(last))}`
+}
+
+function clientsTable(clients: readonly ClientInfo[]): string {
+  if (clients.length === 0) return 'Nobody has used the mount.\n'
+  return formatTable(
+    ['Process', 'User', 'Command', 'Written', 'Read', 'Operations', 'Last Active'],
+    clients.map(({ pid, uid, command, bytesWritten, bytesRead, operations, lastActiveAt }) => [
+      pid,
+      uid,
+      command ?? (pid === 0 ? '(kernel)' : '(ended)'),
+      formatSize(bytesWritten),
+      formatSize(bytesRead),
+      operations,
+      lastActiveAt,
+    ]),
+  )
 }
 
 function containerPairs(stats: ContainerStats): Pair[] {

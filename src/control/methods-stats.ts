@@ -92,11 +92,26 @@ const systemStats = z.object({
   eventLoopDelayMaxMicroseconds: microseconds.describe('since the start'),
 })
 
+const client = z.object({
+  pid: count.describe('0: the kernel itself, or a process of another namespace'),
+  uid: count,
+  command: z.string().nullable().describe('null when the process has ended, or is the kernel'),
+  bytesWritten: bytes,
+  bytesRead: bytes,
+  operations: count,
+  lastActiveAt: isoTime,
+})
+
 export const statsMethods = {
   'stats.system': {
     summary: 'Savings and counters of the whole store.',
     params: nothing,
     result: systemStats,
+  },
+  'stats.clients': {
+    summary: 'The processes that used the mount last, at most 256, the most recently active first.',
+    params: nothing,
+    result: z.object({ clients: z.array(client) }),
   },
   'stats.prometheus': {
     summary: "Counters, latencies, sizes and alerts in Prometheus' exposition format.",

@@ -157,6 +157,13 @@ export function fakeTarget(
       eventLoopDelayP99Microseconds: 1234,
       eventLoopDelayMaxMicroseconds: 5_678_901,
     }),
+    'stats.clients': async () => ({
+      clients: [
+        { pid: 4711, uid: 0, command: 'tar', ...counted(3 * 1024 ** 3, 0), lastActiveAt: now },
+        { pid: 815, uid: 1000, command: null, ...counted(0, 4096), lastActiveAt: now },
+        { pid: 0, uid: 0, command: null, ...counted(4096, 0), lastActiveAt: now },
+      ],
+    }),
     'stats.prometheus': async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       text: '# TYPE coffer_files gauge\ncoffer_files 12\n',
@@ -176,6 +183,10 @@ export function fakeTarget(
     ...fakeSchedule(),
     ...jobMethods(board),
   }
+}
+
+function counted(bytesWritten: number, bytesRead: number) {
+  return { bytesWritten, bytesRead, operations: 42 }
 }
 
 function rates(writeBytesPerSecond: number) {
