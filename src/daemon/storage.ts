@@ -21,6 +21,7 @@ import { buildCleaner } from './cleaning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { DamageWatch } from './damage-watch.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
 import { LifetimeCounters } from './lifetime-counters.ts'
 import { QuotaGuard } from './quota-guard.ts'
@@ -79,6 +80,7 @@ interface StorageParts {
   readonly cleaner: Cleaner
   readonly counters: LifetimeCounters
   readonly index: ChunkIndex
+  readonly damage: DamageWatch
 }
 
 export class Storage {
@@ -91,6 +93,7 @@ export class Storage {
   readonly metadata: MetadataStore
   readonly cleaner: Cleaner
   readonly counters: LifetimeCounters
+  readonly damage: DamageWatch
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
 
@@ -104,6 +107,7 @@ export class Storage {
     this.metadata = parts.metadata
     this.cleaner = parts.cleaner
     this.counters = parts.counters
+    this.damage = parts.damage
     this.#parts = parts
     this.#circle = circle
   }
@@ -139,6 +143,7 @@ export class Storage {
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
     const { vfs, streams, metadata, space, blocks, note, cleaner } = this.#parts
+    await this.damage.stop()
     await vfs.stop()
     await cleaner.close()
     if (this.readOnlyReason === undefined) await streams.flushAll()
@@ -284,6 +289,7 @@ async function assemble(
     nowMs: () => performance.now(),
   })
   const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
+  const fileInfo = (inode: number) => circle.vfs?.fileInfo(inode)
   const data = buildDataPath({
     metadata,
     blocks,
@@ -293,6 +299,7 @@ async function assemble(
     space,
     quota,
     isReadOnly,
+    fileInfo,
   })
   circle.streams = data.streams
   circle.gatherer = data.gatherer
@@ -337,6 +344,15 @@ async function assemble(
     }
     return { ...client, ...data.dedupe.counts }
   })
+  const damage = new DamageWatch({
+    alerts,
+    blocks,
+    extents,
+    reader: data.reader,
+    fileInfo,
+    isLocked: group => encryption.isLocked(group),
+    inFlight: data.inFlight,
+  })
   const participants = [
     superblock,
     ids,
@@ -373,6 +389,7 @@ async function assemble(
       cleaner,
       counters,
       index,
+      damage,
     },
     circle,
   )
