@@ -5,12 +5,14 @@ import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
 
 import { logLevels } from '../daemon/contract.ts'
-import type { DaemonOptions, LogLevel, PassphraseFile } from '../daemon/contract.ts'
+import type { DaemonOptions, LogLevel, MetricsPlace, PassphraseFile } from '../daemon/contract.ts'
 import { socketPath } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { parseSize } from './sizes.ts'
+
+const PORT_MAX = 65_535
 
 /** What both commands accept. */
 export function daemonOptions(args: Argv<GlobalArgs>) {
@@ -56,6 +58,17 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       coerce: parseSize,
       describe: 'Bound of caches and buffers',
     })
+    .option('metrics-port', {
+      type: 'string',
+      requiresArg: true,
+      coerce: parsePort,
+      describe: 'Serve statistics to Prometheus on this port of 127.0.0.1',
+    })
+    .option('metrics-socket', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Serve them on a Unix socket instead',
+    })
     .option('log-level', {
       choices: logLevels,
       requiresArg: true,
@@ -73,6 +86,8 @@ interface DaemonArgs {
   quotaMin?: number | undefined
   chunkSize: number | undefined
   memory: number | undefined
+  metricsPort?: number | undefined
+  metricsSocket?: string | undefined
   logLevel?: LogLevel | undefined
 }
 
@@ -91,8 +106,25 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
     ...(chunkSize !== undefined && { chunkSizeBytes: chunkSize }),
     ...(memory !== undefined && { memoryBytes: memory }),
+    ...metricsPlace(argv),
     ...(logLevel !== undefined && { logLevel }),
   }
+}
+
+/** @throws UsageError when there are two */
+function metricsPlace({ metricsPort, metricsSocket }: DaemonArgs): Pick<DaemonOptions, 'metrics'> {
+  if (metricsPort !== undefined && metricsSocket !== undefined) {
+    throw new UsageError('--metrics-port and --metrics-socket exclude each other.')
+  }
+  if (metricsPort !== undefined) return { metrics: { port: metricsPort } }
+  return metricsSocket === undefined ? {} : { metrics: { socket: resolve(metricsSocket) } }
+}
+
+/** @throws UsageError unless it is a port */
+function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (port >= 1 && port <= PORT_MAX) return port
+  throw new UsageError(`--metrics-port wants 1 to ${PORT_MAX}, not ${JSON.stringify(text)}.`)
 }
 
 /** @throws UsageError unless it is GROUP=FILE */
@@ -107,7 +139,7 @@ function parsePassphraseFile(text: string): PassphraseFile {
 /** The inverse of parsing: what `run` must be given to get the same options. */
 export function toArgs(options: DaemonOptions): string[] {
   const { store, mount, socket, allowOther, keystoreBackup, chunkSizeBytes, memoryBytes } = options
-  const { logLevel } = options
+  const { logLevel, metrics } = options
   // `--x=value`: a value may begin with a dash.
   return [
     `--store=${store}`,
@@ -121,6 +153,11 @@ export function toArgs(options: DaemonOptions): string[] {
     ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
     ...(chunkSizeBytes === undefined ? [] : [`--chunk-size=${chunkSizeBytes}`]),
     ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`]),
+    ...(metrics === undefined ? [] : [metricsArg(metrics)]),
     ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
   ]
+}
+
+function metricsArg(place: MetricsPlace): string {
+  return 'port' in place ? `--metrics-port=${place.port}` : `--metrics-socket=${place.socket}`
 }

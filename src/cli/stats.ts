@@ -1,8 +1,14 @@
-// coffer stats system | storage-group | container | cleaner
+// coffer stats system | storage-group | container | clients | cleaner
 
 import type { Argv } from 'yargs'
 
-import type { CleanerStats, ContainerStats, GroupStats, SystemStats } from '../control/methods.ts'
+import type {
+  CleanerStats,
+  ClientInfo,
+  ContainerStats,
+  GroupStats,
+  SystemStats,
+} from '../control/methods.ts'
 import type { GlobalArgs } from './common.ts'
 import { formatPairs, formatPercent, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
@@ -68,6 +74,17 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
         },
       )
       .command(
+        'clients',
+        'Of the processes that use the mount',
+        args => withWatch(args).example('$0 stats clients', 'Who writes, and how much'),
+        async argv => {
+          await printOrWatch(io, argv, {
+            call: client => client.call('stats.clients', {}),
+            write: ({ clients }) => clientsTable(clients),
+          })
+        },
+      )
+      .command(
         'cleaner',
         'Of the cleaner: what it does and did',
         args => withWatch(args).example('$0 stats cleaner --watch', 'How far a pass is'),
@@ -79,7 +96,11 @@ export function addStatsCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Globa
         },
       )
       .example('$0 stats system', 'Savings, space and throughput')
-      .demandCommand(1, 1, 'Say of what: stats system, storage-group, container or cleaner.'),
+      .demandCommand(
+        1,
+        1,
+        'Say of what: stats system, storage-group, container, clients or cleaner.',
+      ),
   )
 }
 
@@ -97,7 +118,12 @@ function withName(args: Argv<GlobalArgs>) {
 
 function writeSystem(stats: SystemStats): string {
   const pairs = [...savingsPairs(stats), ...storagePairs(stats), ...processPairs(stats)]
-  return `${formatPairs(pairs)}\n${latencyTable(stats)}`
+  return [
+    formatPairs(pairs),
+    countersTable(stats),
+    throughputTable(stats),
+    latencyTable(stats),
+  ].join('\n')
 }
 
 function formatCleaner({ running, lastFullAt, debtSince, history }: CleanerStats): string {
@@ -117,6 +143,22 @@ function formatCleaner({ running, lastFullAt, debtSince, history }: CleanerStats
   const last = running?.pass ?? latest
   const pairs = formatPairs([...now, ...general])
   return last === undefined ? pairs : `${pairs}\n${formatPairs(passPairs(last))}`
+}
+
+function clientsTable(clients: readonly ClientInfo[]): string {
+  if (clients.length === 0) return 'Nobody has used the mount.\n'
+  return formatTable(
+    ['Process', 'User', 'Command', 'Written', 'Read', 'Operations', 'Last Active'],
+    clients.map(({ pid, uid, command, bytesWritten, bytesRead, operations, lastActiveAt }) => [
+      pid,
+      uid,
+      command ?? (pid === 0 ? '(kernel)' : '(ended)'),
+      formatSize(bytesWritten),
+      formatSize(bytesRead),
+      operations,
+      lastActiveAt,
+    ]),
+  )
 }
 
 function containerPairs(stats: ContainerStats): Pair[] {
@@ -153,13 +195,39 @@ function storagePairs(stats: SystemStats | GroupStats): Pair[] {
 function processPairs(stats: SystemStats): Pair[] {
   return [
     ['Memory', formatSize(stats.rssBytes)],
-    ['Bytes Written', formatSize(stats.bytesWritten)],
-    ['Bytes Read', formatSize(stats.bytesRead)],
-    ['Write Throughput', `${formatSize(Math.round(stats.writeBytesPerSecond))}/s`],
-    ['Read Throughput', `${formatSize(Math.round(stats.readBytesPerSecond))}/s`],
+    ['Index Entries Added', stats.indexEntriesAdded],
     ['Event Loop Delay p99', milliseconds(stats.eventLoopDelayP99Microseconds)],
     ['Event Loop Delay Max', milliseconds(stats.eventLoopDelayMaxMicroseconds)],
   ]
+}
+
+function countersTable({ sinceStart, lifetime }: SystemStats): string {
+  const columns = [sinceStart, lifetime]
+  return formatTable(
+    ['', 'Since Start', `Since ${lifetime.since.slice(0, 10)}`],
+    [
+      ['Bytes Written', ...columns.map(({ bytesWritten }) => formatSize(bytesWritten))],
+      ['Bytes Read', ...columns.map(({ bytesRead }) => formatSize(bytesRead))],
+      ['Operations', ...columns.map(({ operations }) => operations)],
+      ['Chunks Looked Up', ...columns.map(({ lookups }) => lookups)],
+      ['Chunks Found', ...columns.map(({ hits }) => hits)],
+      ['Hit Rate', ...columns.map(({ hitPercent }) => formatPercent(hitPercent))],
+      ['Chunks Stored', ...columns.map(({ chunksStored }) => chunksStored)],
+    ],
+  )
+}
+
+function throughputTable({ throughput }: SystemStats): string {
+  const { now, minute, hour } = throughput
+  const spans = [now, minute, hour]
+  const speed = (bytes: number): string => `${formatSize(Math.round(bytes))}/s`
+  return formatTable(
+    ['Throughput', 'Now', 'Last Minute', 'Last Hour'],
+    [
+      ['Write', ...spans.map(({ writeBytesPerSecond }) => speed(writeBytesPerSecond))],
+      ['Read', ...spans.map(({ readBytesPerSecond }) => speed(readBytesPerSecond))],
+    ],
+  )
 }
 
 function latencyTable({ operations }: SystemStats): string {

@@ -1,4 +1,5 @@
 export { connectControl } from './client.ts'
 export type * from './methods.ts'
 export { startControlServer, type ControlServer } from './server.ts'
+export { claimSocketPath } from './socket-path.ts'
 export type { ControlCaller, ControlTarget } from './target.ts'

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { bytes, containerName, count, groupName, nothing, percent } from './schemas.ts'
+import { bytes, containerName, count, groupName, isoTime, nothing, percent } from './schemas.ts'
 
 /** What every level of statistics reports: the savings chain from what clients wrote to what is stored. */
 const savings = {
@@ -23,6 +23,22 @@ const storage = {
   metadataBytes: bytes.describe('what the metadata takes on disk'),
   blocks: count,
 }
+
+/** Of clients and of dedupe, over some time. */
+const counters = {
+  bytesWritten: bytes.describe('by clients'),
+  bytesRead: bytes.describe('by clients'),
+  operations: count.describe('requests of the mount'),
+  lookups: count.describe('chunks that dedupe looked up'),
+  hits: count.describe('chunks that were there already'),
+  hitPercent: percent.describe('hits of 100 lookups; two decimals'),
+  chunksStored: count.describe('chunks that were new'),
+}
+
+const rates = z.object({
+  writeBytesPerSecond: z.number().nonnegative(),
+  readBytesPerSecond: z.number().nonnegative(),
+})
 
 const microseconds = z.int().nonnegative()
 
@@ -48,8 +64,20 @@ const systemStats = z.object({
   rssBytes: bytes.describe("the daemon's resident memory"),
   bytesWritten: bytes.describe('by clients since the start'),
   bytesRead: bytes.describe('by clients since the start'),
-  writeBytesPerSecond: z.number().nonnegative().describe('recent'),
-  readBytesPerSecond: z.number().nonnegative().describe('recent'),
+  writeBytesPerSecond: z.number().nonnegative().describe('as throughput.now'),
+  readBytesPerSecond: z.number().nonnegative().describe('as throughput.now'),
+  throughput: z
+    .object({ now: rates, minute: rates, hour: rates })
+    .describe('over the last ten seconds, minute and hour, or since the start'),
+  sinceStart: z.object(counters),
+  lifetime: z
+    .object({ since: isoTime, ...counters })
+    .describe(
+      'since the store was made; a killed daemon loses what it counted after its last commit',
+    ),
+  indexEntriesAdded: count.describe(
+    'entries of the chunk index written since the start, for stored and for moved chunks',
+  ),
   operations: z
     .object({
       read: latency,
@@ -64,11 +92,26 @@ const systemStats = z.object({
   eventLoopDelayMaxMicroseconds: microseconds.describe('since the start'),
 })
 
+const client = z.object({
+  pid: count.describe('0: the kernel itself, or a process of another namespace'),
+  uid: count,
+  command: z.string().nullable().describe('null when the process has ended, or is the kernel'),
+  bytesWritten: bytes,
+  bytesRead: bytes,
+  operations: count,
+  lastActiveAt: isoTime,
+})
+
 export const statsMethods = {
   'stats.system': {
     summary: 'Savings and counters of the whole store.',
     params: nothing,
     result: systemStats,
+  },
+  'stats.clients': {
+    summary: 'The processes that used the mount last, at most 256, the most recently active first.',
+    params: nothing,
+    result: z.object({ clients: z.array(client) }),
   },
   'stats.prometheus': {
     summary: "Counters, latencies, sizes and alerts in Prometheus' exposition format.",

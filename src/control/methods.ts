@@ -67,6 +67,7 @@ export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>
 export type GroupStats = MethodResult<'stats.storageGroup'>
+export type ClientInfo = MethodResult<'stats.clients'>['clients'][number]
 export type ContainerStats = MethodResult<'stats.container'>
 export type JobInfo = MethodResult<'jobs.list'>['jobs'][number]
 export type JobEnd = MethodResult<'jobs.watch'>

@@ -18,7 +18,7 @@ export async function claimSocketPath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new CofferError(
       'SOCKET_PATH_TOO_LONG',
-      `The socket path ${path} is longer than ${MAX_PATH_BYTES} bytes; choose a shorter one with --socket.`,
+      `The socket path ${path} is longer than ${MAX_PATH_BYTES} bytes; choose a shorter one.`,
     )
   }
   await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE })

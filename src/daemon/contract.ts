@@ -22,9 +22,14 @@ export interface DaemonOptions {
   chunkSizeBytes?: number
   /** Upper bound of the daemon's caches and write buffers together. */
   memoryBytes?: number
+  /** Where statistics are served to Prometheus; nowhere unless told. */
+  metrics?: MetricsPlace
   /** What the log on standard error holds: this and everything more severe; `info` unless told. */
   logLevel?: LogLevel
 }
+
+/** A port of the loopback interface, or the path of a Unix socket. */
+export type MetricsPlace = { readonly port: number } | { readonly socket: string }
 
 export interface PassphraseFile {
   group: string

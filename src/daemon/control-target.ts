@@ -3,6 +3,7 @@
 import type { ControlTarget } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import { alertMethods, showAlert } from './alert-methods.ts'
+import { clientMethods } from './client-methods.ts'
 import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { maintenanceMethods } from './maintenance-methods.ts'
@@ -47,6 +48,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.prometheus': () => statistics.prometheus(),
     'stats.storageGroup': ({ name }) => statistics.storageGroup(name),
     'stats.container': ({ name }) => statistics.container(name),
+    ...clientMethods(options.mount, options.now),
     ...maintenanceMethods(options.storage, options.jobs, options.now),
     ...alertMethods(options),
     ...scheduleMethods({

@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import createDebug from 'debug'
 import { startControlServer } from '../control/index.ts'
-import type { ControlServer } from '../control/index.ts'
+import type { ControlCaller } from '../control/index.ts'
 import { CofferError, StoreError } from '../errors.ts'
 import { clearDeadMount, mountFilesystem } from '../fuse/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
@@ -16,6 +16,7 @@ import { JobBoard } from './job-board.ts'
 import { createLogger } from './logger.ts'
 import { Lookout } from './lookout.ts'
 import { LoopDelay } from './loop-delay.ts'
+import { startMetricsServer } from './metrics-server.ts'
 import { openStorage } from './storage.ts'
 import type { Storage } from './storage.ts'
 import { defaultKeystoreBackup, unlockFromFiles } from './start-keys.ts'
@@ -27,6 +28,8 @@ const log = createDebug('coffer:daemon')
 /** The QoreStor guide's smallest quota. */
 const QUOTA_BYTES_MIN = 100 * 2 ** 30
 const NOTHING_YET = { bytesRead: 0, bytesWritten: 0 }
+/** Who asks when nobody waits on the control socket. */
+const NOBODY: ControlCaller = { notify: () => false, gone: new AbortController().signal }
 const SAMPLE_INTERVAL_MS = 1000
 /** Intervals are days: a minute late is early enough. */
 const ROTATION_CHECK_INTERVAL_MS = 60 * 1000
@@ -68,6 +71,7 @@ async function start(
       const { bytesRead, bytesWritten } = late.mount?.statistics ?? NOTHING_YET
       return { read: bytesRead, written: bytesWritten }
     },
+    clientOperations: () => late.mount?.statistics.requests ?? 0,
     entryChanged: (parent, name) => {
       late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
     },
@@ -82,27 +86,31 @@ async function start(
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
   const daemon = new Daemon(storage, mount)
   const jobs = new JobBoard(() => wallClock().seconds)
-  const server = await startControlServer(
-    options.socket,
-    controlTarget({
-      storage,
-      mount,
-      version: VERSION,
-      socket: options.socket,
-      storePath: directory.path,
-      mailPasswordPath: directory.mailPassword,
-      diagnosticsPath: directory.diagnostics,
-      metadataPath: directory.metadata,
-      startedAt: new Date(),
-      now: () => new Date(),
-      quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
-      throughput: daemon.throughput,
-      loopDelay: daemon.loopDelay,
-      jobs,
-      unmount: how => daemon.unmount(how),
-    }),
-  )
-  daemon.serve(server)
+  const target = controlTarget({
+    storage,
+    mount,
+    version: VERSION,
+    socket: options.socket,
+    storePath: directory.path,
+    mailPasswordPath: directory.mailPassword,
+    diagnosticsPath: directory.diagnostics,
+    metadataPath: directory.metadata,
+    startedAt: new Date(),
+    now: () => new Date(),
+    quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
+    throughput: daemon.throughput,
+    loopDelay: daemon.loopDelay,
+    jobs,
+    unmount: how => daemon.unmount(how),
+  })
+  if (options.metrics !== undefined) {
+    const metrics = await startMetricsServer(options.metrics, () =>
+      target['stats.prometheus']({}, NOBODY),
+    )
+    undo.push(() => metrics.close())
+    daemon.serve(metrics)
+  }
+  daemon.serve(await startControlServer(options.socket, target))
   storage.alerting.events.record(
     'DAEMON_STARTED',
     'info',
@@ -122,6 +130,10 @@ function lockStore(path: string, store: string): void {
   }
 }
 
+interface Server {
+  close(): Promise<void>
+}
+
 class Daemon implements RunningDaemon {
   readonly stopped: Promise<void>
   readonly throughput = new Throughput()
@@ -131,7 +143,7 @@ class Daemon implements RunningDaemon {
   readonly #sampler: NodeJS.Timeout
   readonly #rotation: NodeJS.Timeout
   readonly #lookout: Lookout
-  #server: ControlServer | undefined
+  readonly #servers: Server[] = []
   #unmounting: Promise<void> | undefined
 
   constructor(storage: Storage, mount: FuseMount) {
@@ -154,8 +166,9 @@ class Daemon implements RunningDaemon {
     this.stopped = mount.closed.then(() => this.#end())
   }
 
-  serve(server: ControlServer): void {
-    this.#server = server
+  /** It ends with the daemon. */
+  serve(server: Server): void {
+    this.#servers.push(server)
   }
 
   /** @throws CofferError MOUNT_BUSY when files are open and it is not forced; the daemon then goes on */
@@ -186,7 +199,7 @@ class Daemon implements RunningDaemon {
     try {
       await this.#storage.close()
     } finally {
-      await this.#server?.close()
+      await Promise.all(this.#servers.map(server => server.close()))
     }
   }
 }

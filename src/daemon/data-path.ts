@@ -10,6 +10,8 @@ import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
 import { ExtentMap, InFlight, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
+import { shown } from '../vfs/index.ts'
+import type { FileInfo } from '../vfs/index.ts'
 import type { Encryption } from './encryption.ts'
 import type { QuotaGuard } from './quota-guard.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -34,11 +36,15 @@ export interface DataPathOptions {
   readonly space: SpaceGuard
   readonly quota: QuotaGuard
   readonly isReadOnly: () => boolean
+  /** undefined for a file that is gone */
+  readonly fileInfo: (inode: number) => FileInfo | undefined
 }
 
 export interface DataPath {
   readonly index: ChunkIndex
+  readonly dedupe: Deduplicator
   readonly extents: ExtentMap
+  readonly reader: StoredReader
   readonly streams: StreamStore
   readonly gatherer: AppendGatherer
   readonly inFlight: InFlight
@@ -64,7 +70,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     extents,
     regions: blocks,
     pinnedRegionsMax: PINNED_REGIONS_MAX,
-    damaged: (inode, block, error) => reportDamage(options.alerts, inode, block, error),
+    damaged: (inode, block, error) => reportDamage(options, inode, block, error),
   })
   const streams = new StreamStore({
     buffers: new StreamBuffers(
@@ -92,14 +98,27 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     commit: () => metadata.commit(),
   })
-  return { index, extents, streams, gatherer, inFlight, condemned }
+  return { index, dedupe, extents, reader, streams, gatherer, inFlight, condemned }
 }
 
-function reportDamage(alerts: AlertBoard, inode: number, block: number, error: Error): void {
+function reportDamage(
+  { alerts, fileInfo }: DataPathOptions,
+  inode: number,
+  block: number,
+  error: Error,
+): void {
   log('damage: inode %d, block %d: %s', inode, block, error.message)
   const reason = error.message
   alerts.raise('DAMAGED_BLOCK', `Block file ${block} is damaged (${reason}).`, String(block))
-  const text = `Inode ${inode} can't be read whole: block file ${block} is damaged.`
+  const file = fileInfo(inode)
+  const damage = `can't be read whole: block file ${block} is damaged.`
+  if (file === undefined) {
+    alerts.raise('DAMAGED_FILE', `Inode ${inode}, which has no name, ${damage}`, String(inode))
+    return
+  }
+  const container = shown(file.container)
+  const remedy = `Its path: "find ${container} -inum ${inode}" in the mount.`
+  const text = `Inode ${inode} of container ${container} ${damage} ${remedy}`
   alerts.raise('DAMAGED_FILE', text, String(inode))
 }
 

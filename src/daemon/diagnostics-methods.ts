@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ControlTarget, DiagnosticsBundle } from '../control/index.ts'
 import { CofferError } from '../errors.ts'
+import { hider, namesInTexts, textsInLog } from './redaction.ts'
 import type { Storage } from './storage.ts'
 
 const run = promisify(execFile)
@@ -81,16 +82,24 @@ async function contents(
   includeNames: boolean,
 ): Promise<Map<string, string>> {
   const { storage, version, storePath } = options
-  const containers = storage.vfs.containers()
-  const hide = includeNames ? (text: string) => text : hider(containers.map(({ name }) => name))
+  const alerts = storage.alerts.list()
+  const events = storage.alerting.events.select({ count: EVENTS_MAX })
+  const log = await tail(join(storePath, 'daemon.log'))
+  const names = includeNames
+    ? []
+    : [
+        ...storage.vfs.containers().map(({ name }) => name),
+        ...namesInTexts([...events, ...alerts, ...textsInLog(log)]),
+      ]
+  const hide = hider(names)
   const json = (value: unknown): string => `${hide(JSON.stringify(value, null, 2))}\n`
   const files = new Map([
     ['versions.json', json({ coffer: version, versions: process.versions, ...machine() })],
     ['statistics.json', json(await options.statistics())],
-    ['alerts.json', json(storage.alerts.list())],
-    ['events.json', json(storage.alerting.events.select({ count: EVENTS_MAX }))],
+    ['alerts.json', json(alerts)],
+    ['events.json', json(events)],
     ['settings.json', json(settings(storage))],
-    ['log', hide(await tail(join(storePath, 'daemon.log')))],
+    ['log', hide(log)],
   ])
   return files
 }
@@ -119,21 +128,6 @@ function settings({ groups, vfs, alerting }: Storage) {
   }
 }
 
-/**
- * Replaces names of containers, and of anything below them, by numbers. A name may be a common word ("data"): then too
- * much is hidden, never too little.
- */
-export function hider(names: readonly string[]): (text: string) => string {
-  const longestFirst = names
-    .map((name, index) => ({ name, index }))
-    .sort((a, b) => b.name.length - a.name.length)
-  return text =>
-    longestFirst.reduce(
-      (hidden, { name, index }) => hidden.replaceAll(name, `container-${index + 1}`),
-      text,
-    )
-}
-
 async function tail(path: string): Promise<string> {
   const file = await open(path).catch(() => undefined)
   // In the foreground the log goes wherever standard error does.
@@ -142,7 +136,9 @@ async function tail(path: string): Promise<string> {
     const { size } = await file.stat()
     const buffer = Buffer.alloc(Math.min(size, LOG_BYTES_MAX))
     const { bytesRead } = await file.read(buffer, 0, buffer.length, size - buffer.length)
-    return buffer.toString('utf8', 0, bytesRead)
+    const text = buffer.toString('utf8', 0, bytesRead)
+    // Half a line at the beginning can't be searched for names.
+    return size > LOG_BYTES_MAX ? text.slice(text.indexOf('\n') + 1) : text
   } finally {
     await file.close()
   }

@@ -93,6 +93,14 @@ function addCounters(registry: Registry, { statistics, requestsByOpcode }: Prome
   const rows: Row[] = [
     ['coffer_written_bytes_total', 'Written by clients', statistics.bytesWritten],
     ['coffer_read_bytes_total', 'Read by clients', statistics.bytesRead],
+    ['coffer_dedupe_lookups_total', 'Chunks that dedupe looked up', statistics.sinceStart.lookups],
+    ['coffer_dedupe_hits_total', 'Chunks that were there already', statistics.sinceStart.hits],
+    ['coffer_chunks_stored_total', 'Chunks that were new', statistics.sinceStart.chunksStored],
+    [
+      'coffer_index_entries_added_total',
+      'Entries of the chunk index that were written',
+      statistics.indexEntriesAdded,
+    ],
   ]
   for (const [name, help, value] of rows) new Counter({ name, help, registers }).inc(value)
   const requests = new Counter({

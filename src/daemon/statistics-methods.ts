@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { ContainerStats, GroupStats, SystemStats } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import type { ContainerInfo } from '../vfs/index.ts'
+import type { Counters } from './lifetime-counters.ts'
 import type { LoopDelay } from './loop-delay.ts'
 import { writePrometheus } from './prometheus.ts'
 import type { PrometheusText } from './prometheus.ts'
@@ -33,12 +34,21 @@ export class StatisticsMethods {
   async system(): Promise<SystemStats> {
     const { storage, mount, throughput, loopDelay } = this.#options
     const { bytesWritten, bytesRead, latencies } = mount.statistics
+    const { counters } = storage
+    const rates = throughput.summary()
     return {
       ...(await this.#chain(storage.vfs.containers(), sumBlocks(storage.blockRecords()))),
       rssBytes: process.memoryUsage.rss(),
       bytesWritten,
       bytesRead,
-      ...throughput.recent(),
+      ...rates.now,
+      throughput: rates,
+      sinceStart: withHitRate(counters.sinceStart()),
+      lifetime: {
+        since: new Date(counters.sinceSeconds * 1000).toISOString(),
+        ...withHitRate(counters.lifetime()),
+      },
+      indexEntriesAdded: storage.indexEntriesAdded,
       operations: {
         read: latencies.read.summary(),
         write: latencies.write.summary(),
@@ -100,6 +110,12 @@ export class StatisticsMethods {
       metadataBytes: await directoryBytes(this.#options.metadataPath),
     }
   }
+}
+
+function withHitRate(counters: Counters) {
+  const { lookups, hits } = counters
+  const hitPercent = lookups === 0 ? 0 : Math.round((hits / lookups) * 10_000) / 100
+  return { ...counters, hitPercent }
 }
 
 async function directoryBytes(path: string): Promise<number> {

@@ -6,7 +6,7 @@ import { openBlockStore } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
-import type { AppendGatherer } from '../dedupe/index.ts'
+import type { AppendGatherer, ChunkIndex } from '../dedupe/index.ts'
 import { StoreError } from '../errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
@@ -21,7 +21,9 @@ import { buildCleaner } from './cleaning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { DamageWatch } from './damage-watch.ts'
 import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
+import { LifetimeCounters } from './lifetime-counters.ts'
 import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
 import type { DiskSpace } from './space-guard.ts'
@@ -44,6 +46,8 @@ export interface StorageOptions {
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
   /** what clients have read and written so far */
   readonly clientBytes: () => { readonly read: number; readonly written: number }
+  /** requests of the mount so far */
+  readonly clientOperations: () => number
   /** for tests: comes between the cleaner and what it works on */
   readonly instrument?: (parts: PassParts) => PassParts
 }
@@ -74,6 +78,9 @@ interface StorageParts {
   readonly streams: StreamStore
   readonly note: CommitNote
   readonly cleaner: Cleaner
+  readonly counters: LifetimeCounters
+  readonly index: ChunkIndex
+  readonly damage: DamageWatch
 }
 
 export class Storage {
@@ -85,6 +92,8 @@ export class Storage {
   readonly schedules: ScheduleBook
   readonly metadata: MetadataStore
   readonly cleaner: Cleaner
+  readonly counters: LifetimeCounters
+  readonly damage: DamageWatch
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
 
@@ -97,6 +106,8 @@ export class Storage {
     this.schedules = parts.schedules
     this.metadata = parts.metadata
     this.cleaner = parts.cleaner
+    this.counters = parts.counters
+    this.damage = parts.damage
     this.#parts = parts
     this.#circle = circle
   }
@@ -107,6 +118,11 @@ export class Storage {
 
   get space(): DiskSpace {
     return this.#parts.space.space
+  }
+
+  /** Entries of the chunk index that were written since the start. */
+  get indexEntriesAdded(): number {
+    return this.#parts.index.addedCount
   }
 
   blockRecords(): Iterable<BlockRecord> {
@@ -127,6 +143,7 @@ export class Storage {
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
     const { vfs, streams, metadata, space, blocks, note, cleaner } = this.#parts
+    await this.damage.stop()
     await vfs.stop()
     await cleaner.close()
     if (this.readOnlyReason === undefined) await streams.flushAll()
@@ -272,6 +289,7 @@ async function assemble(
     nowMs: () => performance.now(),
   })
   const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
+  const fileInfo = (inode: number) => circle.vfs?.fileInfo(inode)
   const data = buildDataPath({
     metadata,
     blocks,
@@ -281,6 +299,7 @@ async function assemble(
     space,
     quota,
     isReadOnly,
+    fileInfo,
   })
   circle.streams = data.streams
   circle.gatherer = data.gatherer
@@ -316,6 +335,24 @@ async function assemble(
     isWindowOpen: seconds => schedules.openAt(seconds) !== undefined,
     instrument: options.instrument,
   })
+  const counters = new LifetimeCounters(metadata, now().seconds, () => {
+    const { read, written } = options.clientBytes()
+    const client = {
+      bytesWritten: written,
+      bytesRead: read,
+      operations: options.clientOperations(),
+    }
+    return { ...client, ...data.dedupe.counts }
+  })
+  const damage = new DamageWatch({
+    alerts,
+    blocks,
+    extents,
+    reader: data.reader,
+    fileInfo,
+    isLocked: group => encryption.isLocked(group),
+    inFlight: data.inFlight,
+  })
   const participants = [
     superblock,
     ids,
@@ -326,6 +363,7 @@ async function assemble(
     records,
     book,
     schedules,
+    counters,
     ...alerting.participants,
   ]
   for (const participant of participants) metadata.addParticipant(participant)
@@ -349,6 +387,9 @@ async function assemble(
       streams,
       note,
       cleaner,
+      counters,
+      index,
+      damage,
     },
     circle,
   )

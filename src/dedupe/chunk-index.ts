@@ -23,6 +23,7 @@ export class ChunkIndex implements CommitParticipant {
   readonly #metadata: MetadataReader
   readonly #isUsable: (block: number) => boolean
   readonly #pending = new PendingMap<string, ChunkLocation>()
+  #addedCount = 0
 
   /**
    * @param isUsable false for a block file that has no record or is about to be deleted: what lies there is no hit, and
@@ -31,6 +32,11 @@ export class ChunkIndex implements CommitParticipant {
   constructor(metadata: MetadataReader, isUsable: (block: number) => boolean = () => true) {
     this.#metadata = metadata
     this.#isUsable = isUsable
+  }
+
+  /** How often an entry was written since the start: for chunks that were stored, and for those that were moved. */
+  get addedCount(): number {
+    return this.#addedCount
   }
 
   /**
@@ -80,6 +86,7 @@ export class ChunkIndex implements CommitParticipant {
   /** A chunk whose bytes have been written; the entry goes into the next commit, which syncs the bytes first. */
   add(group: number, fingerprint: Uint8Array, location: ChunkLocation): void {
     this.#pending.set(indexKey(group, fingerprint).toString('latin1'), location)
+    this.#addedCount++
   }
 
   /**

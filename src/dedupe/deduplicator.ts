@@ -24,13 +24,31 @@ export interface DeduplicatorOptions {
   readonly added: (chunkCount: number) => void
 }
 
+export interface DedupeCounts {
+  /** chunks that were looked up */
+  readonly lookups: number
+  /** of these, those that were there, or on their way */
+  readonly hits: number
+  /** appended anew */
+  readonly chunksStored: number
+}
+
 export class Deduplicator {
   readonly #options: DeduplicatorOptions
   /** group and fingerprint => the append that is storing the chunk */
   readonly #inFlight = new Map<string, Promise<ChunkLocation>>()
 
+  #lookups = 0
+  #hits = 0
+  #chunksStored = 0
+
   constructor(options: DeduplicatorOptions) {
     this.#options = options
+  }
+
+  /** Since the start. */
+  get counts(): DedupeCounts {
+    return { lookups: this.#lookups, hits: this.#hits, chunksStored: this.#chunksStored }
   }
 
   /**
@@ -63,6 +81,8 @@ export class Deduplicator {
         freshPlaces.push(place)
       }
     }
+    this.#lookups += chunks.length
+    this.#hits += chunks.length - fresh.length
     if (fresh.length > 0) {
       const locations = await this.#append(group, fresh, freshKeys)
       for (const [index, place] of freshPlaces.entries()) known[place] = locations[index]
@@ -94,6 +114,7 @@ export class Deduplicator {
         const location = locations[place]
         if (location !== undefined) index.add(group, chunk.fingerprint, location)
       }
+      this.#chunksStored += chunks.length
       this.#options.added(chunks.length)
       return locations
     } finally {

@@ -32,6 +32,9 @@ export class RequestReader {
   uniqueLow = 0
   uniqueHigh = 0
   node = 0
+  uid = 0
+  /** of the thread that asks; 0 = the kernel itself */
+  pid = 0
   /** a number that an operation's first half leaves for its second, e.g. how large a reply may be */
   argument = 0
   /** what stands before the name in SETXATTR: agreed on at INIT */
@@ -54,6 +57,8 @@ export class RequestReader {
     this.uniqueLow = words[index + 2] ?? 0
     this.uniqueHigh = words[index + 3] ?? 0
     this.node = (words[index + 5] ?? 0) * TWO_POW_32 + (words[index + 4] ?? 0)
+    this.uid = words[index + 6] ?? 0
+    this.pid = words[index + 8] ?? 0
     this.#start = offset + IN_HEADER_BYTES
     this.#end = offset + length
     this.argument = 0
@@ -71,9 +76,8 @@ export class RequestReader {
   }
 
   caller(): Caller {
-    const index = (this.#start - IN_HEADER_BYTES) >>> 2
-    const words = this.#words
-    return { uid: words[index + 6] ?? 0, gid: words[index + 7] ?? 0, pid: words[index + 8] ?? 0 }
+    const gid = this.#words[((this.#start - IN_HEADER_BYTES) >>> 2) + 7] ?? 0
+    return { uid: this.uid, gid, pid: this.pid }
   }
 
   u32(offset: number): number {

@@ -3,6 +3,7 @@
 import createDebug from 'debug'
 import { FilesystemError } from '../errors.ts'
 import type { FuseSession } from '../native/fuse-device.ts'
+import { Client, Clients } from './clients.ts'
 import { Completions } from './completions.ts'
 import { RequestReader } from './decode.ts'
 import { ReplyWriter } from './encode.ts'
@@ -48,7 +49,18 @@ interface Ticket {
   readonly uniqueHigh: number
   readonly opcode: number
   readonly arrivedMs: number
+  readonly client: Client
 }
+
+/** What the kernel sends on its own behalf, whoever made it do so. */
+const OF_NOBODY: ReadonlySet<number> = new Set([
+  Opcode.FORGET,
+  Opcode.BATCH_FORGET,
+  Opcode.INTERRUPT,
+  Opcode.INIT,
+  Opcode.DESTROY,
+])
+const NOBODY = new Client(0, 0)
 
 export class Dispatcher {
   readonly #filesystem: FuseFilesystem
@@ -60,6 +72,7 @@ export class Dispatcher {
   /** requests by opcode */
   readonly counts = new Float64Array(OPCODE_LIMIT)
   readonly latencies = new Latencies()
+  readonly clients = new Clients()
   #arrivedMs = performance.now()
   bytesRead = 0
   bytesWritten = 0
@@ -88,7 +101,11 @@ export class Dispatcher {
       return true
     }
     const { opcode, uniqueLow, uniqueHigh } = request
-    const ticket = { uniqueLow, uniqueHigh, opcode, arrivedMs: this.#arrivedMs }
+    const arrivedMs = this.#arrivedMs
+    const client = OF_NOBODY.has(opcode)
+      ? NOBODY
+      : this.clients.request(request.pid, request.uid, arrivedMs)
+    const ticket = { uniqueLow, uniqueHigh, opcode, arrivedMs, client }
     if (opcode < OPCODE_LIMIT) this.counts[opcode] = (this.counts[opcode] ?? 0) + 1
     if (log.enabled) log('%s node %d, %d bytes', opcodeName(opcode), request.node, length)
     try {
@@ -219,6 +236,7 @@ export class Dispatcher {
       if (total > sizeBytes) throw new Error(`a read of ${sizeBytes} bytes gave ${total}`)
       this.reply.header(ticket.uniqueLow, ticket.uniqueHigh, 0, OUT_HEADER_BYTES + total)
       this.bytesRead += total
+      ticket.client.bytesRead += total
       const isWritten = this.#link.replyPieces(id, result.pieces)
       this.#answered(ticket)
       if (!isWritten) return
@@ -269,6 +287,7 @@ export class Dispatcher {
 
   #wrote(ticket: Ticket, count: number): void {
     this.bytesWritten += count
+    ticket.client.bytesWritten += count
     this.reply.u32(OUT_HEADER_BYTES, count)
     this.reply.u32(OUT_HEADER_BYTES + 4, 0)
     this.#reply(ticket, 0, OUT_HEADER_BYTES + 8)

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import createDebug from 'debug'
 import { openFuseSession, unmountFuse, type FuseSession } from '../native/fuse-device.ts'
+import type { Client } from './clients.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { ByteString, FuseFilesystem, InodeNumber } from './filesystem.ts'
 import type { Agreement } from './init.ts'
@@ -38,6 +39,8 @@ export interface FuseMount {
   /** Settles when the mount is gone, whoever unmounted it. Never rejects. */
   readonly closed: Promise<void>
   readonly statistics: MountStatistics
+  /** The threads whose requests came last, the most recently active first; bounded. */
+  clients(): readonly Readonly<Client>[]
   /**
    * Unmounts and waits for the end of the session.
    * @param options.force detach the mount even when it is in use, and cut its users off soon after
@@ -114,6 +117,10 @@ export class ServedMount implements FuseMount {
     const { bytesRead, bytesWritten, latencies, completions } = this.#dispatcher
     const repliesInFlight = completions.size
     return { requests, bytesRead, bytesWritten, requestsByOpcode, latencies, repliesInFlight }
+  }
+
+  clients(): readonly Readonly<Client>[] {
+    return this.#dispatcher.clients.list()
   }
 
   async unmount(options: { readonly force?: boolean } = {}): Promise<void> {

@@ -109,6 +109,12 @@ export class Containers {
     return info
   }
 
+  /** Undefined when it is gone, or going. */
+  byId(id: number): ContainerInfo | undefined {
+    const container = this.#containers.get(id)
+    return container === undefined || container.deleting ? undefined : describe(id, container)
+  }
+
   /** @throws CONTAINER_EXISTS, CONTAINER_NAME_INVALID */
   checkNewName(name: ByteString): void {
     if (isInvalidName(name)) {

@@ -73,6 +73,14 @@ export interface VfsOptions {
   readonly cachedInodesMax?: number
 }
 
+/** What the control side is told of a file. */
+export interface FileInfo {
+  readonly container: ByteString
+  /** the storage group's id */
+  readonly group: number
+  readonly sizeBytes: number
+}
+
 interface CreatedFile {
   readonly entry: Entry
   readonly file: OpenedFile
@@ -223,6 +231,15 @@ export class Vfs implements CommitParticipant {
   /** @throws CONTAINER_NOT_FOUND */
   containerByName(name: ByteString): ContainerInfo {
     return this.#containers.get(name)
+  }
+
+  /** A regular file that has a name; undefined when there is none (any more). Its path is not known: only names are. */
+  fileInfo(number: InodeNumber): FileInfo | undefined {
+    const inode = this.#table.find(number)
+    if (inode === undefined || !inode.isRegular || inode.linkCount === 0) return undefined
+    const container = this.#containers.byId(inode.container)
+    if (container === undefined) return undefined
+    return { container: container.name, group: container.group, sizeBytes: inode.sizeBytes }
   }
 
   // ---- names

@@ -40,7 +40,7 @@ t.test('the words of people', async t => {
   t.match((await run('status', io)).out, /Uptime +: 1d 02h 03m 04s\n/)
   t.match(
     (await run('stats system', io)).out,
-    /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write Throughput +: 2 B\/s\n/s,
+    /Current Bytes +: 3.00 GiB\n.*Dedupe Savings +: 66.67 %\n.*Write +2 B\/s +3 B\/s +1 B\/s\n/s,
   )
   t.match((await run('stats system', io)).out, /\nEvent Loop Delay p99 +: 1.2 ms\n/)
   t.match(
@@ -128,6 +128,8 @@ t.test('exit status', async t => {
     ['storage-group add g --chunk-size 1PiB', 2, /chunkSizeBytes/],
     ['status --socket /nonexistent/sock', 3, /No coffer daemon answers on \/nonexistent\/sock/],
     ['start --store x', 2, /mount/],
+    ['run --store s --mount m --metrics-port 0', 2, /--metrics-port wants 1 to 65535, not "0"/],
+    ['run --store s --mount m --metrics-port 9119 --metrics-socket x', 2, /exclude each other/],
   ]
   for (const [line, status, err] of cases) {
     const outcome = await run(line, io)
@@ -201,6 +203,10 @@ t.test('options of the daemon survive the way to its process', async t => {
     }),
   })
   t.strictSame(seen, options)
+  for (const metrics of [{ metricsPort: 9119 }, { metricsSocket: '/run/m' }]) {
+    const asked = toDaemonOptions(io, { ...argv, ...metrics, chunkSize: 1024, memory: 1e9 })
+    t.match(toArgs(asked).join(' '), /--metrics-(port=9119|socket=\/run\/m)/)
+  }
 })
 
 t.test('run', async t => {

@@ -130,6 +130,7 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'stats storage-group DefaultGroup' },
     { line: 'stats container backups' },
     { line: 'stats container nope' },
+    { line: 'stats clients' },
     { line: 'stats cleaner' },
   ],
   alerts: [

@@ -34,6 +34,15 @@ const latency = {
   p99Microseconds: 1000,
   maxMicroseconds: 2000,
 }
+const counters = {
+  bytesWritten: 10,
+  bytesRead: 20,
+  operations: 30,
+  lookups: 100,
+  hits: 75,
+  hitPercent: 75,
+  chunksStored: 25,
+}
 const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
 
 export function fakeTarget(
@@ -133,6 +142,10 @@ export function fakeTarget(
       bytesRead: 20,
       writeBytesPerSecond: 1.5,
       readBytesPerSecond: 0,
+      throughput: { now: rates(1.5), minute: rates(2.5), hour: rates(0.5) },
+      sinceStart: counters,
+      lifetime: { since: now, ...counters, bytesWritten: 2 * 1024 ** 4 },
+      indexEntriesAdded: 26,
       operations: {
         read: latency,
         write: latency,
@@ -143,6 +156,13 @@ export function fakeTarget(
       },
       eventLoopDelayP99Microseconds: 1234,
       eventLoopDelayMaxMicroseconds: 5_678_901,
+    }),
+    'stats.clients': async () => ({
+      clients: [
+        { pid: 4711, uid: 0, command: 'tar', ...counted(3 * 1024 ** 3, 0), lastActiveAt: now },
+        { pid: 815, uid: 1000, command: null, ...counted(0, 4096), lastActiveAt: now },
+        { pid: 0, uid: 0, command: null, ...counted(4096, 0), lastActiveAt: now },
+      ],
     }),
     'stats.prometheus': async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
@@ -163,6 +183,14 @@ export function fakeTarget(
     ...fakeSchedule(),
     ...jobMethods(board),
   }
+}
+
+function counted(bytesWritten: number, bytesRead: number) {
+  return { bytesWritten, bytesRead, operations: 42 }
+}
+
+function rates(writeBytesPerSecond: number) {
+  return { writeBytesPerSecond, readBytesPerSecond: 0 }
 }
 
 function fakeGroup(name: string): GroupInfo {

@@ -157,3 +157,18 @@ t.test('a failed shared append fails everybody who shared it', async t => {
   ])
   t.match(both, [{ reason: { code: 'EIO' } }, { reason: { code: 'EIO' } }])
 })
+
+t.test('lookups, hits and stored chunks are counted; a twin within a call is a hit', async t => {
+  const { dedupe } = setUp()
+  await dedupe.store(1, [chunk(1), chunk(2), chunk(1)])
+  t.same(dedupe.counts, { lookups: 3, hits: 1, chunksStored: 2 })
+  await Promise.all([dedupe.store(1, [chunk(3)]), dedupe.store(1, [chunk(3), chunk(2)])])
+  t.same(dedupe.counts, { lookups: 6, hits: 3, chunksStored: 3 })
+})
+
+t.test('what could not be stored is no stored chunk', async t => {
+  const { blocks, dedupe } = setUp()
+  blocks.failure = new FilesystemError('ENOSPC')
+  await t.rejects(dedupe.store(1, [chunk(1)]), { code: 'ENOSPC' })
+  t.same(dedupe.counts, { lookups: 1, hits: 0, chunksStored: 0 })
+})

@@ -43,6 +43,8 @@ class Kernel implements ReplyLink {
   deaf = 0
   /** whether replies with data are written later */
   slow = false
+  /** who sends */
+  caller = { uid: 0, pid: 0 }
   readonly written: number[] = []
   #unique = 0
   readonly dispatcher: Dispatcher
@@ -68,6 +70,8 @@ class Kernel implements ReplyLink {
     header.setUint32(4, opcode, LITTLE)
     header.setBigUint64(8, BigInt(this.#unique), LITTLE)
     header.setBigUint64(16, BigInt(node), LITTLE)
+    header.setUint32(24, this.caller.uid, LITTLE)
+    header.setUint32(32, this.caller.pid, LITTLE)
     this.#bytes.set(args, offset + IN_HEADER)
     this.slots.add(slot)
     this.dispatcher.arrived()
@@ -479,4 +483,21 @@ void t.test('READDIRPLUS holds a reference for each entry that fits, and for no 
       )
     }
   }
+})
+
+void t.test('requests and bytes are counted for who sent them, forgetting for nobody', async t => {
+  const kernel = new Kernel(populated())
+  const { handle } = await kernel.filesystem.open(3, 0)
+  kernel.caller = { uid: 1000, pid: 7 }
+  await kernel.ask(Opcode.WRITE, 3, args([handle, 0, 0, 0, 4, 0, 0, 0, 0, 0], 'data'))
+  kernel.caller = { uid: 1000, pid: 8 }
+  await kernel.ask(Opcode.READ, 3, args([handle, 0, 0, 0, 3, 0, 0, 0, 0, 0]))
+  kernel.caller = { uid: 0, pid: 0 }
+  kernel.send(Opcode.FORGET, 3, args([0, 0]))
+  const clients = kernel.dispatcher.clients.list().sort((a, b) => a.pid - b.pid)
+  t.match(clients, [
+    { pid: 7, uid: 1000, operations: 1, bytesWritten: 4, bytesRead: 0 },
+    { pid: 8, uid: 1000, operations: 1, bytesWritten: 0, bytesRead: 3 },
+  ])
+  t.equal(clients.length, 2)
 })

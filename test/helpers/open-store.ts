@@ -39,6 +39,7 @@ export class OpenStore {
       recorded: () => {},
       entryChanged: () => {},
       clientBytes: () => ({ read: 0, written: written.bytes }),
+      clientOperations: () => 0,
       ...(options.instrument && { instrument: options.instrument }),
     })
     return new OpenStore(storage, written)

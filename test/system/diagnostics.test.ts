@@ -31,3 +31,14 @@ t.test('bundles hold the log and no names unless asked', { skip: mountSkipReason
   await t.rejects(coffer.coffer(...verbs, 'delete', name, '--yes'), { code: 1 })
   await t.rejects(coffer.coffer(...verbs, 'delete', '../FORMAT', '--yes'), { code: 2 })
 })
+
+t.test('names that containers had once are hidden too', { skip: mountSkipReason }, async t => {
+  const coffer = await startedCoffer(t, CONTAINER, 'short-lived')
+  await coffer.coffer('container', 'rename', CONTAINER, 'staff-of-2031')
+  await coffer.coffer('container', 'delete', 'short-lived', '--yes')
+  const { path } = await coffer.json<Bundle>('maintenance', 'diagnostics', 'collect')
+  const contents = await tool('tar', '-xzOf', path)
+  t.match(contents, /"Container container-\d was renamed to container-1\."/)
+  t.match(contents, /"code":"CONTAINER_DELETED".*"msg":"Container container-\d was deleted\."/)
+  for (const name of [CONTAINER, 'staff-of-2031', 'short-lived']) t.notMatch(contents, name)
+})

@@ -1,0 +1,191 @@
+// Ends alerts of damage: a file's when it is deleted or reads whole again, a block file's when it is gone or reads well
+// again. What stays damaged costs a read a look, since the place where it was found is looked at first.
+
+import { setImmediate as turn } from 'node:timers/promises'
+import createDebug from 'debug'
+import type { AlertBoard } from '../alerts/index.ts'
+import { BLOCK_PAGE_BYTES, scanBlockFile } from '../blocks/index.ts'
+import type { BlockRecord, BlockStore } from '../blocks/index.ts'
+import type { ExtentMap, InFlight, StoredReader } from '../stream/index.ts'
+import { EXTENT_PAGE_BYTES } from '../stream/index.ts'
+import type { FileInfo } from '../vfs/index.ts'
+
+const log = createDebug('coffer:daemon')
+
+const INTERVAL_MS = 5 * 60 * 1000
+
+export interface DamageWatchOptions {
+  readonly alerts: Pick<AlertBoard, 'list' | 'clear' | 'isRaised'>
+  readonly blocks: Pick<BlockStore, 'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion'>
+  readonly extents: Pick<ExtentMap, 'overlapping' | 'nextPageBytes'>
+  readonly reader: Pick<StoredReader, 'copy'>
+  /** undefined for a file that is gone */
+  readonly fileInfo: (inode: number) => FileInfo | undefined
+  readonly isLocked: (group: number) => boolean
+  /** whoever locks a group waits for reads that use its keys */
+  readonly inFlight: Pick<InFlight, 'begin'>
+}
+
+export class DamageWatch {
+  readonly #options: DamageWatchOptions
+  /** inode => where in the file damage was found by an earlier look */
+  #fileOffsets = new Map<number, number>()
+  /** block => the page of a region that could not be read */
+  #blockPages = new Map<number, number>()
+  #lastMs: number | undefined
+  #looking: Promise<void> | undefined
+  #isStopped = false
+
+  constructor(options: DamageWatchOptions) {
+    this.#options = options
+  }
+
+  /** Call it often: it looks now and then. */
+  tick(nowMs: number): void {
+    this.#lastMs ??= nowMs
+    if (nowMs - this.#lastMs < INTERVAL_MS || this.#looking !== undefined) return
+    this.#lastMs = nowMs
+    this.look().catch((error: unknown) => log('looking at damage: %O', error))
+  }
+
+  /** One look at everything that is said to be damaged; looks never overlap. */
+  async look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    await this.#looking
+  }
+
+  /** What is being looked at is left. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#looking?.catch(() => undefined)
+  }
+
+  async #look(): Promise<void> {
+    const { alerts, blocks } = this.#options
+    const raised = alerts.list()
+    const subjects = (code: string): number[] =>
+      raised.filter(alert => alert.code === code).map(({ subject }) => Number(subject))
+    const files = subjects('DAMAGED_FILE')
+    const suspects = subjects('DAMAGED_BLOCK')
+    // Only the disk can tell whether it is well.
+    for (const block of suspects) blocks.uncache(block)
+    const fileOffsets = new Map<number, number>()
+    const needed = new Set<number>()
+    for (const inode of files) {
+      if (this.#isStopped) return
+      const damage = await this.#findInFile(inode)
+      if (damage === 'none') alerts.clear('DAMAGED_FILE', String(inode))
+      else if (damage !== 'unknown') {
+        fileOffsets.set(inode, damage.offsetBytes)
+        needed.add(damage.block)
+      }
+    }
+    this.#fileOffsets = fileOffsets
+    const blockPages = new Map<number, number>()
+    for (const block of suspects) {
+      if (this.#isStopped) return
+      if (needed.has(block)) continue
+      const page = await this.#findInBlock(block)
+      if (page === undefined) alerts.clear('DAMAGED_BLOCK', String(block))
+      else blockPages.set(block, page)
+    }
+    this.#blockPages = blockPages
+  }
+
+  /** The first damage of a file in block files that are gone or suspected. */
+  async #findInFile(
+    inode: number,
+  ): Promise<{ offsetBytes: number; block: number } | 'none' | 'unknown'> {
+    const { extents, fileInfo, isLocked } = this.#options
+    const file = fileInfo(inode)
+    if (file === undefined) return 'none'
+    const known = this.#fileOffsets.get(inode)
+    if (known !== undefined) {
+      const damage = await this.#findInRange(inode, file.group, known, known + 1)
+      if (damage !== undefined) return damage
+    }
+    let at: number | undefined = 0
+    while (at < file.sizeBytes) {
+      if (this.#isStopped || isLocked(file.group)) return 'unknown'
+      at = await extents.nextPageBytes(inode, at, file.sizeBytes)
+      if (at === undefined) return 'none'
+      const damage = await this.#findInRange(inode, file.group, at, at + EXTENT_PAGE_BYTES)
+      if (damage !== undefined) return damage
+      at += EXTENT_PAGE_BYTES
+      await turn()
+    }
+    return 'none'
+  }
+
+  async #findInRange(inode: number, group: number, startBytes: number, endBytes: number) {
+    const { alerts, blocks, extents, reader } = this.#options
+    for (const extent of extents.overlapping(inode, startBytes, endBytes)) {
+      const { block } = extent.location
+      const isSuspect = !blocks.hasBlock(block) || alerts.isRaised('DAMAGED_BLOCK', String(block))
+      if (!isSuspect) continue
+      const target = Buffer.allocUnsafe(extent.lengthBytes)
+      const isWell = await this.#isReadable(group, () =>
+        reader.copy(inode, extent.startBytes, target),
+      )
+      if (!isWell) return { offsetBytes: extent.startBytes, block }
+    }
+    return undefined
+  }
+
+  /** A page at which the block file can't be read; undefined when it is well or gone. */
+  async #findInBlock(block: number): Promise<number | undefined> {
+    const { blocks } = this.#options
+    const known = this.#blockPages.get(block)
+    const record = recordOf(blocks, block)
+    if (record === undefined) return undefined
+    if (known !== undefined && !(await this.#isRegionReadable(record, known))) return known
+    const path = blocks.pathOf(block) ?? ''
+    let [regions, chunks, page] = [0, 0, 1]
+    try {
+      for await (const header of scanBlockFile(path)) {
+        // What lies beyond, no commit knows of.
+        if (header.page * BLOCK_PAGE_BYTES >= record.lengthBytes) break
+        page = header.page
+        if (this.#isStopped || !(await this.#isRegionReadable(record, page))) return page
+        regions++
+        chunks += header.chunkCount
+      }
+    } catch (error) {
+      log('scanning block file %d: %O', block, error)
+      return page
+    } finally {
+      blocks.uncache(block)
+    }
+    // A region whose header is damaged is passed over by the scan.
+    return regions < record.regionCount || chunks < record.chunkCount ? page : undefined
+  }
+
+  async #isRegionReadable({ block, group }: BlockRecord, page: number): Promise<boolean> {
+    return await this.#isReadable(group, async () => {
+      const region = await this.#options.blocks.readRegion(block, page)
+      region.release()
+    })
+  }
+
+  /** What is locked can't be read either. */
+  async #isReadable(group: number, read: () => Promise<void>): Promise<boolean> {
+    if (this.#options.isLocked(group)) return false
+    const ended = this.#options.inFlight.begin()
+    try {
+      await read()
+      return true
+    } catch (error) {
+      log('still damaged: %O', error)
+      return false
+    } finally {
+      ended()
+    }
+  }
+}
+
+function recordOf(blocks: Pick<BlockStore, 'records'>, block: number): BlockRecord | undefined {
+  for (const record of blocks.records()) if (record.block === block) return record
+  return undefined
+}
