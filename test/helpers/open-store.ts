@@ -4,7 +4,8 @@
 import { createCipheriv, createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { PassParts } from '../../src/cleaner/index.ts'
-import { openStorage, type Storage } from '../../src/daemon/storage.ts'
+import { openStorage } from '../../src/daemon/open-storage.ts'
+import type { Storage } from '../../src/daemon/storage.ts'
 import { openStoreDirectory } from '../../src/daemon/store-directory.ts'
 import type { InodeNumber } from '../../src/vfs/index.ts'
 

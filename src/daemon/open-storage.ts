@@ -1,0 +1,223 @@
+// Puts everything below the mount together, in order: metadata, blocks, the data path, vfs, the cleaner.
+
+import createDebug from 'debug'
+import type { AlertBoard } from '../alerts/index.ts'
+import { openBlockStore } from '../blocks/index.ts'
+import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
+import type { MetadataStore } from '../metadata/index.ts'
+import { Vfs } from '../vfs/index.ts'
+import { openAlerting } from './alerting.ts'
+import { BlockIds } from './block-ids.ts'
+import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
+import { buildCleaner } from './cleaning.ts'
+import { openCommitNote } from './commit-note.ts'
+import type { CommitNote } from './commit-note.ts'
+import { backupFolder, Encryption } from './encryption.ts'
+import { DamageWatch } from './damage-watch.ts'
+import { buildDataPath, REGION_CACHE_BYTES } from './data-path.ts'
+import { LifetimeCounters } from './lifetime-counters.ts'
+import { QuotaGuard } from './quota-guard.ts'
+import { SpaceGuard } from './space-guard.ts'
+import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
+import { Superblock } from './superblock.ts'
+import { emptyCircle, forgetGroup, settle } from './circle.ts'
+import type { Circle } from './circle.ts'
+import { checkCommitNote, openMetadata } from './open-metadata.ts'
+import { Storage } from './storage.ts'
+import type { StorageOptions } from './storage.ts'
+
+const log = createDebug('coffer:daemon')
+
+/** @throws StoreError when the store can't be trusted or is in use; it is then left exactly as it was */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const circle = emptyCircle()
+  const note = await openCommitNote(options.directory.commitNote)
+  const metadata = await openMetadata(options.directory, circle, note).catch(
+    async (error: unknown) => {
+      await note.close()
+      throw error
+    },
+  )
+  try {
+    checkCommitNote(note, metadata.sequence)
+    return await assemble(options, metadata, note, circle)
+  } catch (error) {
+    circle.space?.stop()
+    await metadata.abandon()
+    await circle.blocks?.close()
+    await note.close()
+    throw error
+  }
+}
+
+async function assemble(
+  options: StorageOptions,
+  metadata: MetadataStore,
+  note: CommitNote,
+  circle: Circle,
+): Promise<Storage> {
+  const { directory, now } = options
+  const alerting = await openAlerting({
+    metadata,
+    nowSeconds: () => now().seconds,
+    storePath: directory.path,
+    passwordPath: directory.mailPassword,
+    recorded: options.recorded,
+  })
+  const alerts = alerting.board
+  circle.alerts = alerts
+  alerts.clear('STORE_READ_ONLY')
+  const groups = new StorageGroups()
+  await groups.load(metadata)
+  const superblock = new Superblock(metadata)
+  const schedules = new ScheduleBook(metadata, localZone())
+  const encryption = new Encryption({
+    groups,
+    primaryDirectory: directory.keystores,
+    backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
+    alerts,
+    record: (code, text) => alerting.events.record(code, 'info', text),
+    nowSeconds: () => now().seconds,
+    commit: () => metadata.commit(),
+    usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
+    settle: async () => {
+      await settle(circle, metadata)
+      // The cleaner reads and seals with the group's keys too.
+      await circle.inFlight?.settled()
+    },
+    forget: group => forgetGroup(circle, group, options.pagesChanged),
+  })
+  const ids = new BlockIds(metadata)
+  const blocks = await openBlockStore({
+    directory: directory.blocks,
+    records: await loadBlockRecords(metadata),
+    lookupKey: (group, keyId) => encryption.lookupKey(group, keyId),
+    cacheBytes: REGION_CACHE_BYTES,
+    verify: true,
+    now: () => now().seconds,
+    committedSequence: metadata.sequence,
+    nextBlockId: atLeast => ids.take(atLeast),
+  })
+  circle.blocks = blocks
+  const space = new SpaceGuard(directory.path, () => circle.streams?.unflushedBytes ?? 0)
+  circle.space = space
+  await space.start()
+  const quota = new QuotaGuard({
+    groups,
+    records: () => blocks.records(),
+    unflushedBytes: () => circle.streams?.unflushedBytes ?? 0,
+    nowMs: () => performance.now(),
+  })
+  const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
+  const fileInfo = (inode: number) => circle.vfs?.fileInfo(inode)
+  const data = buildDataPath({
+    metadata,
+    blocks,
+    groups,
+    encryption,
+    alerts,
+    space,
+    quota,
+    isReadOnly,
+    fileInfo,
+  })
+  circle.streams = data.streams
+  circle.gatherer = data.gatherer
+  circle.inFlight = data.inFlight
+  const vfs = new Vfs({
+    metadata,
+    committer: metadata,
+    content: data.streams,
+    now,
+    statistics: () => space.space,
+    hashKey: superblock.nameHashKey,
+    entryChanged: options.entryChanged,
+    isReadOnly,
+    reportError: error => reportBackgroundFailure(alerts, error),
+  })
+  const records = new BlockRecordKeeper(blocks)
+  circle.records = records
+  const { extents, index, streams } = data
+  const book = new PassBook(metadata)
+  const cleaner = buildCleaner({
+    metadata,
+    data,
+    blocks,
+    groups,
+    encryption,
+    space,
+    vfs,
+    alerts,
+    events: alerting.events,
+    book,
+    nowSeconds: () => now().seconds,
+    clientBytes: options.clientBytes,
+    isWindowOpen: seconds => schedules.openAt(seconds) !== undefined,
+    instrument: options.instrument,
+  })
+  const counters = new LifetimeCounters(metadata, now().seconds, () => {
+    const { read, written } = options.clientBytes()
+    const client = {
+      bytesWritten: written,
+      bytesRead: read,
+      operations: options.clientOperations(),
+    }
+    return { ...client, ...data.dedupe.counts }
+  })
+  const damage = new DamageWatch({
+    alerts,
+    blocks,
+    extents,
+    reader: data.reader,
+    fileInfo,
+    isLocked: group => encryption.isLocked(group),
+    inFlight: data.inFlight,
+  })
+  const participants = [
+    superblock,
+    ids,
+    groups,
+    vfs,
+    extents,
+    index,
+    records,
+    book,
+    schedules,
+    counters,
+    ...alerting.participants,
+  ]
+  for (const participant of participants) metadata.addParticipant(participant)
+  if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
+  metadata.begin()
+  await encryption.load()
+  await vfs.start()
+  circle.vfs = vfs
+  await metadata.commit()
+  return new Storage(
+    {
+      vfs,
+      groups,
+      encryption,
+      alerting,
+      schedules,
+      metadata,
+      space,
+      quota,
+      blocks,
+      streams,
+      note,
+      cleaner,
+      counters,
+      index,
+      damage,
+    },
+    circle,
+  )
+}
+
+/** Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start. */
+function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
+  log('in the background: %O', error)
+  const reason = error instanceof Error ? error.message : String(error)
+  alerts.raise('BACKGROUND_FAILURE', `Work in the background failed: ${reason}`)
+}
