@@ -1,4 +1,5 @@
 export { shown, type ContainerInfo } from './containers.ts'
 export type { ContentRead, ContentStore, FileContent } from './content.ts'
 export type * from './types.ts'
-export { Vfs, type DiskTotals, type FileInfo, type VfsOptions } from './vfs.ts'
+export { Vfs, type FileInfo } from './vfs.ts'
+export type { DiskTotals, VfsOptions } from './vfs-parts.ts'

@@ -11,18 +11,15 @@ import { FilesystemError } from '../errors.ts'
 import { AttributeOperations } from './attributes.ts'
 import { Containers, type ContainerInfo } from './containers.ts'
 import { ContainerTrees, type NewContainer } from './container-trees.ts'
-import type { ContentStore } from './content.ts'
 import { Contents } from './contents.ts'
 import { Dentries } from './dentries.ts'
 import { Files } from './files.ts'
-import { InodeTable, ROOT_INODE } from './inode-table.ts'
+import { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFLNK } from './linux.ts'
 import { Listings } from './listings.ts'
-import { nameHash } from './name-hash.ts'
 import { Namespace } from './namespace.ts'
 import { Reaper } from './reaper.ts'
-import { rootFields } from './root.ts'
 import type {
   AttributeChanges,
   Attributes,
@@ -35,9 +32,10 @@ import type {
   OpenedFile,
   ReadResult,
   RenameFlags,
-  Timestamp,
   WriteContext,
 } from './types.ts'
+import { makeParts } from './vfs-parts.ts'
+import type { DiskTotals, VfsOptions } from './vfs-parts.ts'
 import { Xattrs } from './xattrs.ts'
 
 /** what df counts in */
@@ -45,33 +43,6 @@ const STATFS_BLOCK_BYTES = 4096
 /** numbers are never short: any large number tells programs so */
 const STATFS_INODES = 2 ** 40
 const TRUSTED = 'trusted.'
-
-export interface DiskTotals {
-  readonly totalBytes: number
-  readonly freeBytes: number
-}
-
-export interface VfsOptions {
-  readonly metadata: MetadataReader
-  readonly committer: Committer
-  readonly content: ContentStore
-  readonly now: () => Timestamp
-  /** the disk's totals, for statfs */
-  readonly statistics: () => DiskTotals
-  /** at least 16 secret bytes, always the same ones for a store: the places of names in directories depend on them */
-  readonly hashKey: Uint8Array
-  /** a name at the root came or went without the kernel's doing: it must forget what it remembers of the name */
-  readonly entryChanged?: (parent: InodeNumber, name: ByteString) => void
-  /**
-   * Failures that no caller sees: deletions in the background, which are tried again at the next start, and data that
-   * could not be stored after its file was closed.
-   */
-  readonly reportError?: (error: unknown) => void
-  /** while true, every change is refused with EROFS: the store has failed, and memory must not run away from it */
-  readonly isReadOnly?: () => boolean
-  /** bound of the inode cache */
-  readonly cachedInodesMax?: number
-}
 
 /** What the control side is told of a file. */
 export interface FileInfo {
@@ -105,58 +76,22 @@ export class Vfs implements CommitParticipant {
 
   /** `start` must have resolved before the first operation. */
   constructor(options: VfsOptions) {
-    const { metadata, committer, now } = options
-    const touched = (): void => committer.touched()
-    const reportError = options.reportError ?? (() => undefined)
-    const isReadOnly = options.isReadOnly ?? (() => false)
-    const table = new InodeTable(metadata, touched, options.cachedInodesMax)
-    const dentries = new Dentries(metadata, nameHash(options.hashKey), touched)
-    const xattrs = new Xattrs(metadata)
-    const containers = new Containers(touched)
-    const contents = new Contents(options.content, table, containers, reportError)
-    const reaper = new Reaper({
-      metadata,
-      table,
-      xattrs,
-      contents,
-      store: options.content,
-      reportError,
-    })
-    const namespace = new Namespace({ table, dentries, containers, xattrs, reaper, now })
-    const attributes = new AttributeOperations({
-      table,
-      contents,
-      reaper,
-      xattrs,
-      now,
-      isReadOnly,
-    })
-    this.#metadata = metadata
-    this.#committer = committer
+    const parts = makeParts(options)
+    this.#metadata = options.metadata
+    this.#committer = options.committer
     this.#statistics = options.statistics
-    this.#isReadOnly = isReadOnly
-    this.#table = table
-    this.#dentries = dentries
-    this.#xattrs = xattrs
-    this.#containers = containers
-    this.#contents = contents
-    this.#reaper = reaper
-    this.#namespace = namespace
-    this.#attributes = attributes
-    this.#files = new Files({ contents, attributes, committer })
-    this.#listings = new Listings(dentries, inode => attributes.unpin(inode))
-    this.#trees = new ContainerTrees({
-      table,
-      dentries,
-      containers,
-      namespace,
-      reaper,
-      committer,
-      now,
-      entryChanged: options.entryChanged ?? (() => undefined),
-      reportError,
-    })
-    if (table.find(ROOT_INODE) === undefined) table.createAs(ROOT_INODE, rootFields(now()))
+    this.#isReadOnly = options.isReadOnly ?? (() => false)
+    this.#table = parts.table
+    this.#dentries = parts.dentries
+    this.#xattrs = parts.xattrs
+    this.#containers = parts.containers
+    this.#contents = parts.contents
+    this.#reaper = parts.reaper
+    this.#namespace = parts.namespace
+    this.#attributes = parts.attributes
+    this.#files = parts.files
+    this.#listings = parts.listings
+    this.#trees = parts.trees
   }
 
   /** Loads the containers and finishes what an earlier run left. */

@@ -10,7 +10,8 @@ import type {
 } from '../../src/metadata/contract.ts'
 import type { ContentRead, ContentStore, FileContent } from '../../src/vfs/content.ts'
 import type { Caller, Timestamp } from '../../src/vfs/types.ts'
-import { Vfs, type VfsOptions } from '../../src/vfs/vfs.ts'
+import { Vfs } from '../../src/vfs/vfs.ts'
+import type { VfsOptions } from '../../src/vfs/vfs-parts.ts'
 
 export const CALLER: Caller = { uid: 1000, gid: 1000, pid: 1 }
 export const HASH_KEY = Buffer.from('0123456789abcdef')
