@@ -8,18 +8,20 @@ import type {
   MetadataWriter,
 } from '../metadata/contract.ts'
 import { FilesystemError } from '../errors.ts'
-import { AttributeOperations } from './attributes.ts'
-import { Containers, type ContainerInfo } from './containers.ts'
-import { ContainerTrees, type NewContainer } from './container-trees.ts'
-import { Contents } from './contents.ts'
-import { Dentries } from './dentries.ts'
-import { Files } from './files.ts'
-import { InodeTable } from './inode-table.ts'
+import type { AttributeOperations } from './attributes.ts'
+import type { Containers } from './containers.ts'
+import { type ContainerInfo } from './containers.ts'
+import type { ContainerTrees } from './container-trees.ts'
+import { type NewContainer } from './container-trees.ts'
+import type { Contents } from './contents.ts'
+import type { Dentries } from './dentries.ts'
+import type { Files } from './files.ts'
+import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFLNK } from './linux.ts'
-import { Listings } from './listings.ts'
-import { Namespace } from './namespace.ts'
-import { Reaper } from './reaper.ts'
+import type { Listings } from './listings.ts'
+import type { Namespace } from './namespace.ts'
+import type { Reaper } from './reaper.ts'
 import type {
   AttributeChanges,
   Attributes,
@@ -36,7 +38,7 @@ import type {
 } from './types.ts'
 import { makeParts } from './vfs-parts.ts'
 import type { DiskTotals, VfsOptions } from './vfs-parts.ts'
-import { Xattrs } from './xattrs.ts'
+import type { Xattrs } from './xattrs.ts'
 
 /** what df counts in */
 const STATFS_BLOCK_BYTES = 4096
