@@ -45,12 +45,13 @@ export class MountedCoffer {
   readonly socket: string
   readonly keystoreBackup: string
 
-  constructor() {
+  /** @param disk where the store and the keystores' backup lie; otherwise beside the mount point */
+  constructor(disk?: string) {
     this.base = mkdtempSync(join(tmpdir(), 'coffer-system-'))
-    this.store = join(this.base, 'store')
+    this.store = join(disk ?? this.base, 'store')
     this.mount = join(this.base, 'mnt')
     this.socket = join(this.base, 'run', 'coffer.sock')
-    this.keystoreBackup = join(this.base, 'keystore-backup')
+    this.keystoreBackup = join(disk ?? this.base, 'keystore-backup')
     mkdirSync(this.mount)
   }
 
