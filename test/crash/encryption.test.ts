@@ -11,7 +11,7 @@ import t from 'tap'
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
 import { describe, GROUP, SCENARIOS, type Scenario } from './encryption-scenarios.ts'
 
-const KILLS = Number(process.env['COFFER_ENCRYPTION_KILLS'] ?? 4)
+const KILLS = Number(process.env['COFFER_ENCRYPTION_KILLS'] ?? 2)
 const VICTIM = resolve(import.meta.dirname, 'encryption-victim.js')
 /** Tries at the same time: most of one is waiting for the disk. */
 const LANES = 3

@@ -11,7 +11,7 @@ import { sha256 } from '../helpers/open-store.ts'
 import { type Cut, PowerCutRecord } from './power-cut-record.ts'
 import { PowerCutWriter } from './power-cut-writer.ts'
 
-const CUTS = Number(process.env['COFFER_POWER_CUTS'] ?? 8)
+const CUTS = Number(process.env['COFFER_POWER_CUTS'] ?? 4)
 /** So many are made before they are looked at, so that the images don't fill the disk. */
 const CUTS_A_ROUND = 8
 const LANES = 3
