@@ -217,8 +217,8 @@ export class LocalBlockStore implements BlockStore {
     const blocks = new Set<number>()
     for (const record of this.#records.values())
       if (record.group === group) blocks.add(record.block)
-    this.#cache.drop(key => blocks.has(Math.floor(key / 2 ** PAGES_BITS)))
     for (const block of blocks) this.#reader.close(block)
+    await this.#cache.wipe(key => blocks.has(Math.floor(key / 2 ** PAGES_BITS)))
   }
 
   keyIdsOf(group: number): Set<number> {

@@ -2,6 +2,7 @@
 // never reused.
 
 import assert from 'node:assert'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { allocateArena, type ReadResult } from '../native/data-path.ts'
 import {
   FINGERPRINT_BYTES,
@@ -16,6 +17,8 @@ export const REGION_SLOT_BYTES = REGION_CHUNKS_MAX * TABLE_ENTRY_BYTES + REGION_
 
 /** Fewer would make two files that are read side by side wait for each other. */
 const SLOTS_MIN = 4
+/** Overwriting one takes some 50 us. */
+const WIPED_SLOTS_PER_TURN = 64
 
 /** Fills a slot with a region's table and data. */
 export type LoadRegion = (slot: Uint8Array) => Promise<ReadResult>
@@ -81,6 +84,8 @@ export class RegionCache {
   readonly #waiting: ((slot: Uint8Array) => void)[] = []
   /** keys whose load must not enter the cache, since the block file went away meanwhile */
   readonly #stale = new Set<number>()
+  /** slots that have had data in them */
+  readonly #used = new Set<Uint8Array>()
 
   constructor(cacheBytes: number) {
     const count = Math.max(SLOTS_MIN, Math.floor(cacheBytes / REGION_SLOT_BYTES))
@@ -126,6 +131,22 @@ export class RegionCache {
     }
   }
 
+  /**
+   * Forgets regions, and overwrites what they and others before them have left in memory that nobody uses. What is held
+   * must have been let go of before.
+   */
+  async wipe(isDropped: (key: number) => boolean): Promise<void> {
+    this.drop(isDropped)
+    let count = 0
+    for (const slot of this.#used) {
+      // Another turn may have taken it.
+      if (!this.#free.includes(slot)) continue
+      slot.fill(0)
+      this.#used.delete(slot)
+      if (++count % WIPED_SLOTS_PER_TURN === 0) await nextTurn()
+    }
+  }
+
   async #load(key: number, load: LoadRegion): Promise<CachedRegion> {
     const memory = await this.#takeSlot()
     try {
@@ -149,7 +170,10 @@ export class RegionCache {
 
   #takeSlot(): Promise<Uint8Array> | Uint8Array {
     const free = this.#free.pop()
-    if (free) return free
+    if (free) {
+      this.#used.add(free)
+      return free
+    }
     for (const [key, region] of this.#regions) {
       if (region.holders > 0) continue
       this.#regions.delete(key)

@@ -156,7 +156,10 @@ export class Pass {
     await metadata.commit()
     await blocks.deleteFiles()
     condemned.clear()
-    for (const { fileBytes } of dead) this.counts.freedBytes += fileBytes
+    for (const { block, fileBytes } of dead) {
+      this.#parts.quarantined.delete(block)
+      this.counts.freedBytes += fileBytes
+    }
   }
 
   async #copyAll(planned: readonly PlannedBlock[]): Promise<void> {

@@ -66,7 +66,8 @@ export function planPass(input: PlanInput): Plan {
     record =>
       record.isClosed &&
       !input.isLocked(record.group) &&
-      !input.isQuarantined(record.block) &&
+      // What nothing refers to may go, damaged or not.
+      (!input.isQuarantined(record.block) || input.liveBytes(record.block) === 0) &&
       (input.group === undefined || input.group === record.group),
   )
   const remainders = countRemainders(candidates, input)

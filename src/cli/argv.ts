@@ -32,6 +32,7 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
     storage_group: { to: ['stats', 'storage-group'] },
     container: { to: ['stats', 'container'] },
     cleaner: { to: ['stats', 'cleaner'] },
+    clients: { to: ['stats', 'clients'] },
   },
   schedule: {
     show: { to: ['schedule', 'show'] },

@@ -15,6 +15,7 @@ export interface Circle {
   streams: StreamStore | undefined
   gatherer: AppendGatherer | undefined
   inFlight: InFlight | undefined
+  reads: InFlight | undefined
   vfs: Vfs | undefined
   alerts: AlertBoard | undefined
   records: BlockRecordKeeper | undefined
@@ -28,6 +29,7 @@ export function emptyCircle(): Circle {
     streams: undefined,
     gatherer: undefined,
     inFlight: undefined,
+    reads: undefined,
     vfs: undefined,
     alerts: undefined,
     records: undefined,

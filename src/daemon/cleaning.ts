@@ -39,7 +39,7 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     blocks,
     inFlight: data.inFlight,
     condemned: data.condemned,
-    quarantined: new Set(),
+    quarantined: data.quarantined,
     groups: {
       ids: () => groups.list().map(({ id }) => id),
       compressionOf,

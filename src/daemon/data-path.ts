@@ -48,15 +48,24 @@ export interface DataPath {
   readonly streams: StreamStore
   readonly gatherer: AppendGatherer
   readonly inFlight: InFlight
+  /** reads that may still look for regions */
+  readonly reads: InFlight
   /** block files that the cleaner is about to delete */
   readonly condemned: Set<number>
+  /** block files that the cleaner found damaged: new data doesn't rely on them, but is stored again */
+  readonly quarantined: Set<number>
 }
 
 export function buildDataPath(options: DataPathOptions): DataPath {
   const { metadata, blocks, groups, encryption, space } = options
   const condemned = new Set<number>()
+  const quarantined = new Set<number>()
   const inFlight = new InFlight()
-  const index = new ChunkIndex(metadata, block => blocks.hasBlock(block) && !condemned.has(block))
+  const reads = new InFlight()
+  const index = new ChunkIndex(
+    metadata,
+    block => blocks.hasBlock(block) && !condemned.has(block) && !quarantined.has(block),
+  )
   const extents = new ExtentMap(metadata)
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({
@@ -84,6 +93,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     store: (id, chunks) => dedupe.store(id, chunks),
     beginStore: () => inFlight.begin(),
+    beginRead: () => reads.begin(),
     hurry: () => gatherer.hurry(),
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     checkAccess: group => encryption.checkAccess(group),
@@ -98,7 +108,18 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     commit: () => metadata.commit(),
   })
-  return { index, dedupe, extents, reader, streams, gatherer, inFlight, condemned }
+  return {
+    index,
+    dedupe,
+    extents,
+    reader,
+    streams,
+    gatherer,
+    inFlight,
+    reads,
+    condemned,
+    quarantined,
+  }
 }
 
 function reportDamage(

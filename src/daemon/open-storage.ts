@@ -84,6 +84,7 @@ async function assemble(
       await settle(circle, metadata)
       // The cleaner reads and seals with the group's keys too.
       await circle.inFlight?.settled()
+      await circle.reads?.settled()
     },
     forget: group => forgetGroup(circle, group, options.pagesChanged),
   })
@@ -124,6 +125,7 @@ async function assemble(
   circle.streams = data.streams
   circle.gatherer = data.gatherer
   circle.inFlight = data.inFlight
+  circle.reads = data.reads
   const vfs = new Vfs({
     metadata,
     committer: metadata,

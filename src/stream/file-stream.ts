@@ -24,6 +24,8 @@ export interface FileStreamServices extends FlushServices {
   readonly reader: StoredReader
   /** @throws FilesystemError ENOKEY when the group's data may not be read or changed now */
   checkAccess(group: number): void
+  /** a read begins; the returned function says that nothing more is looked up for it */
+  beginRead(): () => void
   /** @throws FilesystemError ENOSPC, EROFS when `lengthBytes` more can't be taken */
   reserve(group: number, lengthBytes: number): void
   /** somebody waits for buffers: flush what lies around */
@@ -344,6 +346,7 @@ export class FileStream implements FlushOwner {
     this.#services.checkAccess(this.group)
     const endBytes = Math.min(offsetBytes + lengthBytes, this.#sizeBytes)
     if (endBytes <= offsetBytes) return { pieces: [], release() {} }
+    const ended = this.#services.beginRead()
     const stored: StreamRead[] = []
     const held: Run[] = []
     const release = (): void => {
@@ -371,6 +374,8 @@ export class FileStream implements FlushOwner {
     } catch (error) {
       release()
       throw error
+    } finally {
+      ended()
     }
   }
 

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
-import { CLEAR, openStore, randomChunk, readsBack, temporaryDirectory } from './helpers.ts'
+import { CLEAR, KEYED, openStore, randomChunk, readsBack, temporaryDirectory } from './helpers.ts'
 
 t.test('a small cache serves many readers, held regions stay as they are', async t => {
   const store = await openStore(await temporaryDirectory(t), { cacheBytes: 1 })
@@ -54,5 +54,23 @@ t.test('a failed load leaves the slot free and is tried again', async t => {
   }
   const region = await store.readRegion(1, 1)
   region.release()
+  await store.close()
+})
+
+t.test('a group that is forgotten leaves nothing in memory', async t => {
+  const store = await openStore(await temporaryDirectory(t))
+  const chunk = randomChunk(100_000)
+  const [location] = await store.append(KEYED, [chunk], 1)
+  if (location === undefined) throw new Error('a chunk has a location')
+  const region = await store.readRegion(location.block, location.page)
+  const memory = region.chunkAt(0)
+  t.ok(Buffer.from(memory).equals(chunk.data))
+  region.release()
+  await store.forgetGroup(1)
+  t.ok(
+    memory.every(byte => byte === 0),
+    'overwritten',
+  )
+  t.ok(await readsBack(store, [chunk], [location]), 'read anew')
   await store.close()
 })

@@ -359,6 +359,11 @@ t.test('a damaged block file is kept and said, and the rest is cleaned', async t
   t.same(await readdir(folder), [name], 'the damaged file is still there')
   t.ok(report.counts.copiedBlocks >= 1)
   t.equal(sha256(await again.read('z/one')), sha256(contentOf(3, 1_000_000)))
+  // The same data is stored anew, and nothing is left that refers to the damaged file.
+  await again.write('a/one', contentOf(1, 1_000_000), true)
+  t.equal(sha256(await again.read('a/one')), sha256(contentOf(1, 1_000_000)))
+  t.match(await pass(again), { outcome: 'complete' })
+  t.notOk((await readdir(folder)).includes(name), 'the damaged file is gone')
   await again.close()
 })
 

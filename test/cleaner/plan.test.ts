@@ -97,7 +97,9 @@ t.test(
         }
         return planPass(inputOf(list, options)).blocks.every(
           ({ block, group, action, liveBytes }) =>
-            group === 1 && block % 3 !== 0 && (action !== 'free' || liveBytes === 0),
+            group === 1 &&
+            (block % 3 !== 0 || action === 'free') &&
+            (action !== 'free' || liveBytes === 0),
         )
       }),
     )

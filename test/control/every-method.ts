@@ -66,6 +66,7 @@ async function callOfMaintenance(call: Call): Promise<void> {
   await call('jobs.list', {})
   await call('maintenance.stopReclaimSpace', {})
   await call('stats.cleaner', {})
+  await call('stats.clients', {})
   const window = await call('schedule.add', { day: 'daily', start: '01:00', stop: '02:00' })
   await call('schedule.show', {})
   await call('schedule.delete', { id: window?.id ?? 0 })

@@ -115,6 +115,7 @@ function setUp() {
     },
     store: (_group, list) => chunks.store(list),
     beginStore: () => () => {},
+    beginRead: () => () => {},
     hurry: () => () => {},
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     checkAccess: () => {},

@@ -78,6 +78,8 @@ const cleanerLines: Line[] = [
   ['jobs show', result('jobs.list')],
   ['maintenance --reclaim_space --group DefaultGroup --wait', pass],
   ['stats cleaner', result('stats.cleaner')],
+  ['stats clients', result('stats.clients')],
+  ['stats --clients', result('stats.clients')],
   ['stats --cleaner', result('stats.cleaner')],
   ['maintenance stop-reclaim-space', result('maintenance.stopReclaimSpace')],
   ['maintenance --stop_reclaim_space', result('maintenance.stopReclaimSpace')],
