@@ -46,17 +46,11 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       describe: 'Unlock a storage group at the start: GROUP=FILE',
     })
     .option('quota-min', { type: 'string', requiresArg: true, coerce: parseSize, hidden: true })
-    .option('chunk-size', {
+    .option('mass-delete-percent', {
       type: 'string',
       requiresArg: true,
-      coerce: parseSize,
-      describe: 'Average chunk size of new storage groups',
-    })
-    .option('memory', {
-      type: 'string',
-      requiresArg: true,
-      coerce: parseSize,
-      describe: 'Bound of caches and buffers',
+      coerce: parsePercent,
+      describe: 'Share of a container whose deletion within an hour is an alert (default 50)',
     })
     .option('metrics-port', {
       type: 'string',
@@ -84,8 +78,7 @@ interface DaemonArgs {
   keystoreBackup: string | undefined
   passphraseFile?: string[] | undefined
   quotaMin?: number | undefined
-  chunkSize: number | undefined
-  memory: number | undefined
+  massDeletePercent?: number | undefined
   metricsPort?: number | undefined
   metricsSocket?: string | undefined
   logLevel?: LogLevel | undefined
@@ -93,7 +86,7 @@ interface DaemonArgs {
 
 /** With absolute paths: the daemon may leave the directory it was started in. */
 export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
-  const { keystoreBackup, chunkSize, memory, logLevel } = argv
+  const { keystoreBackup, massDeletePercent, logLevel } = argv
   return {
     store: resolve(argv.store),
     mount: resolve(argv.mount),
@@ -104,8 +97,7 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
       passphraseFiles: argv.passphraseFile.map(parsePassphraseFile),
     }),
     ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
-    ...(chunkSize !== undefined && { chunkSizeBytes: chunkSize }),
-    ...(memory !== undefined && { memoryBytes: memory }),
+    ...(massDeletePercent !== undefined && { massDeletePercent }),
     ...metricsPlace(argv),
     ...(logLevel !== undefined && { logLevel }),
   }
@@ -127,6 +119,13 @@ function parsePort(text: string): number {
   throw new UsageError(`--metrics-port wants 1 to ${PORT_MAX}, not ${JSON.stringify(text)}.`)
 }
 
+/** @throws UsageError unless it is 1 to 100 */
+function parsePercent(text: string): number {
+  const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0
+  if (percent >= 1 && percent <= 100) return percent
+  throw new UsageError(`--mass-delete-percent wants 1 to 100, not ${JSON.stringify(text)}.`)
+}
+
 /** @throws UsageError unless it is GROUP=FILE */
 function parsePassphraseFile(text: string): PassphraseFile {
   const at = text.indexOf('=')
@@ -138,7 +137,7 @@ function parsePassphraseFile(text: string): PassphraseFile {
 
 /** The inverse of parsing: what `run` must be given to get the same options. */
 export function toArgs(options: DaemonOptions): string[] {
-  const { store, mount, socket, allowOther, keystoreBackup, chunkSizeBytes, memoryBytes } = options
+  const { store, mount, socket, allowOther, keystoreBackup, massDeletePercent } = options
   const { logLevel, metrics } = options
   // `--x=value`: a value may begin with a dash.
   return [
@@ -151,8 +150,7 @@ export function toArgs(options: DaemonOptions): string[] {
       ({ group, path }) => `--passphrase-file=${group}=${path}`,
     ),
     ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
-    ...(chunkSizeBytes === undefined ? [] : [`--chunk-size=${chunkSizeBytes}`]),
-    ...(memoryBytes === undefined ? [] : [`--memory=${memoryBytes}`]),
+    ...(massDeletePercent === undefined ? [] : [`--mass-delete-percent=${massDeletePercent}`]),
     ...(metrics === undefined ? [] : [metricsArg(metrics)]),
     ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
   ]

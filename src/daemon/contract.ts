@@ -18,10 +18,8 @@ export interface DaemonOptions {
   passphraseFiles?: readonly PassphraseFile[]
   /** Smallest quota that may be set; tests need small ones. */
   quotaBytesMin?: number
-  /** Average chunk size of groups that are created without one. */
-  chunkSizeBytes?: number
-  /** Upper bound of the daemon's caches and write buffers together. */
-  memoryBytes?: number
+  /** The share of a container's files whose deletion within an hour is an alert; 50 unless told. */
+  massDeletePercent?: number
   /** Where statistics are served to Prometheus; nowhere unless told. */
   metrics?: MetricsPlace
   /** What the log on standard error holds: this and everything more severe; `info` unless told. */

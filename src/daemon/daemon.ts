@@ -84,7 +84,9 @@ async function start(
   late.mount = mount
   undo.push(() => mount.unmount({ force: true }))
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
-  const daemon = new Daemon(storage, mount)
+  const { massDeletePercent } = options
+  const massDeleteShare = massDeletePercent === undefined ? undefined : massDeletePercent / 100
+  const daemon = new Daemon(storage, mount, massDeleteShare)
   const jobs = new JobBoard(() => wallClock().seconds)
   const target = controlTarget({
     storage,
@@ -146,7 +148,7 @@ class Daemon implements RunningDaemon {
   readonly #servers: Server[] = []
   #unmounting: Promise<void> | undefined
 
-  constructor(storage: Storage, mount: FuseMount) {
+  constructor(storage: Storage, mount: FuseMount, massDeleteShare: number | undefined) {
     this.#storage = storage
     this.#mount = mount
     this.#sampler = setInterval(() => {
@@ -161,7 +163,7 @@ class Daemon implements RunningDaemon {
       })
     }, ROTATION_CHECK_INTERVAL_MS)
     this.#rotation.unref()
-    this.#lookout = new Lookout(storage, () => wallClock().seconds)
+    this.#lookout = new Lookout(storage, () => wallClock().seconds, massDeleteShare)
     // Whoever unmounts: once the mount is gone, what it wrote is committed and the rest ends.
     this.stopped = mount.closed.then(() => this.#end())
   }

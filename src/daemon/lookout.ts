@@ -18,14 +18,15 @@ export class Lookout {
   readonly #stalls: StallWatch
   readonly #massDelete: MassDeleteWatch
 
-  constructor(storage: Storage, nowSeconds: () => number) {
+  /** @param massDeleteShare of a container's files, within an hour; without it as the watch thinks fit */
+  constructor(storage: Storage, nowSeconds: () => number, massDeleteShare?: number) {
     const { alerts, alerting } = storage
     this.#storage = storage
     this.#nowSeconds = nowSeconds
     this.#space = new SpaceWatch(alerts)
     this.#clock = new ClockWatch(alerts, alerting.lastSeconds)
     this.#stalls = new StallWatch(alerts)
-    this.#massDelete = new MassDeleteWatch(alerts)
+    this.#massDelete = new MassDeleteWatch(alerts, massDeleteShare)
     this.#delay.enable()
     this.#timer = setInterval(() => this.#look(performance.now()), INTERVAL_MS)
     this.#timer.unref()

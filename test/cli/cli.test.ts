@@ -192,7 +192,7 @@ t.test('the default socket', async t => {
 t.test('options of the daemon survive the way to its process', async t => {
   const io = { env: {}, isRoot: true } as unknown as CliIo
   const argv = { store: '/s', mount: '/-m', socket: '/k', allowOther: true, keystoreBackup: '/b' }
-  const options = toDaemonOptions(io, { ...argv, chunkSize: 65_536, memory: 1e9 })
+  const options = toDaemonOptions(io, { ...argv, massDeletePercent: 30 })
   let seen: DaemonOptions | undefined
   await run(['run', ...toArgs(options)].join(' '), {
     loadDaemon: async () => ({
@@ -204,7 +204,7 @@ t.test('options of the daemon survive the way to its process', async t => {
   })
   t.strictSame(seen, options)
   for (const metrics of [{ metricsPort: 9119 }, { metricsSocket: '/run/m' }]) {
-    const asked = toDaemonOptions(io, { ...argv, ...metrics, chunkSize: 1024, memory: 1e9 })
+    const asked = toDaemonOptions(io, { ...argv, ...metrics, massDeletePercent: 30 })
     t.match(toArgs(asked).join(' '), /--metrics-(port=9119|socket=\/run\/m)/)
   }
 })
