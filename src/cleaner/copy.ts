@@ -4,6 +4,7 @@
 import { BLOCK_PAGE_BYTES, DamagedRegionError, scanBlockFile } from '../blocks/index.ts'
 import type { ChunkLocation, NewChunk, OpenRegion } from '../blocks/index.ts'
 import type { PlannedBlock } from './plan.ts'
+import { FilesystemError } from '../errors.ts'
 import type { PassParts } from './contract.ts'
 import type { Liveness } from './liveness.ts'
 import type { Pace } from './pace.ts'
@@ -89,6 +90,8 @@ class BlockCopier {
       }
       await this.#copyPages(pages, pace)
     } catch (error) {
+      // The place that is written to has failed: that says nothing about this block file.
+      if (error instanceof FilesystemError) throw error
       const code = error instanceof Error && 'code' in error ? error.code : undefined
       if (code !== 'ENOENT' && code !== 'EIO') throw error
       const reason = code === 'ENOENT' ? 'missing' : 'io'

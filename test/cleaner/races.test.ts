@@ -7,6 +7,7 @@ import t from 'tap'
 import type { NewChunk } from '../../src/blocks/index.ts'
 import { BLOCK_PAGE_BYTES, scanBlockFile } from '../../src/blocks/index.ts'
 import type { PassParts } from '../../src/cleaner/index.ts'
+import { FilesystemError } from '../../src/errors.ts'
 import { TABLE } from '../../src/metadata/index.ts'
 import { contentOf, OpenStore } from '../helpers/open-store.ts'
 
@@ -162,6 +163,26 @@ t.test('a chunk goes to a copy whose block file is copied later in the same pass
   t.ok((await store.read('a/keep')).equals(contentOf(1, MIB)))
   t.ok((await store.read('a/other')).equals(contentOf(3, 3 * MIB)))
   t.same(store.storage.alerts.list(), [])
+  await store.close()
+})
+
+t.test('a disk that fails to take a copy is no damage of what is copied', async t => {
+  const late: { isBroken: boolean } = { isBroken: true }
+  const store = await halfDead(t, parts => ({
+    ...parts,
+    blocks: preceded(parts.blocks, 'append', async () => {
+      if (late.isBroken) throw new FilesystemError('EIO')
+    }),
+  }))
+  const { cleaner, alerts } = store.storage
+  t.equal((await cleaner.start('manual').done).outcome, 'failed')
+  t.same(
+    alerts.list().map(({ code }) => code),
+    ['PASS_FAILED'],
+  )
+  late.isBroken = false
+  t.match(await cleaner.start('manual').done, { outcome: 'complete', counts: { copiedBlocks: 1 } })
+  t.ok((await store.read('a/keep')).equals(contentOf(1, MIB)))
   await store.close()
 })
 
