@@ -3,7 +3,7 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -98,7 +98,7 @@ export class MountedCoffer {
   async kill(): Promise<void> {
     const { pid } = await this.json<{ pid: number }>('status')
     process.kill(pid, 'SIGKILL')
-    while (existsSync(`/proc/${pid}/fd`)) await new Promise(done => setTimeout(done, 10))
+    while (await isRunning(pid)) await new Promise(done => setTimeout(done, 10))
   }
 
   /** Ends whatever still runs and removes everything. */
@@ -106,6 +106,17 @@ export class MountedCoffer {
     await this.coffer('stop', '--force', '--yes').catch(() => undefined)
     await run('umount', ['-l', this.mount]).catch(() => undefined)
     await rm(this.base, { recursive: true, force: true })
+  }
+}
+
+/** Whoever has ended holds nothing any more, even if its parent asks for its status only later. */
+async function isRunning(pid: number): Promise<boolean> {
+  try {
+    // The first thread may be gone before those that still hold files.
+    const threads = await readdir(`/proc/${pid}/task`)
+    return threads.length > 1 || !/\) [ZX] /.test(await readFile(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
   }
 }
 
