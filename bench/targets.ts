@@ -33,7 +33,8 @@ export class CofferTarget implements Target {
   readonly directory: string
   readonly #base: string
   readonly #mount: string
-  readonly #socket: string
+  /** its daemon's control socket */
+  readonly socket: string
   readonly #passphrase: string
   /** its group is there already */
   #isSealed = false
@@ -43,13 +44,13 @@ export class CofferTarget implements Target {
     this.name = name
     this.#base = base
     this.#mount = join(base, 'mnt')
-    this.#socket = join(base, 'run', 'coffer.sock')
+    this.socket = join(base, 'run', 'coffer.sock')
     this.#passphrase = join(base, 'passphrase')
     this.directory = join(this.#mount, CONTAINER)
   }
 
   async #coffer(...args: string[]): Promise<string> {
-    return run(LAUNCHER, [...args, '--socket', this.#socket])
+    return run(LAUNCHER, [...args, '--socket', this.socket])
   }
 
   async #launch(): Promise<void> {

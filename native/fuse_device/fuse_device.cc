@@ -126,7 +126,8 @@ void DeliverBatch(napi_env env, napi_value callback, void* context, void*) {
       }
     }
   }
-  if (batch.more) napi_call_threadsafe_function(binding->wake, nullptr, napi_tsfn_nonblocking);
+  const bool has_next = !batch.closed && session.ReadOne();
+  if (batch.more || has_next) napi_call_threadsafe_function(binding->wake, nullptr, napi_tsfn_nonblocking);
   if (batch.closed && !binding->closed) {
     binding->closed = true;
     session.CloseDevice();

@@ -1,6 +1,10 @@
 // One mounted /dev/fuse: reader threads that fill slots, a thread that writes big replies, one for notifications.
 // Knows nothing of JavaScript: it wakes its owner, who then takes a batch of events.
 //
+// Small requests come one after another from programs that wait for each answer, and there the waking of threads costs
+// more than the work. So after such a request the owner, awake anyway, may read the device itself for a moment, while
+// the readers rest (see ReadOne).
+//
 // Nothing is joined: threads hold the session alive and the last one out reports the end, so that closing never
 // waits for a thread which itself waits for an answer of ours (a notification can block on a lock in the kernel).
 
@@ -9,6 +13,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -74,10 +79,15 @@ class Session : public std::enable_shared_from_this<Session> {
   /** Writes slot and length of each request, and behind the room for all slots the completed ids. */
   Batch TakeBatch();
   void ReleaseSlots(const uint32_t* slots, uint32_t count);
+  /**
+   * For the owner, after a batch: when all requests are answered and the readers rest, waits for the next request
+   * without sleeping, some microseconds at most. True: there is one, take the next batch. False: the readers go on.
+   */
+  bool ReadOne();
   /** Writes the reply area's first bytes to the kernel; 0 or an errno. */
-  int Reply(size_t length) const;
+  int Reply(size_t length);
   /** As Reply, followed by pieces that stay where they are. For replies that aren't worth a thread. */
-  int ReplyGathered(const std::vector<iovec>& pieces) const;
+  int ReplyGathered(const std::vector<iovec>& pieces);
   /** Hands a reply to the writing thread, which reports `id` when done. False: closed, nothing was taken. */
   bool QueueReply(uint32_t id, const std::vector<iovec>& pieces);
   /** The same for a notification, whose bytes are copied from the reply area. */
@@ -93,6 +103,8 @@ class Session : public std::enable_shared_from_this<Session> {
   uint32_t slot_count() const { return slot_count_; }
 
  private:
+  static constexpr int32_t kCreditMax = 8;
+
   struct Output {
     uint32_t id;
     std::vector<uint8_t> head;
@@ -115,9 +127,18 @@ class Session : public std::enable_shared_from_this<Session> {
   void RunThread(std::function<void()> body);
   void ReadRequests();
   void WriteOutputs(Outbox& outbox);
-  void WriteOutput(Output& output) const;
+  void WriteOutput(Output& output);
+  /** Length of the request that came, or 0 when none waits; negative when the device is gone. */
+  ssize_t TryRead(uint32_t slot) const;
+  /** Hands a request to the owner, who may be asked to read the next one itself. */
+  void Deliver(std::unique_lock<std::mutex>& events_lock, uint32_t slot, uint32_t length);
+  void AwaitTurn();
+  void Remember(bool succeeded);
+  /** Ends the owner's turn at the device. */
+  void HandBack();
   bool Queue(Outbox& outbox, Output output);
   std::optional<uint32_t> TakeSlot();
+  std::optional<uint32_t> TakeSlotAtOnce();
   void Wake(std::unique_lock<std::mutex>& events_lock);
   bool Stopping();
 
@@ -141,6 +162,16 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<uint32_t> completions_;
   uint32_t thread_count_ = 0;
   bool wake_pending_ = false;
+  /** the owner reads the device, the readers rest */
+  bool owner_reads_ = false;
+  std::condition_variable turn_;
+  /** requests that wait for their replies */
+  std::atomic<int64_t> unanswered_ = 0;
+  /** how well the owner's waiting has paid off lately */
+  int32_t credit_ = kCreditMax;
+  uint32_t small_count_ = 0;
+  /** of the owner's thread alone: requests that it has read in a row */
+  uint32_t row_ = 0;
 
   std::mutex wake_mutex_;
   std::function<void()> wake_;

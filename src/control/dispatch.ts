@@ -8,6 +8,7 @@ import { CofferError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { discover, isMethodName, methods } from './methods.ts'
 import type { MethodName } from './methods.ts'
+import { nestsDeeper } from './nesting.ts'
 import { rpcErrorCodes } from './protocol.ts'
 import type { RequestId, RpcError, RpcResponse } from './protocol.ts'
 import type { ControlCaller, ControlTarget } from './target.ts'
@@ -24,6 +25,9 @@ const requestSchema = z.object({
 /** Enough for a complaint of every parameter that a method has; far below what a line of the protocol may have. */
 const ISSUES_CHARACTERS_MAX = 4000
 
+/** Requests have some four levels. */
+const LEVELS_MAX = 32
+
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** Answer one line; undefined for a notification, which by JSON-RPC gets no answer. */
@@ -32,6 +36,10 @@ export async function answerLine(
   line: Buffer,
   caller: ControlCaller,
 ): Promise<RpcResponse | undefined> {
+  if (nestsDeeper(line, LEVELS_MAX)) {
+    const text = `The message nests deeper than ${LEVELS_MAX} levels.`
+    return failure(null, { code: rpcErrorCodes.invalidRequest, message: text })
+  }
   let message: unknown
   try {
     message = JSON.parse(decoder.decode(line))

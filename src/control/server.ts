@@ -14,6 +14,7 @@ import { MAX_LINE_BYTES, rpcErrorCodes } from './protocol.ts'
 import type { RpcNotification, RpcResponse } from './protocol.ts'
 import { claimSocketPath } from './socket-path.ts'
 import type { ControlCaller, ControlTarget } from './target.ts'
+import { Turns } from './turns.ts'
 
 const debug = createDebug('coffer:control')
 
@@ -44,12 +45,13 @@ export async function startControlServer(
 ): Promise<ControlServer> {
   await claimSocketPath(path)
   const connections = new Set<Connection>()
+  const turns = new Turns()
   const server = createServer(socket => {
     if (connections.size >= MAX_CONNECTIONS && !evictIdle(connections)) {
       refuse(socket)
       return
     }
-    const connection = new Connection(socket, target)
+    const connection = new Connection(socket, target, turns)
     connections.add(connection)
     socket.once('close', () => connections.delete(connection))
   })
@@ -109,6 +111,7 @@ function encode(message: RpcResponse | RpcNotification): string {
 class Connection {
   readonly #socket: Socket
   readonly #target: ControlTarget
+  readonly #turns: Turns
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES)
   readonly #waiting: Buffer[] = []
   readonly #gone = new AbortController()
@@ -121,13 +124,16 @@ class Connection {
   /** Monotonic; orders connections by how long they have been idle. */
   lastActive = performance.now()
 
-  constructor(socket: Socket, target: ControlTarget) {
+  constructor(socket: Socket, target: ControlTarget, turns: Turns) {
     this.#socket = socket
     this.#target = target
+    this.#turns = turns
     socket.on('data', chunk => this.#onData(chunk))
     socket.on('drain', () => this.#pump())
     socket.on('error', error => debug('connection failed: %O', error))
     socket.once('close', () => {
+      // What was asked and not begun is of interest to nobody any more.
+      this.#waiting.length = 0
       this.#gone.abort(new CofferError('CLIENT_GONE', 'The client closed its connection.'))
     })
   }
@@ -182,7 +188,7 @@ class Connection {
       const line = this.#waiting.shift()
       if (line === undefined) break
       this.#inFlight += 1
-      void this.#answer(line)
+      this.#turns.take(() => void this.#answer(line))
     }
     if (this.#isEnding) this.#endWhenAnswered()
     else if (this.#waiting.length > 0 || this.#socket.writableNeedDrain) this.#socket.pause()
@@ -191,8 +197,11 @@ class Connection {
 
   async #answer(line: Buffer): Promise<void> {
     try {
+      // It has waited for its turn, and the client may be gone by now.
+      if (this.#socket.destroyed) return
       const response = await answerLine(this.#target, line, this.#caller)
-      if (response !== undefined && this.#socket.writable) this.#socket.write(encode(response))
+      if (response === undefined || !this.#socket.writable) return
+      this.#socket.write(this.#turns.charge(() => encode(response)))
     } catch (error) {
       // A result that JSON can't express: the target's mistake, which must not end the daemon.
       debug('an answer could not be sent: %O', error)

@@ -316,6 +316,55 @@ t.test('a client that leaves in the middle of its request', async t => {
   t.equal((await ask(t, path, statusRequest)).id, 7)
 })
 
+t.test('what a client asked for before it left is not worked off', async t => {
+  let calls = 0
+  const target = fakeTarget()
+  const status = target['system.status']
+  target['system.status'] = async (...args) => {
+    calls++
+    await sleep(5)
+    return status(...args)
+  }
+  const { path } = await serve(t, target)
+  const client = new RawClient(path)
+  client.socket.write(statusRequest.repeat(2000))
+  await client.collect(1)
+  client.socket.destroy()
+  await sleep(50)
+  const whenGone = calls
+  t.equal((await ask(t, path, statusRequest)).id, 7)
+  await sleep(50)
+  t.ok(calls <= whenGone + 2, `${calls - whenGone} calls after the end`)
+  t.ok(whenGone < 2000, `${whenGone} calls until the end`)
+})
+
+t.test('a flood of requests leaves most of the event loop to others', async t => {
+  const target = fakeTarget()
+  const status = target['system.status']
+  // Each takes a millisecond of the loop.
+  target['system.status'] = (...args) => {
+    const endMs = performance.now() + 1
+    while (performance.now() < endMs);
+    return status(...args)
+  }
+  const { path } = await serve(t, target)
+  const clients = Array.from({ length: 20 }, () => new RawClient(path))
+  for (const { socket } of clients) socket.write(statusRequest.repeat(500))
+  await clients[0]?.collect(1)
+  // How much of the loop somebody gets who always wants it.
+  const startedMs = performance.now()
+  let ownMs = 0
+  while (performance.now() - startedMs < 400) {
+    const fromMs = performance.now()
+    while (performance.now() - fromMs < 1);
+    ownMs += performance.now() - fromMs
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  const share = ownMs / (performance.now() - startedMs)
+  for (const { socket } of clients) socket.destroy()
+  t.ok(share > 0.5, `a share of ${share.toFixed(2)}`)
+})
+
 t.test('a client that ends its side still gets its answer', async t => {
   const { path } = await serve(t)
   const client = new RawClient(path)

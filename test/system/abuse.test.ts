@@ -165,7 +165,7 @@ const malformed: readonly [name: string, message: string | Buffer, code: number]
   ['UTF-8 that is cut', Buffer.from([0x22, 0xe2, 0x82, 0x0a]), rpcErrorCodes.parse],
   ['zeros', Buffer.concat([Buffer.alloc(1000), Buffer.from('\n')]), rpcErrorCodes.parse],
   ['nested arrays', `${deep}\n`, rpcErrorCodes.invalidRequest],
-  ['nested arrays that never end', `${'['.repeat(NESTING)}\n`, rpcErrorCodes.parse],
+  ['nested arrays that never end', `${'['.repeat(NESTING)}\n`, rpcErrorCodes.invalidRequest],
   [
     'a nested id',
     `{"jsonrpc":"2.0","id":${deep},"method":"system.status"}\n`,
