@@ -17,7 +17,7 @@ import { StoreError } from '../errors.ts'
 
 const MAGIC = 'COFRNOTE'
 const VERSION = 1
-const SLOT_BYTES = 4096
+export const SLOT_BYTES = 4096
 const SLOT_COUNT = 2
 const NUMBER_AT = 16
 const END = 24
@@ -66,20 +66,26 @@ export async function openCommitNote(path: string): Promise<CommitNote> {
       await file.sync()
       return new CommitNote(file, undefined)
     }
-    await file.read(bytes, 0, bytes.length, 0)
-    let found: number | undefined
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      const number = parseSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
-      if (number !== undefined) found = Math.max(found ?? 0, number)
-    }
-    return new CommitNote(file, found)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    return new CommitNote(file, parseNote(bytes.subarray(0, bytesRead)))
   } catch (error) {
     await file.close()
     throw error
   }
 }
 
-function packSlot(sequence: number): Buffer {
+/** The greatest number of the slots that are whole; undefined when none is. @throws StoreError UNKNOWN_VERSION */
+export function parseNote(note: Uint8Array): number | undefined {
+  const bytes = Buffer.from(note.buffer, note.byteOffset, note.length)
+  let found: number | undefined
+  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    const number = parseSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
+    if (number !== undefined) found = Math.max(found ?? 0, number)
+  }
+  return found
+}
+
+export function packSlot(sequence: number): Buffer {
   const slot = Buffer.alloc(SLOT_BYTES)
   slot.write(MAGIC, 0, 'latin1')
   slot.writeUInt32LE(VERSION, 8)

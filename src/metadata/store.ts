@@ -9,6 +9,7 @@ import { StoreError } from '../errors.ts'
 import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
+import { packSequence, parseSequence } from './sequence.ts'
 
 const log = createDebug('coffer:metadata')
 
@@ -27,7 +28,6 @@ const COMMIT_INTERVAL_MS = 5000
 const PENDING_RECORDS_MAX = 4096
 
 const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
-const SEQUENCE_BYTES = 8
 
 export interface MetadataStoreOptions {
   /** directory of the LevelDB database */
@@ -91,7 +91,7 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#database = database
     this.#options = options
     const record = this.get(SEQUENCE_KEY)
-    this.#sequence = record === undefined ? 0 : Number(Buffer.from(record).readBigUInt64LE(0))
+    this.#sequence = record === undefined ? 0 : parseSequence(record)
   }
 
   /** Number of the last durable commit; 0 in a new store. */
@@ -233,9 +233,7 @@ export class MetadataStore implements MetadataReader, Committer {
       for (const participant of this.#participants) participant.collect(writer)
       await this.#options.syncData()
       const sequence = this.#sequence + 1
-      const record = Buffer.alloc(SEQUENCE_BYTES)
-      record.writeBigUInt64LE(BigInt(sequence))
-      writer.put(SEQUENCE_KEY, record)
+      writer.put(SEQUENCE_KEY, packSequence(sequence))
       await batch.write({ sync: true })
       this.#sequence = sequence
     } finally {
