@@ -52,7 +52,7 @@ export class CommitNote {
   }
 }
 
-/** Opens the note, or makes it with its full size, so that writing it never needs room. @throws StoreError UNKNOWN_VERSION */
+/** Opens the note, or makes it with its full size, so that writing it never needs room. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
 export async function openCommitNote(path: string): Promise<CommitNote> {
   const existing = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -74,7 +74,7 @@ export async function openCommitNote(path: string): Promise<CommitNote> {
   }
 }
 
-/** The greatest number of the slots that are whole; undefined when none is. @throws StoreError UNKNOWN_VERSION */
+/** The greatest number of the slots that are whole; undefined when none is. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
 export function parseNote(note: Uint8Array): number | undefined {
   const bytes = Buffer.from(note.buffer, note.byteOffset, note.length)
   let found: number | undefined
@@ -96,11 +96,13 @@ export function packSlot(sequence: number): Buffer {
 
 /** undefined: never written, or torn */
 function parseSlot(slot: Buffer): number | undefined {
-  if (slot.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
+  if (slot.length < END || slot.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
   const version = slot.readUInt32LE(8)
   if (slot.readUInt32LE(12) !== crc32(slot.subarray(NUMBER_AT, END))) return undefined
   if (version !== VERSION) {
     throw new StoreError('UNKNOWN_VERSION', `The commit note has the unknown version ${version}.`)
   }
-  return Number(slot.readBigUInt64LE(NUMBER_AT))
+  const number = Number(slot.readBigUInt64LE(NUMBER_AT))
+  if (Number.isSafeInteger(number)) return number
+  throw new StoreError('RECORD_DAMAGED', 'The commit note holds a number that no commit has.')
 }

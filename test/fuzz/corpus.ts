@@ -24,7 +24,12 @@ export function readCorpus(target: string, directory = CORPUS): KeptInput[] {
 }
 
 /** @returns the file's path */
-export function keep(target: string, kind: 'reached' | 'crash', bytes: Uint8Array, directory = CORPUS): string {
+export function keep(
+  target: string,
+  kind: 'reached' | 'crash',
+  bytes: Uint8Array,
+  directory = CORPUS,
+): string {
   const folder = join(directory, target)
   mkdirSync(folder, { recursive: true })
   const name = `${kind}-${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`

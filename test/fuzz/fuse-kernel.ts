@@ -157,7 +157,11 @@ export class FuzzKernel implements ReplyLink {
   #take(written: number, stated: number): void {
     const header = new DataView(this.area, 0, OUT_HEADER_BYTES)
     const unique = Number(header.getBigUint64(8, true))
-    if (written < OUT_HEADER_BYTES || written > REPLY_BYTES || header.getUint32(0, true) !== stated) {
+    if (
+      written < OUT_HEADER_BYTES ||
+      written > REPLY_BYTES ||
+      header.getUint32(0, true) !== stated
+    ) {
       this.#found(new Error('a reply of a wrong length'))
     }
     if (!this.#waiting.delete(unique)) this.#found(new Error(`an answer to nobody (${unique})`))

@@ -6,7 +6,7 @@ import { Vfs } from '../../src/vfs/vfs.ts'
 import { FakeCommitter, FakeMetadata, HASH_KEY, makeWorld } from '../vfs/fakes.ts'
 import { FuzzKernel, HollowStore } from './fuse-kernel.ts'
 import { metadataOf, packRecord } from './record-targets.ts'
-import { isAccepted, type FuzzTarget } from './target.ts'
+import { accepted, isAccepted, type FuzzTarget } from './target.ts'
 
 const ROOT = 1
 const ARGUMENT_BYTES_MAX = 4096
@@ -81,7 +81,13 @@ const sequences: readonly (readonly Buffer[])[] = [
   [
     init,
     create,
-    request(Opcode.SETATTR, FIRST, u32(0x7ff, 0), u64(1, 100_000, 0, 5, 5, 5), u32(7, 7, 7, 0o755, 0, 1, 1, 0)),
+    request(
+      Opcode.SETATTR,
+      FIRST,
+      u32(0x7ff, 0),
+      u64(1, 100_000, 0, 5, 5, 5),
+      u32(7, 7, 7, 0o755, 0, 1, 1, 0),
+    ),
     request(Opcode.GETATTR, FIRST, u32(0, 0), u64(0)),
     request(Opcode.SETXATTR, FIRST, u32(5, 0, 0, 0), 'user.name', Buffer.from('value')),
     request(Opcode.GETXATTR, FIRST, u32(100, 0), 'user.name'),
@@ -137,15 +143,18 @@ const start: FuzzTarget = {
   async run(input) {
     const metadata = metadataOf(input)
     const findings: unknown[] = []
-    const vfs = new Vfs({
-      metadata,
-      committer: metadata,
-      content: new HollowStore(),
-      now: () => ({ seconds: 0, nanoseconds: 0 }),
-      statistics: () => ({ totalBytes: 4096, freeBytes: 4096 }),
-      hashKey: HASH_KEY,
-      reportError: error => findings.push(error),
-    })
+    const open = (): Vfs =>
+      new Vfs({
+        metadata,
+        committer: metadata,
+        content: new HollowStore(),
+        now: () => ({ seconds: 0, nanoseconds: 0 }),
+        statistics: () => ({ totalBytes: 4096, freeBytes: 4096 }),
+        hashKey: HASH_KEY,
+        reportError: error => findings.push(error),
+      })
+    const vfs = accepted(open)
+    if (vfs === undefined) return
     const isOpen = await isAccepted(() => vfs.start())
     if (!isOpen) return
     await isAccepted(() => vfs.getattr(ROOT))
@@ -153,7 +162,7 @@ const start: FuzzTarget = {
       const handle = vfs.opendir(TOP)
       await vfs.readdir(handle, 0, 100)
     })
-    vfs.fileInfo(FIRST)
+    accepted(() => vfs.fileInfo(FIRST))
     await isAccepted(() => vfs.listxattr(FIRST))
     await vfs.deletionsDone()
     await vfs.stop()

@@ -12,7 +12,14 @@ const INTERESTING_WIDE = [
   2 ** 32 - 4096,
   2 ** 32 - 1,
 ]
-const INTERESTING_64 = [2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]
+const INTERESTING_64 = [
+  2n ** 32n,
+  2n ** 53n - 1n,
+  2n ** 53n,
+  2n ** 63n - 1n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+]
 const STACKED_MAX = 6
 
 export type Random = (below: number) => number
@@ -81,7 +88,11 @@ const insert: Mutation = (bytes, random) => {
 const repeat: Mutation = (bytes, random) => {
   const at = random(bytes.length + 1)
   const piece = bytes.subarray(at, at + 1 + random(64))
-  return Buffer.concat([bytes.subarray(0, at), ...Array(1 + random(4)).fill(piece), bytes.subarray(at)])
+  return Buffer.concat([
+    bytes.subarray(0, at),
+    ...Array(1 + random(4)).fill(piece),
+    bytes.subarray(at),
+  ])
 }
 
 const splice: Mutation = (bytes, random, other) => {
@@ -104,7 +115,12 @@ const MUTATIONS: readonly Mutation[] = [
 ]
 
 /** One input, damaged in one to six ways. @param other what a piece may be taken from */
-export function mutate(input: Uint8Array, other: Uint8Array, random: Random, bytesMax: number): Buffer {
+export function mutate(
+  input: Uint8Array,
+  other: Uint8Array,
+  random: Random,
+  bytesMax: number,
+): Buffer {
   let bytes = Buffer.from(input)
   for (let count = 1 + random(STACKED_MAX); count > 0; count--) {
     const mutation = MUTATIONS[random(MUTATIONS.length)] ?? flipBit

@@ -29,10 +29,6 @@ export function containerKey(id: number): Buffer {
   return key
 }
 
-export function parseContainerKey(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(1)
-}
-
 /** @param logicalBytes by the sizes that the same commit writes down */
 export function encodeContainer(container: ContainerFields, logicalBytes: number): Uint8Array {
   const record = new RecordWriter(FIXED_BYTES + container.name.length, VERSION)
@@ -51,7 +47,7 @@ export function encodeContainer(container: ContainerFields, logicalBytes: number
 export function decodeContainer(bytes: Uint8Array, id: number): ContainerFields {
   const record = new RecordReader(bytes, VERSION, `record of container ${id}`)
   const fields = {
-    deleting: (record.u8() & FLAG_DELETING) !== 0,
+    deleting: record.flags(FLAG_DELETING) !== 0,
     group: record.u16(),
     root: record.i64(),
     created: record.timestamp(),

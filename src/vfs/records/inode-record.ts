@@ -79,7 +79,7 @@ export function decodeInode(bytes: Uint8Array, inode: InodeNumber): InodeFields 
     container: record.u32(),
     parent: record.i64(),
     childCount: record.u32(),
-    hasXattrs: (record.u8() & FLAG_HAS_XATTRS) !== 0,
+    hasXattrs: record.flags(FLAG_HAS_XATTRS) !== 0,
     accessTime: record.timestamp(),
     modifyTime: record.timestamp(),
     changeTime: record.timestamp(),
