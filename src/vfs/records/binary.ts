@@ -98,6 +98,13 @@ export class RecordReader {
     return value
   }
 
+  /** an i64 that is a size, a count or an inode's number, and so not negative */
+  natural(): number {
+    const value = this.i64()
+    if (value < 0) this.damaged('holds a negative number')
+    return value
+  }
+
   /** a byte of flags. @param known what this program understands: another bit may change what the rest means */
   flags(known: number): number {
     const value = this.u8()

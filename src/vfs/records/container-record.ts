@@ -49,10 +49,10 @@ export function decodeContainer(bytes: Uint8Array, id: number): ContainerFields 
   const fields = {
     deleting: record.flags(FLAG_DELETING) !== 0,
     group: record.u16(),
-    root: record.i64(),
+    root: record.natural(),
     created: record.timestamp(),
     logicalBytes: record.i64(),
-    fileCount: record.i64(),
+    fileCount: record.natural(),
     name: record.text(record.u16()),
   }
   record.end()
@@ -78,7 +78,7 @@ export function encodeCounters(counters: Counters): Uint8Array {
 /** @throws StoreError */
 export function decodeCounters(bytes: Uint8Array): Counters {
   const record = new RecordReader(bytes, VERSION, 'record of the next inode number')
-  const counters = { nextInode: record.i64(), nextContainer: record.u32() }
+  const counters = { nextInode: record.natural(), nextContainer: record.u32() }
   record.end()
   return counters
 }

@@ -30,7 +30,7 @@ export function encodeDentry(dentry: Dentry): Uint8Array {
 /** @throws StoreError */
 export function decodeDentry(bytes: Uint8Array, parent: InodeNumber): Dentry {
   const record = new RecordReader(bytes, VERSION, `record of a name in directory ${parent}`)
-  const dentry = { inode: record.i64(), type: record.u32() }
+  const dentry = { inode: record.natural(), type: record.u32() }
   record.end()
   return dentry
 }
