@@ -37,7 +37,9 @@ const calls: readonly (readonly [method: string, params: unknown])[] = [
       to: ['admin@example.com'],
     },
   ],
-  ['cleaner.start', { group: 'office', dryRun: true }],
+  ['maintenance.reclaimSpace', { group: 'office', wait: false }],
+  ['jobs.watch', { id: 1 }],
+  ['storageGroup.rotateKey', { name: 'office' }],
 ]
 
 const lineOf = (message: unknown): Uint8Array => Buffer.from(JSON.stringify(message))
