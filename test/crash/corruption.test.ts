@@ -255,5 +255,7 @@ t.test('no damage makes a store lie, hang, or reach outside', async t => {
   process.removeListener('unhandledRejection', stray)
   t.same(failures, [])
   t.comment([...outcomes].sort().join(', '))
-  t.ok(outcomes.has('read') && outcomes.has('EIO'), 'some open, and show their damage')
+  t.ok(outcomes.has('read'), 'some open')
+  const refused = [...outcomes].filter(outcome => outcome.startsWith('refused'))
+  t.ok(refused.length > 0, 'some are refused')
 })
