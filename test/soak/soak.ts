@@ -78,10 +78,11 @@ export async function soak(milliseconds: number, judgesTrend: boolean): Promise<
     const samples: Sample[] = []
     const rounds: Record<string, number> = {}
     let isFailed = false
-    const work = workloads(coffer).map(async ({ name, round }) => {
+    const work = workloads(coffer).map(async workload => {
+      const { name } = workload
       for (let count = 1; performance.now() < end && !isFailed; count++) {
         try {
-          await round(count)
+          await workload.round(count)
         } catch (error) {
           isFailed = true
           throw new Error(`${name}, round ${count}: ${String(error)}`, { cause: error })

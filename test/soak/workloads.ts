@@ -218,7 +218,10 @@ export function workloads(place: SoakPlace): Workload[] {
   const inContainers = CONTAINERS.flatMap(container => {
     const directory = join(place.mount, container)
     return [streams(directory), trees(directory), database(directory), handles(directory)].map(
-      ({ name, round }) => ({ name: `${container} ${name}`, round }),
+      workload => ({
+        name: `${container} ${workload.name}`,
+        round: (count: number) => workload.round(count),
+      }),
     )
   })
   return [...inContainers, control(place)]
