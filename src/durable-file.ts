@@ -1,12 +1,14 @@
 // Whole file or nothing: what a small file holds is either the old bytes or the new ones, and on disk.
 
-import { mkdir, open, realpath, rename } from 'node:fs/promises'
+import { mkdir, open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Temporary file, fsync, rename, fsync of the directory. Only one writer of a path at a time. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
+  // What a crash left goes first: the new file is made, never found, so that no link leads elsewhere.
+  await rm(temporary, { force: true })
+  const file = await open(temporary, 'wx', 0o600)
   try {
     await file.writeFile(content)
     await file.sync()

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,12 +55,15 @@ std::shared_ptr<BlockFile> BlockFile::Create(const std::string& path, const Bloc
 }
 
 std::shared_ptr<BlockFile> BlockFile::Open(const std::string& path, const BlockIdentity& identity) {
-  const int descriptor = OpenDirect(path, O_RDONLY);
+  // Whatever stands in its place is not followed elsewhere, nor waited for.
+  const int descriptor = OpenDirect(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (descriptor < 0) {
     if (errno == ENOENT) throw Damage("missing", "The block file is missing: " + path);
     throw SystemError(errno, "open " + path);
   }
   std::shared_ptr<BlockFile> file(new BlockFile(descriptor, identity));
+  struct stat found;
+  if (fstat(descriptor, &found) != 0 || !S_ISREG(found.st_mode)) throw Damage("io", "No regular file: " + path);
   uint8_t* page = ThreadMemory::Get().page();
   if (file->Read({page, kPageBytes}, 0) < kPageBytes) throw Damage("truncated", "The block file has no header page");
   BlockHeader header;

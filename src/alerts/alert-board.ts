@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { StoreError } from '../errors.ts'
-import { prefixEnd, TABLE } from '../metadata/index.ts'
+import { packJson, parseJson, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { EventCode } from './event-log.ts'
 import { ALERT_KINDS, isAlertCode } from './kinds.ts'
@@ -29,6 +29,7 @@ export interface AlertBoardOptions {
 }
 
 const RECORD_VERSION = 2
+const FIRST_VERSION = 1
 /** A disk that dies may damage every block: beyond this, more of the same says nothing new. */
 const ALERTS_MAX = 1000
 
@@ -117,27 +118,26 @@ function idOf(code: AlertCode, subject: string | null): string {
 }
 
 function packAlert({ code, subject, text, sinceSeconds }: Alert): Buffer {
-  const json = JSON.stringify({ code, subject, text, sinceSeconds })
-  return Buffer.concat([Buffer.from([RECORD_VERSION]), Buffer.from(json)])
+  return packJson(RECORD_VERSION, { code, subject, text, sinceSeconds })
 }
 
 function parseAlert(id: string, value: Uint8Array): Alert {
-  const json: unknown = JSON.parse(Buffer.from(value.subarray(1)).toString())
+  const what = `record of alert ${id}`
   const found =
-    value[0] === 1
-      ? upgradeFirst(id, json)
-      : value[0] === RECORD_VERSION
-        ? stored.parse(json)
-        : null
-  if (found === null || !isAlertCode(found.code)) {
+    value[0] === FIRST_VERSION
+      ? upgradeFirst(id, parseJson(storedFirst, value, FIRST_VERSION, what))
+      : parseJson(stored, value, RECORD_VERSION, what)
+  if (!isAlertCode(found.code)) {
     throw new StoreError('UNKNOWN_VERSION', `The record of alert ${id} is of an unknown version.`)
   }
   return { ...ALERT_KINDS[found.code], ...found, code: found.code }
 }
 
-function upgradeFirst(id: string, json: unknown): z.output<typeof stored> {
+function upgradeFirst(
+  id: string,
+  { text, sinceSeconds }: z.output<typeof storedFirst>,
+): z.output<typeof stored> {
   const block = /^DAMAGED_BLOCK_(\d+)$/.exec(id)?.[1]
-  const { text, sinceSeconds } = storedFirst.parse(json)
   return block === undefined
     ? { code: id, subject: null, text, sinceSeconds }
     : { code: 'DAMAGED_BLOCK', subject: block, text, sinceSeconds }

@@ -1,8 +1,7 @@
 // The history: what happened, numbered, kept over restarts, bounded. Alerts say what is wrong now, events how it came.
 
 import { z } from 'zod'
-import { StoreError } from '../errors.ts'
-import { prefixEnd, TABLE } from '../metadata/index.ts'
+import { keyNumber, packJson, parseJson, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { AlertCode, Severity } from './kinds.ts'
 
@@ -77,8 +76,9 @@ export class EventLog implements CommitParticipant {
   async load(metadata: MetadataReader): Promise<void> {
     const prefix = Buffer.of(TABLE.event)
     for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-      const index = Number(Buffer.from(key).readBigUInt64BE(1))
-      this.#events.push(parseEvent(index, value))
+      const index = keyNumber(key, 8)
+      const event = parseJson(storedEvent, value, RECORD_VERSION, `record of event ${index}`)
+      this.#events.push({ index, ...event })
       this.#next = index + 1
     }
   }
@@ -112,7 +112,7 @@ export class EventLog implements CommitParticipant {
 
   collect(batch: MetadataWriter): void {
     for (const { index, ...event } of this.#added) {
-      batch.put(eventKey(index), Buffer.concat([Buffer.of(RECORD_VERSION), jsonOf(event)]))
+      batch.put(eventKey(index), packJson(RECORD_VERSION, event))
     }
     for (const index of this.#dropped) batch.delete(eventKey(index))
     this.#added = []
@@ -132,20 +132,4 @@ function eventKey(index: number): Buffer {
   key[0] = TABLE.event
   key.writeBigUInt64BE(BigInt(index), 1)
   return key
-}
-
-function jsonOf(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value))
-}
-
-function parseEvent(index: number, value: Uint8Array): CofferEvent {
-  if (value[0] !== RECORD_VERSION) {
-    throw new StoreError(
-      'UNKNOWN_VERSION',
-      `The record of event ${index} is of an unknown version.`,
-    )
-  }
-  const found = storedEvent.safeParse(JSON.parse(Buffer.from(value.subarray(1)).toString()))
-  if (found.success) return { index, ...found.data }
-  throw new StoreError('RECORD_DAMAGED', `The record of event ${index} is not an event.`)
 }

@@ -2,8 +2,7 @@
 // alert and its notice become durable together.
 
 import { z } from 'zod'
-import { StoreError } from '../errors.ts'
-import { TABLE, prefixEnd } from '../metadata/index.ts'
+import { keyNumber, packJson, parseJson, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import { mailNotice, mailSettings } from './mail-settings.ts'
 import type { MailNotice, MailSettings } from './mail-settings.ts'
@@ -45,7 +44,7 @@ export class MailBook implements CommitParticipant {
     const record = metadata.get(STATE_KEY)
     if (record !== undefined) this.#state = parse(storedState, record)
     for await (const { key, value } of metadata.range(NOTICE_PREFIX, prefixEnd(NOTICE_PREFIX))) {
-      const index = Number(Buffer.from(key).readBigUInt64BE(NOTICE_PREFIX.length))
+      const index = keyNumber(key, 8, NOTICE_PREFIX.length)
       this.#waiting.push({ ...parse(mailNotice, value), index })
       this.#next = index + 1
     }
@@ -136,16 +135,9 @@ function noticeKey(index: number): Buffer {
 }
 
 function pack(value: unknown): Buffer {
-  return Buffer.concat([Buffer.of(RECORD_VERSION), Buffer.from(JSON.stringify(value))])
+  return packJson(RECORD_VERSION, value)
 }
 
-function parse<T>(schema: z.ZodType<T>, record: Uint8Array): T {
-  if (record[0] !== RECORD_VERSION) {
-    throw new StoreError('UNKNOWN_VERSION', 'A record of the mail queue is of an unknown version.')
-  }
-  const found = schema.safeParse(JSON.parse(Buffer.from(record.subarray(1)).toString()))
-  if (found.success) return found.data
-  throw new StoreError('RECORD_DAMAGED', 'A record of the mail queue is damaged.', {
-    cause: found.error,
-  })
+function parse<Schema extends z.ZodType>(schema: Schema, record: Uint8Array): z.output<Schema> {
+  return parseJson(schema, record, RECORD_VERSION, 'record of the mail queue')
 }

@@ -9,4 +9,5 @@ export {
   type BlockStoreOptions,
   type LocalBlockStore,
 } from './local-block-store.ts'
+export { BLOCK_NAMES } from './paths.ts'
 export { readBlockHeader, scanBlockFile, type ScannedRegion } from './scan.ts'

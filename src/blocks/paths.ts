@@ -8,6 +8,9 @@ export const GROUP_NAME = /^[1-9][0-9]{0,4}$/
 export const FOLDER_NAME = /^[0-9a-f]{6}$/
 const NAME = /^([0-9a-f]{8})\.blk$/
 
+/** What directories of block files are called; anything else in there isn't the store's. */
+export const BLOCK_NAMES = { group: GROUP_NAME, folder: FOLDER_NAME } as const
+
 export interface BlockPath {
   readonly group: string
   readonly folder: string

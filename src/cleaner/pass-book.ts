@@ -1,8 +1,7 @@
 // What is written down about passes: the one that runs, so that it goes on after a restart, and those that have ended.
 
 import { z } from 'zod'
-import { StoreError } from '../errors.ts'
-import { TABLE } from '../metadata/index.ts'
+import { packJson, parseJson, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 
 const CURRENT_KEY = Buffer.from([TABLE.pass, ...Buffer.from('current')])
@@ -63,7 +62,7 @@ export class PassBook implements CommitParticipant {
   #current: PassReport | undefined
   #isChanged = false
 
-  /** @throws StoreError UNKNOWN_VERSION */
+  /** @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
   constructor(metadata: MetadataReader) {
     this.#history = parse(history, metadata.get(HISTORY_KEY)) ?? {
       passes: [],
@@ -138,7 +137,7 @@ export class PassBook implements CommitParticipant {
 }
 
 function pack(value: unknown): Buffer {
-  return Buffer.concat([Buffer.of(RECORD_VERSION), Buffer.from(JSON.stringify(value))])
+  return packJson(RECORD_VERSION, value)
 }
 
 function parse<Schema extends z.ZodType>(
@@ -146,22 +145,5 @@ function parse<Schema extends z.ZodType>(
   record: Uint8Array | undefined,
 ): z.output<Schema> | undefined {
   if (record === undefined) return undefined
-  const bytes = Buffer.from(record)
-  if (bytes[0] !== RECORD_VERSION) {
-    throw new StoreError('UNKNOWN_VERSION', 'A record of the cleaner has an unknown version.')
-  }
-  const result = schema.safeParse(parseJson(bytes.toString('utf8', 1)))
-  if (result.success) return result.data
-  throw new StoreError('RECORD_DAMAGED', 'A record of the cleaner makes no sense.', {
-    cause: result.error,
-  })
-}
-
-/** undefined for what is no JSON: no schema accepts it. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return parseJson(schema, record, RECORD_VERSION, 'record of the cleaner')
 }

@@ -82,7 +82,8 @@ function rewriteOptions(words: string[], renamed: Readonly<Record<string, string
     if (option === undefined) {
       others.push(word)
     } else if (option !== 'name') {
-      others.push(`--${renamed[option] ?? option.replaceAll('_', '-')}${value ?? ''}`)
+      const own = Object.hasOwn(renamed, option) ? renamed[option] : undefined
+      others.push(`--${own ?? option.replaceAll('_', '-')}${value ?? ''}`)
     } else if (value !== undefined) {
       positionals.push(value.slice(1))
     } else if (next !== undefined && !next.startsWith('--')) {

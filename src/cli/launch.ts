@@ -1,6 +1,7 @@
 // Starts a detached daemon process and waits until it says that it is ready, or why it can't be.
 
 import { spawn } from 'node:child_process'
+import { constants } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -27,7 +28,12 @@ export async function refuseSecondDaemon(socket: string): Promise<void> {
  */
 export async function launchDaemon(args: readonly string[], logPath: string): Promise<number> {
   await mkdir(dirname(logPath), { recursive: true, mode: 0o700 })
-  const log = await open(logPath, 'a', 0o600)
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW
+  const log = await open(logPath, flags, 0o600).catch((cause: unknown) => {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ELOOP')) throw cause
+    const message = `${logPath} is a symbolic link; a store holds its own files only.`
+    throw new CofferError('FOREIGN_FILE', message, { cause })
+  })
   try {
     const child = spawn(process.execPath, args, {
       detached: true,

@@ -62,6 +62,19 @@ const systemStats = z.object({
   ...savings,
   ...storage,
   rssBytes: bytes.describe("the daemon's resident memory"),
+  held: z
+    .object({
+      openFiles: count,
+      openDirectories: count,
+      cachedInodes: count.describe('at most 200,000 and those in use'),
+      referredInodes: count.describe('that the kernel knows and has yet to forget'),
+      requestsWaiting: count.describe('of the mount, for their answers'),
+      repliesInFlight: count.describe('whose bytes are being handed to the kernel'),
+      unflushedBytes: bytes.describe('written by clients, not in block files yet'),
+      heapBytes: bytes.describe('JavaScript objects in use'),
+      externalBytes: bytes.describe('buffers that belong to JavaScript objects'),
+    })
+    .describe('now, and given back when clients let go; for finding leaks'),
   bytesWritten: bytes.describe('by clients since the start'),
   bytesRead: bytes.describe('by clients since the start'),
   writeBytesPerSecond: z.number().nonnegative().describe('as throughput.now'),

@@ -5,6 +5,7 @@ export {
   freeKeyCount,
   INTERVAL_DAYS_MAX,
   INTERVAL_DAYS_MIN,
+  KEY_ID_MAX,
   needsReseal,
   rotationDueSeconds,
   type EncryptionSettings,

@@ -1,9 +1,11 @@
 // Block records in the metadata store: what each commit remembers about the block files.
 
 import { StoreError } from '../errors.ts'
-import { prefixEnd, TABLE } from '../metadata/index.ts'
+import { keyNumber, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import { BLOCK_FILE_BYTES_MAX } from '../blocks/block-store.ts'
 import type { BlockRecord, BlockStore, Compression } from '../blocks/block-store.ts'
+import { KEY_ID_MAX } from '../crypto/index.ts'
 
 //  0 1 version  1 1 closed  2 2 group  4 2 key id  6 4 length  10 4 regions  14 4 chunks  18 4 raw  22 4 compressed
 // 26 1 compression (0 none, 1 fast, 2 best)
@@ -11,34 +13,41 @@ const RECORD_VERSION = 2
 const RECORD_BYTES = 27
 const COMPRESSIONS: readonly Compression[] = ['none', 'fast', 'best']
 
-/** @throws StoreError UNKNOWN_VERSION */
+/** @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
 export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockRecord[]> {
   const records: BlockRecord[] = []
   const prefix = Buffer.from([TABLE.block])
   for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-    const record = Buffer.from(value)
-    const compression = COMPRESSIONS[record[26] ?? COMPRESSIONS.length]
-    if (
-      record.length !== RECORD_BYTES ||
-      record[0] !== RECORD_VERSION ||
-      compression === undefined
-    ) {
-      throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')
-    }
-    records.push({
-      block: Buffer.from(key).readUInt32BE(1),
-      isClosed: record[1] === 1,
-      group: record.readUInt16LE(2),
-      keyId: record.readUInt16LE(4),
-      compression,
-      lengthBytes: record.readUInt32LE(6),
-      regionCount: record.readUInt32LE(10),
-      chunkCount: record.readUInt32LE(14),
-      rawBytes: record.readUInt32LE(18),
-      compressedBytes: record.readUInt32LE(22),
-    })
+    records.push(parseRecord(keyNumber(key, 4), Buffer.from(value)))
   }
   return records
+}
+
+function parseRecord(block: number, value: Buffer): BlockRecord {
+  const compression = COMPRESSIONS[value[26] ?? COMPRESSIONS.length]
+  if (value.length !== RECORD_BYTES || value[0] !== RECORD_VERSION || compression === undefined) {
+    throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')
+  }
+  const record = {
+    block,
+    isClosed: value[1] === 1,
+    group: value.readUInt16LE(2),
+    keyId: value.readUInt16LE(4),
+    compression,
+    lengthBytes: value.readUInt32LE(6),
+    regionCount: value.readUInt32LE(10),
+    chunkCount: value.readUInt32LE(14),
+    rawBytes: value.readUInt32LE(18),
+    compressedBytes: value.readUInt32LE(22),
+  }
+  const isSane =
+    block > 0 &&
+    (value[1] ?? 2) <= 1 &&
+    record.group > 0 &&
+    record.keyId <= KEY_ID_MAX &&
+    record.lengthBytes <= BLOCK_FILE_BYTES_MAX
+  if (isSane) return record
+  throw new StoreError('RECORD_DAMAGED', `The record of block file ${block} is damaged.`)
 }
 
 /** Writes down what the block store says has changed. */

@@ -17,7 +17,7 @@ import { StoreError } from '../errors.ts'
 
 const MAGIC = 'COFRNOTE'
 const VERSION = 1
-const SLOT_BYTES = 4096
+export const SLOT_BYTES = 4096
 const SLOT_COUNT = 2
 const NUMBER_AT = 16
 const END = 24
@@ -52,7 +52,7 @@ export class CommitNote {
   }
 }
 
-/** Opens the note, or makes it with its full size, so that writing it never needs room. @throws StoreError UNKNOWN_VERSION */
+/** Opens the note, or makes it with its full size, so that writing it never needs room. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
 export async function openCommitNote(path: string): Promise<CommitNote> {
   const existing = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -66,20 +66,26 @@ export async function openCommitNote(path: string): Promise<CommitNote> {
       await file.sync()
       return new CommitNote(file, undefined)
     }
-    await file.read(bytes, 0, bytes.length, 0)
-    let found: number | undefined
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      const number = parseSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
-      if (number !== undefined) found = Math.max(found ?? 0, number)
-    }
-    return new CommitNote(file, found)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    return new CommitNote(file, parseNote(bytes.subarray(0, bytesRead)))
   } catch (error) {
     await file.close()
     throw error
   }
 }
 
-function packSlot(sequence: number): Buffer {
+/** The greatest number of the slots that are whole; undefined when none is. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
+export function parseNote(note: Uint8Array): number | undefined {
+  const bytes = Buffer.from(note.buffer, note.byteOffset, note.length)
+  let found: number | undefined
+  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    const number = parseSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
+    if (number !== undefined) found = Math.max(found ?? 0, number)
+  }
+  return found
+}
+
+export function packSlot(sequence: number): Buffer {
   const slot = Buffer.alloc(SLOT_BYTES)
   slot.write(MAGIC, 0, 'latin1')
   slot.writeUInt32LE(VERSION, 8)
@@ -90,11 +96,13 @@ function packSlot(sequence: number): Buffer {
 
 /** undefined: never written, or torn */
 function parseSlot(slot: Buffer): number | undefined {
-  if (slot.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
+  if (slot.length < END || slot.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
   const version = slot.readUInt32LE(8)
   if (slot.readUInt32LE(12) !== crc32(slot.subarray(NUMBER_AT, END))) return undefined
   if (version !== VERSION) {
     throw new StoreError('UNKNOWN_VERSION', `The commit note has the unknown version ${version}.`)
   }
-  return Number(slot.readBigUInt64LE(NUMBER_AT))
+  const number = Number(slot.readBigUInt64LE(NUMBER_AT))
+  if (Number.isSafeInteger(number)) return number
+  throw new StoreError('RECORD_DAMAGED', 'The commit note holds a number that no commit has.')
 }

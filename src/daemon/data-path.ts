@@ -125,14 +125,18 @@ export function buildDataPath(options: DataPathOptions): DataPath {
 function reportDamage(
   { alerts, fileInfo }: DataPathOptions,
   inode: number,
-  block: number,
+  block: number | undefined,
   error: Error,
 ): void {
   log('damage: inode %d, block %d: %s', inode, block, error.message)
   const reason = error.message
-  alerts.raise('DAMAGED_BLOCK', `Block file ${block} is damaged (${reason}).`, String(block))
+  if (block !== undefined) {
+    alerts.raise('DAMAGED_BLOCK', `Block file ${block} is damaged (${reason}).`, String(block))
+  }
   const file = fileInfo(inode)
-  const damage = `can't be read whole: block file ${block} is damaged.`
+  const what =
+    block === undefined ? `the metadata is damaged (${reason})` : `block file ${block} is damaged`
+  const damage = `can't be read whole: ${what}.`
   if (file === undefined) {
     alerts.raise('DAMAGED_FILE', `Inode ${inode}, which has no name, ${damage}`, String(inode))
     return

@@ -39,7 +39,7 @@ export class LifetimeCounters implements CommitParticipant {
 
   /**
    * @param current the figures since this process began
-   * @throws StoreError UNKNOWN_VERSION
+   * @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED
    */
   constructor(metadata: MetadataReader, nowSeconds: number, current: () => Counters) {
     const record = metadata.get(KEY)
@@ -97,5 +97,7 @@ function parseCounters(record: Uint8Array): Counters {
 
 function readNumber(record: Uint8Array, offset: number): number {
   const view = Buffer.from(record.buffer, record.byteOffset, record.length)
-  return Number(view.readBigUInt64LE(offset))
+  const number = Number(view.readBigUInt64LE(offset))
+  if (Number.isSafeInteger(number)) return number
+  throw new StoreError('RECORD_DAMAGED', "The store's counters are damaged.")
 }

@@ -77,6 +77,9 @@ function gauges({ statistics, space, startedAt, isReadOnly }: PrometheusInput): 
       'How late the event loop is at worst since the start',
       statistics.eventLoopDelayMaxMicroseconds / MICROSECONDS_PER_SECOND,
     ],
+    ['coffer_open_files', 'Files that clients have open', statistics.held.openFiles],
+    ['coffer_referred_inodes', 'Inodes that the kernel knows', statistics.held.referredInodes],
+    ['coffer_unflushed_bytes', 'Written, not in block files yet', statistics.held.unflushedBytes],
     ['process_resident_memory_bytes', 'Resident memory', statistics.rssBytes],
     ['process_start_time_seconds', 'Start of the daemon', startedAt.getTime() / 1000],
   ]

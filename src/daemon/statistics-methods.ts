@@ -33,12 +33,22 @@ export class StatisticsMethods {
 
   async system(): Promise<SystemStats> {
     const { storage, mount, throughput, loopDelay } = this.#options
-    const { bytesWritten, bytesRead, latencies } = mount.statistics
+    const { bytesWritten, bytesRead, latencies, repliesInFlight, requestsWaiting } =
+      mount.statistics
+    const { heapUsed, external } = process.memoryUsage()
     const { counters } = storage
     const rates = throughput.summary()
     return {
       ...(await this.#chain(storage.vfs.containers(), sumBlocks(storage.blockRecords()))),
       rssBytes: process.memoryUsage.rss(),
+      held: {
+        ...storage.vfs.held,
+        requestsWaiting,
+        repliesInFlight,
+        unflushedBytes: storage.unflushedBytes,
+        heapBytes: heapUsed,
+        externalBytes: external,
+      },
       bytesWritten,
       bytesRead,
       ...rates.now,

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { CofferError, StoreError } from '../errors.ts'
-import { prefixEnd, TABLE } from '../metadata/index.ts'
+import { keyNumber, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import { CHUNK_BYTES_MAX } from '../blocks/block-store.ts'
 import type { Compression } from '../blocks/block-store.ts'
@@ -61,7 +61,7 @@ export class StorageGroups implements CommitParticipant {
   async load(metadata: MetadataReader): Promise<void> {
     const prefix = Buffer.from([TABLE.group])
     for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-      const group = parseGroup(Buffer.from(key).readUInt16BE(1), Buffer.from(value))
+      const group = parseGroup(keyNumber(key, 2), Buffer.from(value))
       this.#lastId = Math.max(this.#lastId, group.id)
       this.#byId.set(group.id, group)
     }
@@ -213,16 +213,31 @@ function parseGroup(id: number, record: Buffer): StorageGroup {
       `The record of storage group ${id} is of an unknown version.`,
     )
   }
+  const chunkSizeBytes = record.readUInt32LE(2)
+  const keystoreSequence = Number(record.readBigUInt64LE(47))
+  const quotaBytes = Number(record.readBigUInt64LE(55))
+  const nameBytes = record.subarray(NAME_OFFSET)
+  const name = nameBytes.toString()
+  const isSane =
+    id > 0 &&
+    chunkSizeBytes >= CHUNK_SIZE_BYTES_MIN &&
+    chunkSizeBytes <= CHUNK_SIZE_BYTES_MAX &&
+    Number.isSafeInteger(keystoreSequence) &&
+    Number.isSafeInteger(quotaBytes) &&
+    nameBytes.equals(Buffer.from(name))
+  if (!isSane) {
+    throw new StoreError('RECORD_DAMAGED', `The record of storage group ${id} is damaged.`)
+  }
   return {
     id,
-    name: record.subarray(NAME_OFFSET).toString(),
+    name,
     compression,
-    chunkSizeBytes: record.readUInt32LE(2),
+    chunkSizeBytes,
     cutConstants: [record.readUInt32LE(6), record.readUInt32LE(10)],
     fingerprintKey: Uint8Array.prototype.slice.call(record, 14, 14 + FINGERPRINT_KEY_BYTES),
     hasSecrets: record[46] === FLAG_HAS_SECRETS,
-    keystoreSequence: Number(record.readBigUInt64LE(47)),
-    quotaBytes: Number(record.readBigUInt64LE(55)),
+    keystoreSequence,
+    quotaBytes,
   }
 }
 

@@ -91,6 +91,11 @@ export class Storage {
     return this.#circle.readOnlyReason
   }
 
+  /** Written by clients, not in block files yet. */
+  get unflushedBytes(): number {
+    return this.#parts.streams.unflushedBytes
+  }
+
   get space(): DiskSpace {
     return this.#parts.space.space
   }

@@ -14,6 +14,7 @@ import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
+import { checkStoreShape } from './store-shape.ts'
 
 const FORMAT_VERSION = 2
 const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
@@ -35,11 +36,12 @@ export interface StoreDirectory {
 
 /**
  * Opens the directory as a store, or makes it one when it is missing or empty.
- * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION
+ * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION, FOREIGN_FILE
  */
 export async function openStoreDirectory(path: string): Promise<StoreDirectory> {
   await makeDirectoryDurably(path)
   const real = await realpath(path)
+  await checkStoreShape(real)
   const formatPath = join(real, 'FORMAT')
   let isNew = false
   const line = await readFile(formatPath, 'utf8').catch((error: NodeJS.ErrnoException) => {

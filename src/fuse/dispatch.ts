@@ -61,12 +61,20 @@ const OF_NOBODY: ReadonlySet<number> = new Set([
   Opcode.DESTROY,
 ])
 const NOBODY = new Client(0, 0)
+/** What has no reply. */
+const UNANSWERED: ReadonlySet<number> = new Set([
+  Opcode.FORGET,
+  Opcode.BATCH_FORGET,
+  Opcode.INTERRUPT,
+])
 
 export class Dispatcher {
   readonly #filesystem: FuseFilesystem
   readonly #link: ReplyLink
   readonly #onInit: InitHandler
   readonly #request: RequestReader
+  /** requests that are not answered yet */
+  #waitingCount = 0
   readonly completions = new Completions()
   readonly reply: ReplyWriter
   /** requests by opcode */
@@ -83,6 +91,11 @@ export class Dispatcher {
     this.#onInit = onInit
     this.#request = new RequestReader(link.area)
     this.reply = new ReplyWriter(link.area, link.replyBytes)
+  }
+
+  /** Requests that wait for their answer. */
+  get waitingCount(): number {
+    return this.#waitingCount
   }
 
   /** The requests that follow have come just now. One look at the clock does for all of a batch. */
@@ -106,6 +119,7 @@ export class Dispatcher {
       ? NOBODY
       : this.clients.request(request.pid, request.uid, arrivedMs)
     const ticket = { uniqueLow, uniqueHigh, opcode, arrivedMs, client }
+    if (!UNANSWERED.has(opcode)) this.#waitingCount += 1
     if (opcode < OPCODE_LIMIT) this.counts[opcode] = (this.counts[opcode] ?? 0) + 1
     if (log.enabled) log('%s node %d, %d bytes', opcodeName(opcode), request.node, length)
     try {
@@ -208,6 +222,7 @@ export class Dispatcher {
 
   #answered({ opcode, arrivedMs }: Ticket): void {
     this.latencies.record(opcode, performance.now() - arrivedMs)
+    this.#waitingCount -= 1
   }
 
   // ---- data ----

@@ -31,6 +31,8 @@ export interface MountStatistics {
   readonly latencies: Readonly<Latencies>
   /** replies and notifications that the device's threads have yet to write */
   readonly repliesInFlight: number
+  /** requests that are not answered yet */
+  readonly requestsWaiting: number
 }
 
 export interface FuseMount {
@@ -115,8 +117,17 @@ export class ServedMount implements FuseMount {
       requestsByOpcode[opcodeName(opcode)] = count
     }
     const { bytesRead, bytesWritten, latencies, completions } = this.#dispatcher
+    const { waitingCount: requestsWaiting } = this.#dispatcher
     const repliesInFlight = completions.size
-    return { requests, bytesRead, bytesWritten, requestsByOpcode, latencies, repliesInFlight }
+    return {
+      requests,
+      bytesRead,
+      bytesWritten,
+      requestsByOpcode,
+      latencies,
+      repliesInFlight,
+      requestsWaiting,
+    }
   }
 
   clients(): readonly Readonly<Client>[] {

@@ -1,4 +1,5 @@
 export type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
-export { inodeKey, prefixEnd, TABLE } from './keys.ts'
+export { packJson, parseJson } from './json-record.ts'
+export { inodeKey, keyNumber, prefixEnd, TABLE } from './keys.ts'
 export { PendingMap } from './pending-map.ts'
 export { MetadataStore, openMetadataStore, type MetadataStoreOptions } from './store.ts'

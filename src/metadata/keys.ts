@@ -1,5 +1,7 @@
 // The tables of the metadata store and how their keys are built: one table byte, then big-endian integers and bytes.
 
+import { StoreError } from '../errors.ts'
+
 export const TABLE = {
   /** the store itself: one record */
   superblock: 0x53, // S
@@ -26,6 +28,20 @@ export function inodeKey(table: number, inode: number, extraBytes = 0): Buffer {
   key.writeUInt32BE(Math.floor(inode / 2 ** 32), 1)
   key.writeUInt32BE(inode % 2 ** 32, 5)
   return key
+}
+
+/**
+ * The integer that a key ends with, and that is all of it behind the table or a prefix.
+ * @param at where it begins
+ * @throws StoreError RECORD_DAMAGED when the key is of another length, or the number one that is never given out
+ */
+export function keyNumber(key: Uint8Array, bytes: 2 | 4 | 8, at = 1): number {
+  const view = Buffer.from(key.buffer, key.byteOffset, key.length)
+  if (view.length === at + bytes) {
+    const number = bytes === 8 ? Number(view.readBigUInt64BE(at)) : view.readUIntBE(at, bytes)
+    if (Number.isSafeInteger(number)) return number
+  }
+  throw new StoreError('RECORD_DAMAGED', `The metadata key ${view.toString('hex')} is damaged.`)
 }
 
 /** The first key after every key that begins with `prefix` (which must not be all 0xff). */

@@ -9,6 +9,7 @@ import { StoreError } from '../errors.ts'
 import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
+import { packSequence, parseSequence } from './sequence.ts'
 
 const log = createDebug('coffer:metadata')
 
@@ -27,7 +28,6 @@ const COMMIT_INTERVAL_MS = 5000
 const PENDING_RECORDS_MAX = 4096
 
 const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
-const SEQUENCE_BYTES = 8
 
 export interface MetadataStoreOptions {
   /** directory of the LevelDB database */
@@ -71,7 +71,21 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
           cause: error,
         })
   }
-  return new MetadataStore(database, options)
+  try {
+    return new MetadataStore(database, options)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+const DAMAGE_CODES: readonly unknown[] = ['LEVEL_CORRUPTION', 'LEVEL_IO_ERROR']
+
+/** What LevelDB says of a damaged table, in our words. */
+function unreadable(error: unknown): never {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (!DAMAGE_CODES.includes(code)) throw error
+  throw new StoreError('METADATA_UNREADABLE', 'The metadata database is damaged.', { cause: error })
 }
 
 export class MetadataStore implements MetadataReader, Committer {
@@ -91,7 +105,7 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#database = database
     this.#options = options
     const record = this.get(SEQUENCE_KEY)
-    this.#sequence = record === undefined ? 0 : Number(Buffer.from(record).readBigUInt64LE(0))
+    this.#sequence = record === undefined ? 0 : parseSequence(record)
   }
 
   /** Number of the last durable commit; 0 in a new store. */
@@ -105,12 +119,12 @@ export class MetadataStore implements MetadataReader, Committer {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    const frame = this.#database.getSync(key)
+    const frame = this.#read(() => this.#database.getSync(key))
     return frame === undefined ? undefined : parseFrame(key, frame)
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    const frames = await this.#database.getMany([...keys])
+    const frames = await this.#database.getMany([...keys]).catch(unreadable)
     return frames.map((frame, index) =>
       frame === undefined ? undefined : parseFrame(keys[index] ?? SEQUENCE_KEY, frame),
     )
@@ -127,12 +141,20 @@ export class MetadataStore implements MetadataReader, Committer {
     })
     try {
       for (;;) {
-        const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)
+        const entries = await iterator.nextv(RANGE_BATCH_ENTRIES).catch(unreadable)
         if (entries.length === 0) return
         for (const [key, value] of entries) yield { key, value: parseFrame(key, value) }
       }
     } finally {
       await iterator.close()
+    }
+  }
+
+  #read<Value>(read: () => Value): Value {
+    try {
+      return read()
+    } catch (error) {
+      return unreadable(error)
     }
   }
 
@@ -233,9 +255,7 @@ export class MetadataStore implements MetadataReader, Committer {
       for (const participant of this.#participants) participant.collect(writer)
       await this.#options.syncData()
       const sequence = this.#sequence + 1
-      const record = Buffer.alloc(SEQUENCE_BYTES)
-      record.writeBigUInt64LE(BigInt(sequence))
-      writer.put(SEQUENCE_KEY, record)
+      writer.put(SEQUENCE_KEY, packSequence(sequence))
       await batch.write({ sync: true })
       this.#sequence = sequence
     } finally {

@@ -1,7 +1,7 @@
 // An extent maps a range of a file to (a part of) a chunk. A hole is the absence of an extent.
 
 import { StoreError } from '../errors.ts'
-import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
+import { CHUNK_BYTES_MAX, FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
 
 export interface Extent {
@@ -67,12 +67,17 @@ export function parseExtents(pageStartBytes: number, value: Uint8Array): ExtentP
     if (startBytes < endBytes || startBytes >= EXTENT_PAGE_BYTES || lengthBytes === 0) {
       throw new StoreError('RECORD_DAMAGED', 'An extent record is out of order.')
     }
+    const chunkOffsetBytes = record.readUInt32LE(at + 8)
+    const chunkLengthBytes = record.readUInt32LE(at + 12)
+    if (chunkLengthBytes > CHUNK_BYTES_MAX || chunkOffsetBytes + lengthBytes > chunkLengthBytes) {
+      throw new StoreError('RECORD_DAMAGED', 'An extent reaches beyond its chunk.')
+    }
     endBytes = startBytes + lengthBytes
     extents.push({
       startBytes: pageStartBytes + startBytes,
       lengthBytes,
-      chunkOffsetBytes: record.readUInt32LE(at + 8),
-      chunkLengthBytes: record.readUInt32LE(at + 12),
+      chunkOffsetBytes,
+      chunkLengthBytes,
       location: {
         block: record.readUInt32LE(at + 16),
         page: record.readUInt16LE(at + 20),

@@ -381,7 +381,11 @@ export class FileStream implements FlushOwner {
 
   /** Beside unflushed data a read has several gaps: it copies, since it must not wait for permits while it holds some. */
   async #readStored(startBytes: number, endBytes: number, isGap: boolean): Promise<StreamRead> {
-    if (!isGap) return this.#services.reader.read(this.inode, startBytes, endBytes)
+    if (!isGap) {
+      // Extents don't overlap, so that as many mapped bytes as the file has leave no room for a hole.
+      const isDense = !this.hasUnflushedData && this.#mappedBytes === this.#sizeBytes
+      return this.#services.reader.read(this.inode, startBytes, endBytes, isDense)
+    }
     const bytes = new Uint8Array(endBytes - startBytes)
     await this.#services.reader.copy(this.inode, startBytes, bytes)
     return { pieces: [bytes], release() {} }

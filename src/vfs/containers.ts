@@ -3,12 +3,11 @@
 
 import { CofferError, FilesystemError } from '../errors.ts'
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
-import { prefixEnd, TABLE } from '../metadata/keys.ts'
+import { keyNumber, prefixEnd, TABLE } from '../metadata/keys.ts'
 import {
   containerKey,
   decodeContainer,
   encodeContainer,
-  parseContainerKey,
   type ContainerFields,
 } from './records/container-record.ts'
 import { NAME_BYTES_MAX } from './linux.ts'
@@ -45,7 +44,7 @@ export class Containers {
   async load(metadata: MetadataReader): Promise<void> {
     const from = Buffer.of(TABLE.container)
     for await (const { key, value } of metadata.range(from, prefixEnd(from))) {
-      const id = parseContainerKey(key)
+      const id = keyNumber(key, 4)
       this.#containers.set(id, decodeContainer(value, id))
     }
   }

@@ -48,7 +48,6 @@ export class Files {
     this.#parts = parts
   }
 
-  /** Whether files are open, for a clean stop. */
   get openCount(): number {
     return this.#files.size
   }

@@ -1,5 +1,5 @@
 export { shown, type ContainerInfo } from './containers.ts'
 export type { ContentRead, ContentStore, FileContent } from './content.ts'
 export type * from './types.ts'
-export { Vfs, type FileInfo } from './vfs.ts'
+export { Vfs, type FileInfo, type HeldCounts } from './vfs.ts'
 export type { DiskTotals, VfsOptions } from './vfs-parts.ts'

@@ -69,6 +69,11 @@ export class InodeTable {
     return this.#inodes.get(number)
   }
 
+  /** how many are in memory, and how many of all the kernel knows */
+  get counts(): { readonly cached: number; readonly referred: number } {
+    return { cached: this.#inodes.size, referred: this.#lookups.size }
+  }
+
   /** how many numbers were ever given out */
   get usedNumbers(): number {
     return this.#counters.nextInode - 1

@@ -29,6 +29,10 @@ export class Listings {
     this.#unpin = unpin
   }
 
+  get openCount(): number {
+    return this.#open.size
+  }
+
   open(inode: Inode): number {
     const handle = this.#nextHandle++
     inode.pins++

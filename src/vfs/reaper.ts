@@ -2,7 +2,7 @@
 // finishes what was left, and then deleted with everything that belongs to them.
 
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
-import { inodeKey, prefixEnd, TABLE } from '../metadata/keys.ts'
+import { inodeKey, keyNumber, prefixEnd, TABLE } from '../metadata/keys.ts'
 import type { Contents } from './contents.ts'
 import type { ContentStore } from './content.ts'
 import type { InodeTable } from './inode-table.ts'
@@ -13,7 +13,6 @@ import type { Xattrs } from './xattrs.ts'
 
 /** an orphan mark says everything by being there; the byte is its version */
 const ORPHAN_MARK = Uint8Array.of(1)
-const INODE_AT = 1
 
 export interface ReaperParts {
   readonly metadata: MetadataReader
@@ -75,7 +74,7 @@ export class Reaper {
     const { metadata, table, store } = this.#parts
     const from = Buffer.of(TABLE.orphan)
     for await (const { key } of metadata.range(from, prefixEnd(from))) {
-      const number = orphanOf(key)
+      const number = keyNumber(key, 8)
       const inode = table.find(number)
       if (inode !== undefined) {
         await this.reapUnheld(inode)
@@ -112,9 +111,4 @@ export class Reaper {
     this.#marks.set(inode.number, null)
     this.#parts.table.delete(inode)
   }
-}
-
-function orphanOf(key: Uint8Array): InodeNumber {
-  const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
-  return bytes.readUInt32BE(INODE_AT) * 2 ** 32 + bytes.readUInt32BE(INODE_AT + 4)
 }

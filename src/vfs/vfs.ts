@@ -54,6 +54,15 @@ export interface FileInfo {
   readonly sizeBytes: number
 }
 
+/** What is held for clients now: it goes back when they let go. */
+export interface HeldCounts {
+  readonly openFiles: number
+  readonly openDirectories: number
+  readonly cachedInodes: number
+  /** that the kernel knows, and has yet to forget */
+  readonly referredInodes: number
+}
+
 interface CreatedFile {
   readonly entry: Entry
   readonly file: OpenedFile
@@ -177,6 +186,13 @@ export class Vfs implements CommitParticipant {
     const container = this.#containers.byId(inode.container)
     if (container === undefined) return undefined
     return { container: container.name, group: container.group, sizeBytes: inode.sizeBytes }
+  }
+
+  get held(): HeldCounts {
+    const { cached, referred } = this.#table.counts
+    const { openCount: openFiles } = this.#files
+    const { openCount: openDirectories } = this.#listings
+    return { openFiles, openDirectories, cachedInodes: cached, referredInodes: referred }
   }
 
   // ---- names

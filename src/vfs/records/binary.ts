@@ -5,6 +5,7 @@ import { StoreError } from '../../errors.ts'
 import type { ByteString, Timestamp } from '../types.ts'
 
 const WORD = 2 ** 32
+const NANOSECONDS = 1e9
 
 /** bytes of one timestamp: seconds i64, nanoseconds u32 */
 export const TIMESTAMP_BYTES = 12
@@ -91,11 +92,30 @@ export class RecordReader {
 
   i64(): number {
     const at = this.#take(8)
-    return this.#bytes.readInt32BE(at) * WORD + this.#bytes.readUInt32BE(at + 4)
+    const value = this.#bytes.readInt32BE(at) * WORD + this.#bytes.readUInt32BE(at + 4)
+    // Beyond these two numbers are rounded into each other.
+    if (!Number.isSafeInteger(value)) this.damaged('holds a number that is too large')
+    return value
+  }
+
+  /** an i64 that is a size, a count or an inode's number, and so not negative */
+  natural(): number {
+    const value = this.i64()
+    if (value < 0) this.damaged('holds a negative number')
+    return value
+  }
+
+  /** a byte of flags. @param known what this program understands: another bit may change what the rest means */
+  flags(known: number): number {
+    const value = this.u8()
+    if ((value & ~known) !== 0) this.damaged('has a flag that is not known')
+    return value
   }
 
   timestamp(): Timestamp {
-    return { seconds: this.i64(), nanoseconds: this.u32() }
+    const time = { seconds: this.i64(), nanoseconds: this.u32() }
+    if (time.nanoseconds >= NANOSECONDS) this.damaged('holds no time')
+    return time
   }
 
   text(length: number): ByteString {
@@ -111,17 +131,17 @@ export class RecordReader {
 
   /** checks that nothing is left over */
   end(): void {
-    if (this.#at !== this.#bytes.length) this.#damaged('is longer than its fields')
+    if (this.#at !== this.#bytes.length) this.damaged('is longer than its fields')
   }
 
   #take(length: number): number {
     const at = this.#at
-    if (at + length > this.#bytes.length) this.#damaged('is cut short')
+    if (at + length > this.#bytes.length) this.damaged('is cut short')
     this.#at = at + length
     return at
   }
 
-  #damaged(how: string): never {
+  damaged(how: string): never {
     throw new StoreError('RECORD_DAMAGED', `The ${this.#what} ${how}.`)
   }
 }

@@ -29,10 +29,6 @@ export function containerKey(id: number): Buffer {
   return key
 }
 
-export function parseContainerKey(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(1)
-}
-
 /** @param logicalBytes by the sizes that the same commit writes down */
 export function encodeContainer(container: ContainerFields, logicalBytes: number): Uint8Array {
   const record = new RecordWriter(FIXED_BYTES + container.name.length, VERSION)
@@ -51,12 +47,12 @@ export function encodeContainer(container: ContainerFields, logicalBytes: number
 export function decodeContainer(bytes: Uint8Array, id: number): ContainerFields {
   const record = new RecordReader(bytes, VERSION, `record of container ${id}`)
   const fields = {
-    deleting: (record.u8() & FLAG_DELETING) !== 0,
+    deleting: record.flags(FLAG_DELETING) !== 0,
     group: record.u16(),
-    root: record.i64(),
+    root: record.natural(),
     created: record.timestamp(),
     logicalBytes: record.i64(),
-    fileCount: record.i64(),
+    fileCount: record.natural(),
     name: record.text(record.u16()),
   }
   record.end()
@@ -82,7 +78,7 @@ export function encodeCounters(counters: Counters): Uint8Array {
 /** @throws StoreError */
 export function decodeCounters(bytes: Uint8Array): Counters {
   const record = new RecordReader(bytes, VERSION, 'record of the next inode number')
-  const counters = { nextInode: record.i64(), nextContainer: record.u32() }
+  const counters = { nextInode: record.natural(), nextContainer: record.u32() }
   record.end()
   return counters
 }

@@ -34,6 +34,7 @@ export function decodeXattrs(bytes: Uint8Array, inode: InodeNumber): XattrMap {
   const xattrs = new Map<ByteString, Uint8Array>()
   for (let left = record.u16(); left > 0; left--) {
     const name = record.text(record.u8())
+    if (xattrs.has(name)) record.damaged('names one of them twice')
     xattrs.set(name, record.raw(record.u32()))
   }
   record.end()

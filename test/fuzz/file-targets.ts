@@ -1,0 +1,229 @@
+// Targets: small files of the store, and block files. Where a checksum comes before the fields, each input is tried twice:
+// as it is, and with the checksum made right, as somebody could who writes to the disk.
+
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { BLOCK_PAGE_BYTES } from '../../src/blocks/block-store.ts'
+import { openKeystore, packKeystore, parseKeystore } from '../../src/crypto/keystore-format.ts'
+import { packSlot, parseNote, SLOT_BYTES } from '../../src/daemon/commit-note.ts'
+import { scanBlockFile } from '../../src/blocks/scan.ts'
+import {
+  ALGORITHM,
+  allocateArena,
+  appendRegions,
+  closeBlockFile,
+  createBlockFile,
+  forgeRegion,
+  openBlockFile,
+  parseBlockHeader,
+  parseRegionHeader,
+  readRegion,
+} from '../../src/native/data-path.ts'
+import { readFileSync } from 'node:fs'
+import { accepted, type FuzzTarget } from './target.ts'
+
+const WRAPPING_KEY = new Uint8Array(32).fill(3)
+const SHA256_BYTES = 32
+const REGION_SLOT_BYTES = 1024 * 36 + 512 * 1024
+const IDENTITY = { group: 1, block: 7, keyId: 0 }
+const CHUNK_COUNT = 3
+const CHUNK_BYTES = 700
+
+// ---- keystores
+
+const keyring = {
+  isOn: true,
+  mode: 'internal' as const,
+  intervalDays: 30,
+  epoch: 2,
+  fingerprintKey: new Uint8Array(32).fill(0xa5),
+  cutConstants: [0x11111111, 0x22222223] as const,
+  keys: [
+    {
+      id: 1,
+      state: 'retired' as const,
+      epoch: 0,
+      createdSeconds: 1,
+      retiredSeconds: 5,
+      secret: new Uint8Array(32),
+    },
+    {
+      id: 2,
+      state: 'active' as const,
+      epoch: 2,
+      createdSeconds: 4,
+      retiredSeconds: 0,
+      secret: new Uint8Array(32).fill(0x5a),
+    },
+  ],
+}
+
+const keystoreIdentity = {
+  group: 7,
+  sequence: 3,
+  scrypt: { logCost: 4, blockSize: 8, parallelism: 1 },
+  salt: new Uint8Array(32).fill(1),
+}
+
+function readKeystore(bytes: Uint8Array): void {
+  const head = accepted(() => parseKeystore(bytes))
+  if (head !== undefined) openKeystore(head, WRAPPING_KEY)
+}
+
+const keystore: FuzzTarget = {
+  name: 'keystore',
+  samples: [
+    packKeystore(keystoreIdentity, keyring, WRAPPING_KEY),
+    packKeystore(keystoreIdentity, { ...keyring, isOn: false, keys: [] }, WRAPPING_KEY),
+  ],
+  run(input) {
+    readKeystore(input)
+    if (input.length < SHA256_BYTES) return
+    const forged = Buffer.from(input)
+    const body = forged.subarray(0, -SHA256_BYTES)
+    // Its own length is one more thing that a forger gets right.
+    if (body.length >= 16) body.writeUInt32LE(forged.length, 12)
+    forged.set(createHash('sha256').update(body).digest(), body.length)
+    readKeystore(forged)
+  },
+}
+
+// ---- the commit note
+
+const note: FuzzTarget = {
+  name: 'commit-note',
+  samples: [
+    Buffer.concat([packSlot(8), packSlot(7)]),
+    Buffer.concat([packSlot(2 ** 40), Buffer.alloc(SLOT_BYTES)]),
+  ],
+  run(input) {
+    const found = accepted(() => parseNote(input))
+    if (found !== undefined && !Number.isSafeInteger(found)) throw new Error(`a note of ${found}`)
+    const forged = Buffer.from(input)
+    for (let at = 0; at + 24 <= forged.length; at += SLOT_BYTES) {
+      forged.writeUInt32LE(crc32(forged.subarray(at + 16, at + 24)), at + 12)
+    }
+    const believed = accepted(() => parseNote(forged))
+    if (believed !== undefined && !Number.isSafeInteger(believed)) throw new Error('no number')
+  },
+}
+
+// ---- block files
+
+/** A block file as the addon writes it: header page, and one region a compression. */
+async function makeBlockFile(): Promise<Buffer> {
+  const directory = mkdtempSync(join(tmpdir(), 'coffer-fuzz-'))
+  try {
+    const path = join(directory, 'sample.blk')
+    const handle = await createBlockFile(path, IDENTITY, 1_700_000_000)
+    for (const algorithm of [ALGORITHM.none, ALGORITHM.fast, ALGORITHM.best]) {
+      const datas = Array.from({ length: CHUNK_COUNT }, (_, index) =>
+        Buffer.alloc(CHUNK_BYTES, `chunk ${index} of ${algorithm}, `),
+      )
+      const fingerprints = datas.map(data => createHash('sha256').update(data).digest())
+      const counts = Uint32Array.of(CHUNK_COUNT)
+      const batch = { sequence: 5, algorithm, verify: true, datas, fingerprints, counts }
+      await appendRegions(handle, batch)
+    }
+    closeBlockFile(handle)
+    return readFileSync(path)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+const sample = await makeBlockFile()
+const headerPage = sample.subarray(0, BLOCK_PAGE_BYTES)
+const regions = [1, 2, 3].map(page =>
+  sample.subarray(page * BLOCK_PAGE_BYTES, (page + 1) * BLOCK_PAGE_BYTES),
+)
+const scratch = join(mkdtempSync(join(tmpdir(), 'coffer-fuzz-')), 'scratch.blk')
+process.once('exit', () => rmSync(join(scratch, '..'), { recursive: true, force: true }))
+const out = new Uint8Array(allocateArena(REGION_SLOT_BYTES))
+
+const blockHeader: FuzzTarget = {
+  name: 'block-header',
+  samples: [headerPage],
+  run(input) {
+    parseBlockHeader(input)
+  },
+}
+
+const regionHeader: FuzzTarget = {
+  name: 'region-header',
+  samples: regions.map(region => region.subarray(0, 128)),
+  run(input) {
+    parseRegionHeader(input)
+    const forged = Buffer.from(input)
+    forgeRegion(forged)
+    const header = parseRegionHeader(forged)
+    if (header === null) return
+    if (header.rawBytes > 512 * 1024 || header.storedBytes > header.rawBytes) {
+      throw new Error('a header beyond the limits')
+    }
+  },
+}
+
+/** Whether an error says what is wrong with the region, or with the file. */
+function isDamage(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^DAMAGE_[a-z]+$/.test(String(error.code))
+}
+
+async function readWhole(region: Uint8Array): Promise<void> {
+  writeFileSync(scratch, Buffer.concat([headerPage, region]))
+  for await (const header of scanBlockFile(scratch)) {
+    if (header.page * BLOCK_PAGE_BYTES > BLOCK_PAGE_BYTES + region.length) {
+      throw new Error('a region beyond the file')
+    }
+  }
+  const handle = await openBlockFile(scratch, IDENTITY)
+  try {
+    await readRegion(handle, 1, BLOCK_PAGE_BYTES, out)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+  } finally {
+    closeBlockFile(handle)
+  }
+}
+
+/** What follows the header page, read as the region of page 1. */
+const region: FuzzTarget = {
+  name: 'region',
+  samples: regions.map(bytes => {
+    const moved = Buffer.from(bytes)
+    moved.writeUInt32LE(1, 20)
+    forgeRegion(moved)
+    return moved
+  }),
+  async run(input) {
+    await readWhole(input)
+    const forged = Buffer.from(input)
+    forgeRegion(forged)
+    await readWhole(forged)
+  },
+}
+
+const blockFile: FuzzTarget = {
+  name: 'block-file',
+  samples: [headerPage],
+  async run(input) {
+    writeFileSync(scratch, input)
+    try {
+      closeBlockFile(await openBlockFile(scratch, IDENTITY))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+    }
+  },
+}
+
+export const fileTargets: readonly FuzzTarget[] = [
+  keystore,
+  note,
+  blockHeader,
+  regionHeader,
+  region,
+  blockFile,
+]
