@@ -6,11 +6,11 @@ import { REGION_RAW_BYTES_MAX } from '../blocks/block-store.ts'
 
 /**
  * Of the bytes that are found by their fingerprints, so much is read again. A region's chance is its hit bytes' share of
- * this: the cost follows what is written, however small the files are. At a 32nd, a full backup every night finds a
- * single damaged region within three weeks with even odds, and a block file that is rotten as a whole with the first one.
- * Writing known data takes 2 to 3 % more CPU time for it (docs/decisions/0009-healing.md).
+ * this: the cost follows what is written, however small the files are. At a 64th, a full backup every night finds a
+ * single damaged region within six weeks with even odds, and a block file that is rotten as a whole with the first one.
+ * Writing known data takes some 8 % more CPU time for it (docs/decisions/0009-healing.md).
  */
-export const CHECKED_SHARE = 1 / 32
+export const CHECKED_SHARE = 1 / 64
 
 export interface HitCheckOptions {
   readonly readRegion: (block: number, page: number) => Promise<OpenRegion>
