@@ -6,6 +6,7 @@ import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
+import { durably } from '../fault-points.ts'
 import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
@@ -236,7 +237,7 @@ export class MetadataStore implements MetadataReader, Committer {
       const record = Buffer.alloc(SEQUENCE_BYTES)
       record.writeBigUInt64LE(BigInt(sequence))
       writer.put(SEQUENCE_KEY, record)
-      await batch.write({ sync: true })
+      await durably('metadata.batch', () => batch.write({ sync: true }))
       this.#sequence = sequence
     } finally {
       await batch.close()
