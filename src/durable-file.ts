@@ -2,21 +2,26 @@
 
 import { mkdir, open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { durably, durablyWrite, type DurableFile } from './fault-points.ts'
 
 /** Temporary file, fsync, rename, fsync of the directory. Only one writer of a path at a time. */
-export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeDurably(
+  what: DurableFile,
+  path: string,
+  content: string | Uint8Array,
+): Promise<void> {
   const temporary = `${path}.new`
   // What a crash left goes first: the new file is made, never found, so that no link leads elsewhere.
   await rm(temporary, { force: true })
   const file = await open(temporary, 'wx', 0o600)
   try {
-    await file.writeFile(content)
-    await file.sync()
+    await durablyWrite(`${what}.write`, Buffer.from(content), bytes => file.writeFile(bytes))
+    await durably(`${what}.sync`, () => file.sync())
   } finally {
     await file.close()
   }
-  await rename(temporary, path)
-  await syncDirectory(dirname(path))
+  await durably(`${what}.rename`, () => rename(temporary, path))
+  await durably(`${what}.directory-sync`, () => syncDirectory(dirname(path)))
 }
 
 /** The names in a directory are on disk. */

@@ -3,6 +3,7 @@
 import { readdir, stat, truncate, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StoreError } from '../errors.ts'
+import { durably } from '../fault-points.ts'
 import type { BlockRecord } from './block-store.ts'
 import { codeOf } from './errors.ts'
 import { blockOfName, blockPath, FOLDER_NAME, GROUP_NAME } from './paths.ts'
@@ -32,8 +33,10 @@ export async function clearLeftovers(
   for (const { path, lengthBytes } of tails) {
     await checkSequences(path, lengthBytes, committedSequence)
   }
-  for (const { path } of unknown) await unlink(path)
-  for (const { path, lengthBytes } of tails) await truncate(path, lengthBytes)
+  for (const { path } of unknown) await durably('leftover.delete', () => unlink(path))
+  for (const { path, lengthBytes } of tails) {
+    await durably('leftover.truncate', () => truncate(path, lengthBytes))
+  }
   let greatestBlock = 0
   for (const block of records.keys()) greatestBlock = Math.max(greatestBlock, block)
   for (const { block } of unknown) greatestBlock = Math.max(greatestBlock, block)

@@ -4,6 +4,7 @@ import assert from 'node:assert'
 import { mkdir, unlink } from 'node:fs/promises'
 import createDebug from 'debug'
 import { FilesystemError, StoreError } from '../errors.ts'
+import { durably } from '../fault-points.ts'
 import {
   ALGORITHM,
   appendRegions,
@@ -207,7 +208,9 @@ export class LocalBlockStore implements BlockStore {
     const paths = this.#deletable
     this.#deletable = []
     for (const path of paths) {
-      await unlink(path).catch((error: unknown) => log('deleting %s: %O', path, error))
+      await durably('block.delete', () => unlink(path)).catch((error: unknown) =>
+        log('deleting %s: %O', path, error),
+      )
     }
   }
 
@@ -286,14 +289,17 @@ export class LocalBlockStore implements BlockStore {
       fingerprints.push(chunk.fingerprint)
     }
     try {
-      const result = await appendRegions(await file.handle, {
-        sequence,
-        algorithm: ALGORITHM[policy.compression],
-        verify: this.#options.verify ?? true,
-        datas,
-        fingerprints,
-        counts: Uint32Array.from(batch.counts),
-      })
+      const handle = await file.handle
+      const result = await durably('block.append', () =>
+        appendRegions(handle, {
+          sequence,
+          algorithm: ALGORITHM[policy.compression],
+          verify: this.#options.verify ?? true,
+          datas,
+          fingerprints,
+          counts: Uint32Array.from(batch.counts),
+        }),
+      )
       file.complete(batch, result)
       written?.(result.writtenBytes)
       this.#syncer.addFile(file)
@@ -336,7 +342,7 @@ export class LocalBlockStore implements BlockStore {
   async #createFile(policy: SealingPolicy, block: number): Promise<BlockFileHandle> {
     const { group, keyId, key } = policy
     const path = blockPath(this.#options.directory, group, block)
-    await mkdir(path.folder, { recursive: true })
+    await durably('block.folder', () => mkdir(path.folder, { recursive: true }))
     // All of them each time, and before the file is made: somebody else may have made a folder a moment ago, or an
     // earlier life that was killed, or a try that failed, and none of these need have synced its parents.
     for (const folder of [path.folder, path.group, this.#options.directory]) {
@@ -344,7 +350,7 @@ export class LocalBlockStore implements BlockStore {
     }
     const now = this.#options.now?.() ?? Math.floor(Date.now() / 1000)
     const identity = { group, block, keyId, ...(key && { key }) }
-    const handle = await createBlockFile(path.file, identity, now)
+    const handle = await durably('block.create', () => createBlockFile(path.file, identity, now))
     // A sync that ran while the file was being made has not seen its name.
     this.#syncer.addDirectory(path.folder)
     return handle

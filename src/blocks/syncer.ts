@@ -1,5 +1,6 @@
 // Makes appended bytes durable, one pass for as many callers as there are.
 
+import { durably } from '../fault-points.ts'
 import { syncBlockFile, syncDirectory } from '../native/data-path.ts'
 import type { OpenBlockFile } from './open-block-file.ts'
 
@@ -57,8 +58,11 @@ export class Syncer {
     this.#files.clear()
     this.#directories.clear()
     await Promise.all([
-      ...files.map(async file => syncBlockFile(await file.handle)),
-      ...directories.map(syncDirectory),
+      ...files.map(async file => {
+        const handle = await file.handle
+        await durably('block.sync', () => syncBlockFile(handle))
+      }),
+      ...directories.map(path => durably('block.directory-sync', () => syncDirectory(path))),
     ])
     for (const file of files) this.#onSynced(file)
   }

@@ -75,7 +75,7 @@ export class KeystorePlaces {
     const [primary, backup] = this.pathsOf(group)
     if (primary === undefined || backup === undefined) throw new Error('a keystore has two places')
     await makeDirectoryDurably(this.#directories[0])
-    await writeDurably(primary, bytes)
+    await writeDurably('keystore', primary, bytes)
     if (await this.#writeOne(backup, bytes)) return []
     return [{ path: backup, what: 'unwritable', isRepaired: false }]
   }
@@ -83,7 +83,7 @@ export class KeystorePlaces {
   async #writeOne(path: string, bytes: Uint8Array): Promise<boolean> {
     try {
       await makeDirectoryDurably(dirname(path))
-      await writeDurably(path, bytes)
+      await writeDurably('keystore', path, bytes)
       return true
     } catch {
       // The caller raises an alert that names the place: one copy is too few, but no reason to stop.

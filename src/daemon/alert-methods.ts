@@ -43,7 +43,7 @@ export function alertMethods({ storage, mailPasswordPath }: AlertMethodsOptions)
     'emailAlerts.configure': async ({ password, port, user, ...rest }) => {
       // The password first: settings never name a login whose password is another's.
       if (password === undefined) await rm(mailPasswordPath, { force: true })
-      else await writeDurably(mailPasswordPath, password)
+      else await writeDurably('mail-password', mailPasswordPath, password)
       const settings: MailSettings = {
         ...rest,
         port: port ?? DEFAULT_PORTS[rest.tls],

@@ -66,8 +66,8 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     isWindowOpen: options.isWindowOpen,
     isSpaceLow: () => space.isLow,
     hasStaleBlocks: () => {
-      for (const { isClosed, group, keyId, compression } of blocks.records()) {
-        if (!isClosed || encryption.isLocked(group)) continue
+      for (const { block, isClosed, group, keyId, compression } of blocks.records()) {
+        if (!isClosed || encryption.isLocked(group) || data.quarantined.has(block)) continue
         const wanted = compressionOf(group)
         if (wanted === undefined || wanted !== compression) return true
         if (encryption.needsReseal(group, keyId)) return true

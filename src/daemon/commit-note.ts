@@ -14,6 +14,7 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { StoreError } from '../errors.ts'
+import { durably, durablyWrite } from '../fault-points.ts'
 
 const MAGIC = 'COFRNOTE'
 const VERSION = 1
@@ -34,17 +35,15 @@ export class CommitNote {
 
   async write(sequence: number): Promise<void> {
     const slot = packSlot(sequence)
-    const { bytesWritten } = await this.#file.write(
-      slot,
-      0,
-      slot.length,
-      (sequence % SLOT_COUNT) * SLOT_BYTES,
+    const at = (sequence % SLOT_COUNT) * SLOT_BYTES
+    const { bytesWritten } = await durablyWrite('note.write', slot, bytes =>
+      this.#file.write(bytes, 0, bytes.length, at),
     )
     if (bytesWritten !== slot.length) throw new Error('the commit note was written in part')
   }
 
   async sync(): Promise<void> {
-    await this.#file.datasync()
+    await durably('note.sync', () => this.#file.datasync())
   }
 
   async close(): Promise<void> {
@@ -62,8 +61,10 @@ export async function openCommitNote(path: string): Promise<CommitNote> {
   try {
     const bytes = Buffer.alloc(SLOT_BYTES * SLOT_COUNT)
     if (existing === undefined) {
-      await file.write(bytes, 0, bytes.length, 0)
-      await file.sync()
+      await durably('note.create', async () => {
+        await file.write(bytes, 0, bytes.length, 0)
+        await file.sync()
+      })
       return new CommitNote(file, undefined)
     }
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)

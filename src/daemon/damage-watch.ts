@@ -1,24 +1,36 @@
-// Ends alerts of damage: a file's when it is deleted or reads whole again, a block file's when it is gone or reads well
-// again. What stays damaged costs a read a look, since the place where it was found is looked at first.
+// Looks after damage: lets extents follow to whole copies of their chunks, and ends alerts, a file's when it is deleted or
+// reads whole again, a block file's when it is gone or reads well again. What stays damaged costs a read a look, since
+// the place where it was found is looked at first.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import { BLOCK_PAGE_BYTES, scanBlockFile } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
-import type { ExtentMap, InFlight, StoredReader } from '../stream/index.ts'
+import type { ExtentMap, Healer, InFlight, StoredReader } from '../stream/index.ts'
 import { EXTENT_PAGE_BYTES } from '../stream/index.ts'
 import type { FileInfo } from '../vfs/index.ts'
 
 const log = createDebug('coffer:daemon')
 
 const INTERVAL_MS = 5 * 60 * 1000
+/** When something has happened that may end damage: soon, but once for all that happens together, and is stored by then. */
+const CALM_MS = 5 * 1000
+/** And not more of the time than a twentieth: a look at all extents takes 0.2 s per million chunks. */
+const REST_FACTOR = 20
+/** Of the event loop: promise 11 allows 20 ms. */
+const SLICE_MS = 8
 
 export interface DamageWatchOptions {
   readonly alerts: Pick<AlertBoard, 'list' | 'clear' | 'isRaised'>
   readonly blocks: Pick<BlockStore, 'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion'>
   readonly extents: Pick<ExtentMap, 'overlapping' | 'nextPageBytes'>
   readonly reader: Pick<StoredReader, 'copy'>
+  readonly healer: Pick<Healer, 'healAll'>
+  /** block files that take no dedupe hits; one that is well again leaves it */
+  readonly quarantined: Set<number>
+  /** how often a known chunk was stored anew, since its block file takes no hits */
+  readonly refusedCount: () => number
   /** undefined for a file that is gone */
   readonly fileInfo: (inode: number) => FileInfo | undefined
   readonly isLocked: (group: number) => boolean
@@ -33,6 +45,12 @@ export class DamageWatch {
   /** block => the page of a region that could not be read */
   #blockPages = new Map<number, number>()
   #lastMs: number | undefined
+  #tookMs = 0
+  #news = ''
+  #newsMs = 0
+  /** the news that was looked at last */
+  #seen = ''
+  #sliceStartMs = 0
   #looking: Promise<void> | undefined
   #isStopped = false
 
@@ -43,9 +61,33 @@ export class DamageWatch {
   /** Call it often: it looks now and then. */
   tick(nowMs: number): void {
     this.#lastMs ??= nowMs
-    if (nowMs - this.#lastMs < INTERVAL_MS || this.#looking !== undefined) return
+    const sinceMs = nowMs - this.#lastMs
+    if (this.#looking !== undefined) {
+      this.#tookMs = sinceMs
+      return
+    }
+    if (sinceMs < INTERVAL_MS && !this.#hasNews(nowMs, sinceMs)) return
     this.#lastMs = nowMs
+    this.#tookMs = 0
     this.look().catch((error: unknown) => log('looking at damage: %O', error))
+  }
+
+  /** Data has come again that damaged block files hold, or some were found damaged or freed; and now it is calm. */
+  #hasNews(nowMs: number, sinceMs: number): boolean {
+    const news = this.#latestNews()
+    if (news !== this.#news) {
+      this.#news = news
+      this.#newsMs = nowMs
+    }
+    if (news === this.#seen || nowMs - this.#newsMs < CALM_MS) return false
+    return sinceMs >= this.#tookMs * REST_FACTOR
+  }
+
+  /** Changes with what may end an alert; empty when there is none. */
+  #latestNews(): string {
+    const { alerts, quarantined, refusedCount } = this.#options
+    const isDamaged = alerts.list().some(({ code }) => code.startsWith('DAMAGED_'))
+    return isDamaged ? `${refusedCount()}: ${[...quarantined].join(' ')}` : ''
   }
 
   /** One look at everything that is said to be damaged; looks never overlap. */
@@ -59,11 +101,18 @@ export class DamageWatch {
   /** What is being looked at is left. */
   async stop(): Promise<void> {
     this.#isStopped = true
+    await this.settled()
+  }
+
+  /** A look that is under way has ended. */
+  async settled(): Promise<void> {
     await this.#looking?.catch(() => undefined)
   }
 
   async #look(): Promise<void> {
-    const { alerts, blocks } = this.#options
+    const { alerts, blocks, quarantined } = this.#options
+    this.#seen = this.#latestNews()
+    await this.#heal().catch((error: unknown) => log('healing: %O', error))
     const raised = alerts.list()
     const subjects = (code: string): number[] =>
       raised.filter(alert => alert.code === code).map(({ subject }) => Number(subject))
@@ -88,10 +137,26 @@ export class DamageWatch {
       if (this.#isStopped) return
       if (needed.has(block)) continue
       const page = await this.#findInBlock(block)
-      if (page === undefined) alerts.clear('DAMAGED_BLOCK', String(block))
-      else blockPages.set(block, page)
+      if (page !== undefined) blockPages.set(block, page)
+      else {
+        alerts.clear('DAMAGED_BLOCK', String(block))
+        quarantined.delete(block)
+      }
     }
     this.#blockPages = blockPages
+  }
+
+  async #heal(): Promise<void> {
+    await this.#options.healer.healAll(async () => {
+      if (this.#isStopped) throw new Error('the daemon ends')
+      await this.#breathe()
+    })
+  }
+
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#sliceStartMs < SLICE_MS) return
+    await turn()
+    this.#sliceStartMs = performance.now()
   }
 
   /** The first damage of a file in block files that are gone or suspected. */

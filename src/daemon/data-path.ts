@@ -4,12 +4,19 @@ import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import { REGION_RAW_BYTES_MAX } from '../blocks/index.ts'
 import type { BlockStore } from '../blocks/index.ts'
-import { AppendGatherer, ChunkIndex, Deduplicator } from '../dedupe/index.ts'
+import { AppendGatherer, ChunkIndex, Deduplicator, HitCheck } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
-import { ExtentMap, InFlight, StoredReader, StreamBuffers, StreamStore } from '../stream/index.ts'
+import {
+  ExtentMap,
+  Healer,
+  InFlight,
+  StoredReader,
+  StreamBuffers,
+  StreamStore,
+} from '../stream/index.ts'
 import { shown } from '../vfs/index.ts'
 import type { FileInfo } from '../vfs/index.ts'
 import type { Encryption } from './encryption.ts'
@@ -52,34 +59,58 @@ export interface DataPath {
   readonly reads: InFlight
   /** block files that the cleaner is about to delete */
   readonly condemned: Set<number>
-  /** block files that the cleaner found damaged: new data doesn't rely on them, but is stored again */
+  /** block files that were found damaged: new data doesn't rely on them, but is stored again */
   readonly quarantined: Set<number>
+  readonly healer: Healer
 }
 
 export function buildDataPath(options: DataPathOptions): DataPath {
   const { metadata, blocks, groups, encryption, space } = options
   const condemned = new Set<number>()
-  const quarantined = new Set<number>()
+  const quarantined = damagedBefore(options.alerts)
   const inFlight = new InFlight()
   const reads = new InFlight()
-  const index = new ChunkIndex(
-    metadata,
-    block => blocks.hasBlock(block) && !condemned.has(block) && !quarantined.has(block),
-  )
+  const isUsable = (block: number): boolean =>
+    blocks.hasBlock(block) && !condemned.has(block) && !quarantined.has(block)
+  const readRegion = (block: number, page: number) => blocks.readRegion(block, page)
+  const suspected = (block: number, { message }: Error): void => {
+    log('block file %d: %s', block, message)
+    quarantined.add(block)
+    // Fresh copies must not come to lie beside what they replace.
+    blocks.closeFiles(record => record.block === block)
+    const text = `Block file ${block} is damaged (${message}).`
+    options.alerts.raise('DAMAGED_BLOCK', text, String(block))
+  }
+  const index = new ChunkIndex(metadata, isUsable)
   const extents = new ExtentMap(metadata)
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({
     index,
     blocks: gatherer,
+    hits: new HitCheck({ readRegion, damaged: suspected, random: Math.random }),
     policyOf: id => encryption.policyOf(id),
     sequence: () => metadata.sequence,
     added: chunkCount => metadata.touched(chunkCount),
+  })
+  const healer = new Healer({
+    extents,
+    metadata,
+    lookup: async (group, fingerprints) => {
+      const found = await index.locate(group, fingerprints)
+      return found.map(location => location && (isUsable(location.block) ? location : undefined))
+    },
+    readRegion,
+    suspects: quarantined,
+    isLocked: group => encryption.isLocked(group),
+    beginStore: () => inFlight.begin(),
   })
   const reader = new StoredReader({
     extents,
     regions: blocks,
     pinnedRegionsMax: PINNED_REGIONS_MAX,
-    damaged: (inode, block, error) => reportDamage(options, inode, block, error),
+    suspected,
+    heal: (inode, startBytes, endBytes) => healer.healRange(inode, startBytes, endBytes),
+    damaged: (inode, block, { message }) => reportDamage(options, inode, block, message),
   })
   const streams = new StreamStore({
     buffers: new StreamBuffers(
@@ -119,20 +150,22 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     reads,
     condemned,
     quarantined,
+    healer,
   }
+}
+
+/** A restart makes nothing whole: what was known to be damaged is so until it has been looked at. */
+function damagedBefore(alerts: AlertBoard): Set<number> {
+  const raised = alerts.list().filter(({ code }) => code === 'DAMAGED_BLOCK')
+  return new Set(raised.map(({ subject }) => Number(subject)))
 }
 
 function reportDamage(
   { alerts, fileInfo }: DataPathOptions,
   inode: number,
   block: number | undefined,
-  error: Error,
+  reason: string,
 ): void {
-  log('damage: inode %d, block %d: %s', inode, block, error.message)
-  const reason = error.message
-  if (block !== undefined) {
-    alerts.raise('DAMAGED_BLOCK', `Block file ${block} is damaged (${reason}).`, String(block))
-  }
   const file = fileInfo(inode)
   const what =
     block === undefined ? `the metadata is damaged (${reason})` : `block file ${block} is damaged`

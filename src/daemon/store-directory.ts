@@ -14,6 +14,7 @@ import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
+import { durably } from '../fault-points.ts'
 import { checkStoreShape } from './store-shape.ts'
 
 const FORMAT_VERSION = 2
@@ -67,9 +68,9 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     )
   }
   for (const name of ['metadata', 'blocks', 'keystores']) {
-    await mkdir(join(real, name), { recursive: true, mode: 0o700 })
+    await durably('store.folder', () => mkdir(join(real, name), { recursive: true, mode: 0o700 }))
   }
-  if (isNew) await writeDurably(formatPath, FORMAT_LINE)
+  if (isNew) await writeDurably('format', formatPath, FORMAT_LINE)
   // A start that was cut off right after FORMAT leaves no database (LevelDB names it in CURRENT) and no blocks. Block
   // files without metadata are another matter: they must never be taken for leftovers of a new store.
   const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')

@@ -24,6 +24,7 @@ export class ChunkIndex implements CommitParticipant {
   readonly #isUsable: (block: number) => boolean
   readonly #pending = new PendingMap<string, ChunkLocation>()
   #addedCount = 0
+  #refusedCount = 0
 
   /**
    * @param isUsable false for a block file that has no record or is about to be deleted: what lies there is no hit, and
@@ -39,6 +40,11 @@ export class ChunkIndex implements CommitParticipant {
     return this.#addedCount
   }
 
+  /** How often a chunk that is known was no hit, since its block file takes none: it is being stored again. */
+  get refusedCount(): number {
+    return this.#refusedCount
+  }
+
   /**
    * The locations of known chunks in usable block files, in the order asked; unknown = undefined. Whether a block file is
    * usable is asked in the same turn of the event loop in which the caller gets the answer.
@@ -49,9 +55,11 @@ export class ChunkIndex implements CommitParticipant {
     fingerprints: readonly Uint8Array[],
   ): Promise<(ChunkLocation | undefined)[]> {
     const found = await this.locate(group, fingerprints)
-    return found.map(location =>
-      location !== undefined && this.#isUsable(location.block) ? location : undefined,
-    )
+    return found.map(location => {
+      if (location === undefined || this.#isUsable(location.block)) return location
+      this.#refusedCount++
+      return undefined
+    })
   }
 
   /** Where the index says that chunks are, whether or not their block file is still usable. */

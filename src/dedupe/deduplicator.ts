@@ -13,9 +13,19 @@ export interface ChunkAppender {
   ): Promise<ChunkLocation[]>
 }
 
+/** Looks whether hits are what they are said to be. */
+export interface HitChecker {
+  /** @returns block files that can't be relied on, and take no hits any more; never rejects */
+  check(
+    chunks: readonly NewChunk[],
+    found: readonly (ChunkLocation | undefined)[],
+  ): Promise<ReadonlySet<number>>
+}
+
 export interface DeduplicatorOptions {
   readonly index: ChunkIndex
   readonly blocks: ChunkAppender
+  readonly hits: HitChecker
   /** how a group's new regions are sealed now */
   readonly policyOf: (group: number) => SealingPolicy
   /** number of the last durable commit */
@@ -57,10 +67,58 @@ export class Deduplicator {
    * @throws FilesystemError ENOSPC, EIO
    */
   async store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
-    const known = await this.#options.index.lookup(
+    const { index, hits } = this.#options
+    const found = await index.lookup(
       group,
       chunks.map(chunk => chunk.fingerprint),
     )
+    // In this turn: what somebody is appending is in flight or in the index.
+    const storing = this.#storeUnknown(group, chunks, found)
+    const checking = hits.check(chunks, found)
+    // Both have ended before the chunks' memory goes back.
+    const [locations, damaged] = await storing.then(
+      async stored => [stored, await checking] as const,
+      async (error: unknown) => {
+        await checking
+        throw error
+      },
+    )
+    if (damaged.size > 0) await this.#storeAgain(group, chunks, found, damaged, locations)
+    return locations
+  }
+
+  /** Hits in damaged block files were none: these chunks get a new place, in `locations` and in the index. */
+  async #storeAgain(
+    group: number,
+    chunks: readonly NewChunk[],
+    found: readonly (ChunkLocation | undefined)[],
+    damaged: ReadonlySet<number>,
+    locations: ChunkLocation[],
+  ): Promise<void> {
+    const places: number[] = []
+    const again: NewChunk[] = []
+    for (const [place, chunk] of chunks.entries()) {
+      const location = found[place]
+      if (location === undefined || !damaged.has(location.block)) continue
+      places.push(place)
+      again.push(chunk)
+    }
+    this.#lookups -= again.length
+    this.#hits -= again.length
+    // Each time some block file takes hits no longer, so that this ends.
+    const stored = await this.store(group, again)
+    for (const [index, place] of places.entries()) {
+      const location = stored[index]
+      if (location !== undefined) locations[place] = location
+    }
+  }
+
+  async #storeUnknown(
+    group: number,
+    chunks: readonly NewChunk[],
+    found: readonly (ChunkLocation | undefined)[],
+  ): Promise<ChunkLocation[]> {
+    const known = [...found]
     const fresh: NewChunk[] = []
     const freshKeys: string[] = []
     const freshPlaces: number[] = []

@@ -1,3 +1,9 @@
 export { AppendGatherer } from './append-gatherer.ts'
 export { ChunkIndex } from './chunk-index.ts'
-export { Deduplicator, type ChunkAppender, type DeduplicatorOptions } from './deduplicator.ts'
+export {
+  Deduplicator,
+  type ChunkAppender,
+  type DeduplicatorOptions,
+  type HitChecker,
+} from './deduplicator.ts'
+export { CHECKED_SHARE, HitCheck, type HitCheckOptions } from './hit-check.ts'

@@ -6,6 +6,7 @@ import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
+import { durably } from '../fault-points.ts'
 import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
@@ -256,7 +257,7 @@ export class MetadataStore implements MetadataReader, Committer {
       await this.#options.syncData()
       const sequence = this.#sequence + 1
       writer.put(SEQUENCE_KEY, packSequence(sequence))
-      await batch.write({ sync: true })
+      await durably('metadata.batch', () => batch.write({ sync: true }))
       this.#sequence = sequence
     } finally {
       await batch.close()

@@ -42,34 +42,63 @@ export class ExtentMap implements CommitParticipant {
     return this.#droppedCount
   }
 
+  /** Keys of the pages that can hold extents of the range. */
+  pageKeys(inode: number, startBytes: number, endBytes: number): Buffer[] {
+    const keys: Buffer[] = []
+    for (let page = firstPageOf(startBytes); page <= pageOf(endBytes - 1); page++) {
+      keys.push(pageKey(inode, page))
+    }
+    return keys
+  }
+
+  /** @param key the page's key in the metadata. @throws StoreError RECORD_DAMAGED */
+  pageAt(key: Uint8Array): ExtentPage | undefined {
+    const name = Buffer.from(key).toString('latin1')
+    const record = Buffer.from(name, 'latin1')
+    return this.#load(name, record, record.readUInt32BE(9))
+  }
+
   /**
    * Lets the extents of a page point to where their chunks have been moved. A page that is gone stays gone.
    * @param key the page's key in the metadata
    * @param moved undefined for a chunk that stays where it is
+   * @returns whether any has been moved
    */
-  relocate(key: Uint8Array, moved: (location: ChunkLocation) => ChunkLocation | undefined): void {
-    const name = Buffer.from(key).toString('latin1')
-    const record = Buffer.from(name, 'latin1')
-    const page = this.#load(name, record, record.readUInt32BE(9))
-    if (page === undefined) return
+  relocate(
+    key: Uint8Array,
+    moved: (location: ChunkLocation, chunkLengthBytes: number) => ChunkLocation | undefined,
+  ): boolean {
+    const page = this.pageAt(key)
+    if (page === undefined) return false
     let isChanged = false
     const extents = page.extents.map(extent => {
-      const location = moved(extent.location)
+      const location = moved(extent.location, extent.chunkLengthBytes)
       if (location === undefined) return extent
       isChanged = true
       return { ...extent, location }
     })
-    if (!isChanged) return
+    if (!isChanged) return false
+    const name = Buffer.from(key).toString('latin1')
     this.#clean.delete(name)
     this.#pending.set(name, { group: page.group, extents })
+    return true
+  }
+
+  /** The same by somebody else than the watcher, who is told of the new places, and of what may be free now. */
+  repoint(key: Uint8Array, moved: (location: ChunkLocation) => ChunkLocation | undefined): boolean {
+    const isChanged = this.relocate(key, (location, chunkLengthBytes) => {
+      const to = moved(location)
+      return to && (this.#watcher?.put(to, chunkLengthBytes) ?? to)
+    })
+    if (isChanged) this.#droppedCount++
+    return isChanged
   }
 
   /** Extents that overlap the range, ascending. @throws StoreError RECORD_DAMAGED */
   overlapping(inode: number, startBytes: number, endBytes: number): Extent[] {
     const found: Extent[] = []
     if (endBytes <= startBytes) return found
-    const first = Math.max(0, pageOf(startBytes) - 1)
-    for (let page = first; page <= pageOf(endBytes - 1); page++) {
+    for (let page = firstPageOf(startBytes); page <= pageOf(endBytes - 1); page++) {
       for (const extent of this.#page(inode, page)) {
         if (extent.startBytes >= endBytes) break
         if (extent.startBytes + extent.lengthBytes > startBytes) found.push(extent)
@@ -231,6 +260,11 @@ export class ExtentMap implements CommitParticipant {
 
 function pageOf(offsetBytes: number): number {
   return Math.floor(offsetBytes / EXTENT_PAGE_BYTES)
+}
+
+/** An extent that reaches into the page of an offset may start in the one before. */
+function firstPageOf(offsetBytes: number): number {
+  return Math.max(0, pageOf(offsetBytes) - 1)
 }
 
 function pageKey(inode: number, page: number): Buffer {

@@ -1,6 +1,7 @@
 export { StreamBuffers } from './buffers.ts'
 export { EXTENT_PAGE_BYTES, forEachLocation } from './extent.ts'
 export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
+export { Healer, type HealerOptions } from './healer.ts'
 export { InFlight } from './in-flight.ts'
 export { FileStream, FILE_BYTES_MAX } from './file-stream.ts'
 export type { CutResult } from './flush-pipeline.ts'

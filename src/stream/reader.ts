@@ -14,13 +14,20 @@ export interface RegionSource {
   hasBlock(block: number): boolean
 }
 
-/** The extent was read before its chunk was moved: the file's extents say by now where it is. */
-class MovedError extends Error {
+/** A chunk isn't where its extent says, or not whole. */
+class LostChunkError extends Error {
   readonly block: number
 
-  constructor(block: number) {
-    super(`block file ${block} is gone`)
+  constructor(block: number, cause: Error) {
+    super(cause.message, { cause })
     this.block = block
+  }
+}
+
+/** The extent was read before its chunk was moved: the file's extents say by now where it is. */
+class MovedError extends LostChunkError {
+  constructor(block: number) {
+    super(block, new Error('the block file has no record'))
   }
 }
 
@@ -32,6 +39,13 @@ export interface ReaderOptions {
    * that copy pin one at a time, beside these.
    */
   readonly pinnedRegionsMax: number
+  /** told of every block file that can't be relied on, before anything else is tried */
+  readonly suspected: (block: number, error: Error) => void
+  /**
+   * Looks for other places of what the range of the file needs from suspected block files.
+   * @returns whether some of its extents point elsewhere now
+   */
+  readonly heal: (inode: number, startBytes: number, endBytes: number) => Promise<boolean>
   /** told once per failed read: which file, which block (none: it is the file's own records), what is wrong with it */
   readonly damaged: (inode: number, block: number | undefined, error: Error) => void
 }
@@ -74,7 +88,7 @@ export class StoredReader {
     )
   }
 
-  /** Reads again when the cleaner has moved what was about to be read. */
+  /** Reads again when what was about to be read has been moved by the cleaner, or is whole in another place. */
   async #following<Result>(
     inode: number,
     startBytes: number,
@@ -85,12 +99,19 @@ export class StoredReader {
       try {
         return await attempt()
       } catch (error) {
-        if (!(error instanceof MovedError)) throw error
+        if (!(error instanceof LostChunkError)) throw error
         const { block } = error
         const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
         // Each block file is deleted once, so that this ends.
-        if (!extents.some(extent => extent.location.block === block)) continue
-        throw this.#damage(inode, block, new Error('the block file has no record'))
+        const isMoved = !extents.some(extent => extent.location.block === block)
+        if (error instanceof MovedError && isMoved) continue
+        this.#options.suspected(block, error)
+        // Nothing is moved to a suspected block file, so that this ends too.
+        if (await this.#options.heal(inode, startBytes, endBytes)) continue
+        this.#options.damaged(inode, block, error)
+        throw new FilesystemError('EIO', `Block ${block} is damaged: ${error.message}`, {
+          cause: error,
+        })
       }
     }
   }
@@ -103,7 +124,9 @@ export class StoredReader {
   ): Promise<StoredRead> {
     const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
     if (isDense && !areCovering(extents, startBytes, endBytes)) {
-      throw this.#damage(inode, undefined, new Error('extents of the file are missing'))
+      const cause = new Error('extents of the file are missing')
+      this.#options.damaged(inode, undefined, cause)
+      throw new FilesystemError('EIO', `Inode ${inode} is damaged: ${cause.message}`, { cause })
     }
     const regionCount = countRegions(extents)
     if (regionCount > Math.min(PINNED_REGIONS_MAX, this.#permits.total)) {
@@ -118,7 +141,7 @@ export class StoredReader {
       this.#permits.give(regionCount)
     }
     try {
-      return { pieces: await this.#pin(inode, startBytes, endBytes, extents, pinned), release }
+      return { pieces: await this.#pin(startBytes, endBytes, extents, pinned), release }
     } catch (error) {
       release()
       throw error
@@ -126,7 +149,6 @@ export class StoredReader {
   }
 
   async #pin(
-    inode: number,
     startBytes: number,
     endBytes: number,
     extents: readonly Extent[],
@@ -141,10 +163,10 @@ export class StoredReader {
       const name = regionName(extent)
       let region = pinned.get(name)
       if (region === undefined) {
-        region = await this.#region(inode, extent)
+        region = await this.#region(extent)
         pinned.set(name, region)
       }
-      pieces.push(this.#chunkBytes(inode, region, extent, from, to))
+      pieces.push(chunkBytes(region, extent, from, to))
       at = to
     }
     addZeros(pieces, endBytes - at)
@@ -158,9 +180,9 @@ export class StoredReader {
       const from = Math.max(at, extent.startBytes)
       const to = Math.min(endBytes, extent.startBytes + extent.lengthBytes)
       target.fill(0, at - startBytes, from - startBytes)
-      const region = await this.#region(inode, extent)
+      const region = await this.#region(extent)
       try {
-        target.set(this.#chunkBytes(inode, region, extent, from, to), from - startBytes)
+        target.set(chunkBytes(region, extent, from, to), from - startBytes)
       } finally {
         region.release()
       }
@@ -190,7 +212,7 @@ export class StoredReader {
     }
   }
 
-  async #region(inode: number, extent: Extent): Promise<OpenRegion> {
+  async #region(extent: Extent): Promise<OpenRegion> {
     const { block, page } = extent.location
     const cached = this.#options.regions.cachedRegion(block, page)
     if (cached !== undefined) return cached
@@ -198,40 +220,30 @@ export class StoredReader {
       return await this.#options.regions.readRegion(block, page)
     } catch (error) {
       if (!this.#options.regions.hasBlock(block)) throw new MovedError(block)
-      throw this.#damage(inode, block, error instanceof Error ? error : new Error(String(error)))
+      throw new LostChunkError(block, error instanceof Error ? error : new Error(String(error)))
     }
   }
+}
 
-  /** The extent's bytes from `from` to `to` of the file, if the region really holds the extent's chunk. */
-  #chunkBytes(
-    inode: number,
-    region: OpenRegion,
-    extent: Extent,
-    from: number,
-    to: number,
-  ): Uint8Array {
-    const { ordinal, block } = extent.location
-    const slot = ordinal - region.firstOrdinal
-    const at = extent.chunkOffsetBytes + from - extent.startBytes
-    if (
-      slot < 0 ||
-      slot >= region.chunkCount ||
-      Buffer.compare(region.fingerprintAt(slot), extent.fingerprint) !== 0
-    ) {
-      throw this.#damage(inode, block, new Error('the region holds another chunk'))
-    }
-    const chunk = region.chunkAt(slot)
-    if (at + to - from > chunk.length) {
-      throw this.#damage(inode, block, new Error('the chunk is shorter than its extent'))
-    }
-    return chunk.subarray(at, at + to - from)
+/** The extent's bytes from `from` to `to` of the file, if the region really holds the extent's chunk. */
+function chunkBytes(region: OpenRegion, extent: Extent, from: number, to: number): Uint8Array {
+  const { ordinal, block } = extent.location
+  const slot = ordinal - region.firstOrdinal
+  const at = extent.chunkOffsetBytes + from - extent.startBytes
+  if (!holdsChunk(region, slot, extent.fingerprint)) {
+    throw new LostChunkError(block, new Error('the region holds another chunk'))
   }
+  const chunk = region.chunkAt(slot)
+  if (at + to - from > chunk.length) {
+    throw new LostChunkError(block, new Error('the chunk is shorter than its extent'))
+  }
+  return chunk.subarray(at, at + to - from)
+}
 
-  #damage(inode: number, block: number | undefined, cause: Error): FilesystemError {
-    this.#options.damaged(inode, block, cause)
-    const what = block === undefined ? `Inode ${inode}` : `Block ${block}`
-    return new FilesystemError('EIO', `${what} is damaged: ${cause.message}`, { cause })
-  }
+/** @param slot may lie outside of the region */
+export function holdsChunk(region: OpenRegion, slot: number, fingerprint: Uint8Array): boolean {
+  if (slot < 0 || slot >= region.chunkCount) return false
+  return Buffer.compare(region.fingerprintAt(slot), fingerprint) === 0
 }
 
 /** @param extents ascending, those that overlap the range */

@@ -9,6 +9,13 @@ import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
 const policyOf = (group: number): SealingPolicy => ({ group, compression: 'none', keyId: 0 })
 
+const COMMON = {
+  policyOf,
+  sequence: () => 1,
+  added: () => {},
+  hits: { check: async () => new Set<number>() },
+}
+
 function chunk(name: number, bytes = 1000): NewChunk {
   return { fingerprint: Buffer.alloc(32, name), data: new Uint8Array(bytes).fill(name) }
 }
@@ -31,7 +38,7 @@ function setUp() {
   const index = new ChunkIndex(metadata)
   metadata.participants.push(index)
   const blocks = new FakeBlocks()
-  const dedupe = new Deduplicator({ index, blocks, policyOf, sequence: () => 1, added: () => {} })
+  const dedupe = new Deduplicator({ ...COMMON, index, blocks })
   return { metadata, index, blocks, dedupe }
 }
 
@@ -46,11 +53,9 @@ t.test(
     await metadata.commit()
     t.same(await dedupe.store(1, [chunk(2), chunk(1)]), [b, a])
     const later = new Deduplicator({
+      ...COMMON,
       index: new ChunkIndex(metadata),
       blocks,
-      policyOf,
-      sequence: () => 1,
-      added: () => {},
     })
     t.same(await later.store(1, [chunk(1)]), [a])
     t.equal(blocks.appends.length, 1)
@@ -63,7 +68,7 @@ t.test('a chunk in a block file that is not usable is no hit, and is stored agai
   const index = new ChunkIndex(metadata, block => !unusable.has(block))
   metadata.participants.push(index)
   const blocks = new FakeBlocks()
-  const dedupe = new Deduplicator({ index, blocks, policyOf, sequence: () => 1, added: () => {} })
+  const dedupe = new Deduplicator({ ...COMMON, index, blocks })
   const [first] = await dedupe.store(1, [chunk(1)])
   if (first === undefined) throw new Error('no location')
   unusable.add(first.block)

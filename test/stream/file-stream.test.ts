@@ -101,6 +101,8 @@ function setUp() {
       cachedRegion: () => undefined,
       hasBlock: () => true,
     },
+    suspected: () => {},
+    heal: async () => false,
     damaged: (inode, block, error) => damages.push(`${inode} ${block} ${error.message}`),
   })
   const buffers = new StreamBuffers(new Uint8Array(32 * 1024 * 1024))
