@@ -53,10 +53,7 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
       await space.refresh()
       return { freeBytes: space.space.freeBytes, reserveBytes: space.reserveBytes }
     },
-    damaged: (block, reason) => {
-      const text = `Block file ${block} is damaged and stays as it is: ${reason}`
-      alerts.raise('DAMAGED_BLOCK', text, String(block))
-    },
+    damaged: (block, reason) => reportDamagedBlock(alerts, block, reason),
   }
   return new Cleaner({
     ...(options.instrument?.(parts) ?? parts),
@@ -78,6 +75,11 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     begun: () => undefined,
     ended: report => events.record('CLEANER_PASS', severityOf(report), describe(report)),
   })
+}
+
+export function reportDamagedBlock(alerts: AlertBoard, block: number, reason: string): void {
+  const text = `Block file ${block} is damaged and stays as it is: ${reason}`
+  alerts.raise('DAMAGED_BLOCK', text, String(block))
 }
 
 function severityOf({ outcome }: PassReport): 'info' | 'warning' {

@@ -9,7 +9,7 @@ import { Vfs } from '../vfs/index.ts'
 import { openAlerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
-import { buildCleaner } from './cleaning.ts'
+import { buildCleaner, reportDamagedBlock } from './cleaning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
@@ -212,6 +212,14 @@ async function assemble(
       counters,
       index,
       damage,
+      rebuildParts: {
+        metadata,
+        index,
+        blocks,
+        inFlight: data.inFlight,
+        isLocked: group => encryption.isLocked(group),
+        damaged: (block, reason) => reportDamagedBlock(alerts, block, reason),
+      },
     },
     circle,
   )

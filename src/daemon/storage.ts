@@ -6,6 +6,7 @@ import type { ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
 import type { ChunkIndex } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import type { RebuildParts } from '../recovery/index.ts'
 import type { StreamStore } from '../stream/index.ts'
 import type { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
@@ -56,6 +57,7 @@ export interface StorageParts {
   readonly counters: LifetimeCounters
   readonly index: ChunkIndex
   readonly damage: DamageWatch
+  readonly rebuildParts: RebuildParts
 }
 
 export class Storage {
@@ -98,6 +100,11 @@ export class Storage {
   /** Entries of the chunk index that were written since the start. */
   get indexEntriesAdded(): number {
     return this.#parts.index.addedCount
+  }
+
+  /** What makes the chunk index again from the block files. */
+  get rebuildParts(): RebuildParts {
+    return this.#parts.rebuildParts
   }
 
   blockRecords(): Iterable<BlockRecord> {

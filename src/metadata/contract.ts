@@ -9,8 +9,16 @@ export interface MetadataReader {
   get(key: Uint8Array): Uint8Array | undefined
   /** Several keys in one native call off the main thread, in the same order. @throws StoreError RECORD_DAMAGED */
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
-  /** Entries with `from` <= key < `to`, ascending, as of the call. @throws StoreError RECORD_DAMAGED */
-  range(from: Uint8Array, to: Uint8Array): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+  /**
+   * Entries with `from` <= key < `to`, ascending, as of the call.
+   * @param damaged told of the keys of damaged records, which are left out; without it they are an error
+   * @throws StoreError RECORD_DAMAGED
+   */
+  range(
+    from: Uint8Array,
+    to: Uint8Array,
+    damaged?: (key: Uint8Array) => void,
+  ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
 }
 
 export interface MetadataWriter {

@@ -119,6 +119,7 @@ export class MetadataStore implements MetadataReader, Committer {
   async *range(
     from: Uint8Array,
     to: Uint8Array,
+    damaged?: (key: Uint8Array) => void,
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
     const iterator = this.#database.iterator({
       gte: from,
@@ -129,7 +130,10 @@ export class MetadataStore implements MetadataReader, Committer {
       for (;;) {
         const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)
         if (entries.length === 0) return
-        for (const [key, value] of entries) yield { key, value: parseFrame(key, value) }
+        for (const [key, frame] of entries) {
+          const value = parseOr(key, frame, damaged)
+          if (value !== undefined) yield { key, value }
+        }
       }
     } finally {
       await iterator.close()
@@ -255,5 +259,19 @@ export class MetadataStore implements MetadataReader, Committer {
     return new StoreError('STORE_READ_ONLY', 'The store is read-only since a commit failed.', {
       cause: this.#failure,
     })
+  }
+}
+
+function parseOr(
+  key: Uint8Array,
+  frame: Buffer,
+  damaged: ((key: Uint8Array) => void) | undefined,
+): Uint8Array | undefined {
+  try {
+    return parseFrame(key, frame)
+  } catch (error) {
+    if (damaged === undefined) throw error
+    damaged(key)
+    return undefined
   }
 }

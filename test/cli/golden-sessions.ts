@@ -178,6 +178,8 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'maintenance reclaim-space --dry-run' },
     { line: 'maintenance reclaim-space --dry-run --wait' },
     { line: 'maintenance stop-reclaim-space' },
+    { line: 'maintenance rebuild-index' },
+    { line: 'maintenance rebuild-index --group DefaultGroup --dry-run --wait' },
     { line: 'maintenance diagnostics collect' },
     { line: 'maintenance diagnostics show' },
     { line: 'maintenance diagnostics delete coffer-2026.tar.gz' },

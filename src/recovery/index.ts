@@ -1,0 +1,1 @@
+export { rebuildIndex, type RebuildCounts, type RebuildParts } from './rebuild-index.ts'
