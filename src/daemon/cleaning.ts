@@ -21,6 +21,7 @@ export interface CleaningOptions {
   readonly vfs: Vfs
   readonly alerts: AlertBoard
   readonly events: EventLog
+  readonly copied: () => Promise<void>
   readonly book: PassBook
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
@@ -48,6 +49,7 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
       needsReseal: (id, keyId) => encryption.needsReseal(id, keyId),
       retireUnusedKeys: id => encryption.retireUnusedKeys(id),
     },
+    copied: options.copied,
     settleDeletions: () => vfs.deletionsDone(),
     space: async () => {
       await space.refresh()

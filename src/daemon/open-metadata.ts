@@ -21,7 +21,12 @@ export function openMetadata(
     createIfMissing: directory.isNew,
     syncData: async () => circle.blocks?.sync(),
     flushData: async () => circle.streams?.flushAll(),
+    observer: {
+      put: (key, value) => circle.copies?.put(key, value),
+      delete: key => circle.copies?.delete(key),
+    },
     committed: async sequence => {
+      circle.copies?.committed(sequence)
       try {
         await note.write(sequence)
         if (circle.records?.takeClosed() === true) await note.sync()

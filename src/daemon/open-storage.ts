@@ -5,6 +5,7 @@ import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import { MetadataCopies } from '../recovery/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import { openAlerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
@@ -86,6 +87,7 @@ async function assemble(
       await circle.inFlight?.settled()
       await circle.reads?.settled()
     },
+    secretsDropped: () => circle.copies?.renew(),
     forget: group => forgetGroup(circle, group, options.pagesChanged),
   })
   const ids = new BlockIds(metadata)
@@ -140,6 +142,18 @@ async function assemble(
   const records = new BlockRecordKeeper(blocks)
   circle.records = records
   const { extents, index, streams } = data
+  const copies = await MetadataCopies.open(
+    {
+      directory: directory.copies,
+      metadata,
+      nowSeconds: () => now().seconds,
+      hasRoom: () => space.space.freeBytes > space.reserveBytes,
+      alerts,
+      ...options.copies,
+    },
+    metadata.sequence,
+  )
+  circle.copies = copies
   const book = new PassBook(metadata)
   const cleaner = buildCleaner({
     metadata,
@@ -151,6 +165,7 @@ async function assemble(
     vfs,
     alerts,
     events: alerting.events,
+    copied: () => copies.caughtUp(),
     book,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
@@ -195,6 +210,7 @@ async function assemble(
   await vfs.start()
   circle.vfs = vfs
   await metadata.commit()
+  copies.start()
   return new Storage(
     {
       vfs,
@@ -212,6 +228,7 @@ async function assemble(
       counters,
       index,
       damage,
+      copies,
       rebuildParts: {
         metadata,
         index,

@@ -5,6 +5,7 @@
 //   commit-note the last commit's number, see commit-note.ts
 //   metadata/   LevelDB
 //   blocks/     block files
+//   copies/     copies of the metadata
 //   keystores/  keystores of groups that have a passphrase
 //   mail-password  of the mail relay, mode 0600
 //   diagnostics/   bundles
@@ -24,6 +25,7 @@ export interface StoreDirectory {
   readonly path: string
   readonly metadata: string
   readonly blocks: string
+  readonly copies: string
   readonly keystores: string
   readonly lock: string
   readonly commitNote: string
@@ -49,7 +51,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   if (line === undefined) {
     const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
     const isUnfinished = names.every(name =>
-      ['metadata', 'blocks', 'keystores', 'FORMAT.new'].includes(name),
+      ['metadata', 'blocks', 'copies', 'keystores', 'FORMAT.new'].includes(name),
     )
     if (names.length > 0 && !isUnfinished) {
       throw new StoreError('NOT_A_STORE', `${path} is neither a coffer store nor empty.`)
@@ -64,7 +66,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
       `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
     )
   }
-  for (const name of ['metadata', 'blocks', 'keystores']) {
+  for (const name of ['metadata', 'blocks', 'copies', 'keystores']) {
     await mkdir(join(real, name), { recursive: true, mode: 0o700 })
   }
   if (isNew) await writeDurably(formatPath, FORMAT_LINE)
@@ -72,16 +74,18 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   // files without metadata are another matter: they must never be taken for leftovers of a new store.
   const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
   const hasBlocks = (await readdir(join(real, 'blocks'))).length > 0
+  const hasCopies = (await readdir(join(real, 'copies'))).length > 0
   return {
     path: real,
     metadata: join(real, 'metadata'),
     blocks: join(real, 'blocks'),
+    copies: join(real, 'copies'),
     keystores: join(real, 'keystores'),
     lock: join(real, 'lock'),
     commitNote: join(real, 'commit-note'),
     mailPassword: join(real, 'mail-password'),
     diagnostics: join(real, 'diagnostics'),
-    isNew: !hasDatabase && !hasBlocks,
+    isNew: !hasDatabase && !hasBlocks && !hasCopies,
   }
 }
 

@@ -21,6 +21,13 @@ export interface MetadataReader {
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
 }
 
+/** The records of one commit, also while later ones are made. */
+export interface MetadataView {
+  range(from: Uint8Array, to: Uint8Array): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+  /** It keeps old records from being given up until then. */
+  close(): Promise<void>
+}
+
 export interface MetadataWriter {
   put(key: Uint8Array, value: Uint8Array): void
   delete(key: Uint8Array): void

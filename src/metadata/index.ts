@@ -1,4 +1,11 @@
-export type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
+export type {
+  CommitParticipant,
+  Committer,
+  MetadataReader,
+  MetadataView,
+  MetadataWriter,
+} from './contract.ts'
 export { inodeKey, prefixEnd, TABLE } from './keys.ts'
+export { MetadataBuilder } from './builder.ts'
 export { PendingMap } from './pending-map.ts'
 export { MetadataStore, openMetadataStore, type MetadataStoreOptions } from './store.ts'

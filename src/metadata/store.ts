@@ -6,7 +6,13 @@ import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
-import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
+import type {
+  CommitParticipant,
+  Committer,
+  MetadataReader,
+  MetadataView,
+  MetadataWriter,
+} from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
 
@@ -26,7 +32,7 @@ const COMMIT_INTERVAL_MS = 5000
 /** A commit collects in one turn of the event loop: this many records take it some 10 ms. */
 const PENDING_RECORDS_MAX = 4096
 
-const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
+export const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
 const SEQUENCE_BYTES = 8
 
 export interface MetadataStoreOptions {
@@ -37,6 +43,8 @@ export interface MetadataStoreOptions {
   readonly syncData: () => Promise<void>
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
+  /** Sees what goes into a commit, before anybody knows whether it will be one. */
+  readonly observer?: MetadataWriter
   /** A commit is durable; runs before its waiters hear of it. What goes wrong in here is the callee's to handle. */
   readonly committed: (sequence: number) => Promise<void>
   /** A commit failed: the store must become read-only (promise 3). Called once. */
@@ -50,6 +58,14 @@ interface Waiter {
 
 /** Opens (or makes) the database. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
+  return new MetadataStore(await openDatabase(options), options)
+}
+
+/** @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+export async function openDatabase(options: {
+  readonly directory: string
+  readonly createIfMissing: boolean
+}): Promise<Level<Uint8Array, Buffer>> {
   const database = new Level<Uint8Array, Buffer>(realpathSync(options.directory), {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
@@ -71,7 +87,7 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
           cause: error,
         })
   }
-  return new MetadataStore(database, options)
+  return database
 }
 
 export class MetadataStore implements MetadataReader, Committer {
@@ -116,14 +132,33 @@ export class MetadataStore implements MetadataReader, Committer {
     )
   }
 
-  async *range(
+  range(
     from: Uint8Array,
     to: Uint8Array,
     damaged?: (key: Uint8Array) => void,
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
+    return this.#range(from, to, damaged)
+  }
+
+  /** Within `committed`, the view is of exactly that commit. */
+  view(): MetadataView {
+    const snapshot = this.#database.snapshot()
+    return {
+      range: (from, to) => this.#range(from, to, undefined, snapshot),
+      close: () => snapshot.close(),
+    }
+  }
+
+  async *#range(
+    from: Uint8Array,
+    to: Uint8Array,
+    damaged?: (key: Uint8Array) => void,
+    snapshot?: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+  ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
     const iterator = this.#database.iterator({
       gte: from,
       lt: to,
+      ...(snapshot && { snapshot }),
       highWaterMarkBytes: RANGE_BATCH_BYTES,
     })
     try {
@@ -228,9 +263,16 @@ export class MetadataStore implements MetadataReader, Committer {
     // A chained batch: putting costs LevelDB's binding a tenth of what an array of operations does, and all of it is
     // time of the event loop.
     const batch = this.#database.batch()
+    const { observer } = this.#options
     const writer: MetadataWriter = {
-      put: (key, value) => void batch.put(key, packFrame(key, value)),
-      delete: key => void batch.del(key),
+      put: (key, value) => {
+        batch.put(key, packFrame(key, value))
+        observer?.put(key, value)
+      },
+      delete: key => {
+        batch.del(key)
+        observer?.delete(key)
+      },
     }
     try {
       this.#pendingRecords = 0
