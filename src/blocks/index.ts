@@ -12,7 +12,7 @@ export {
 } from './chain.ts'
 export { DamagedRegionError } from './errors.ts'
 export type { LookupKey } from './file-reader.ts'
-export type { Leftovers } from './leftovers.ts'
+export { listBlockFiles, type Leftovers } from './leftovers.ts'
 export {
   openBlockStore,
   type BlockStoreOptions,

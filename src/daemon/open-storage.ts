@@ -23,7 +23,7 @@ import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
 import { Superblock } from './superblock.ts'
 import { emptyCircle, forgetGroup, settle } from './circle.ts'
 import type { Circle } from './circle.ts'
-import { checkCommitNote, openMetadata } from './open-metadata.ts'
+import { checkCommitNote, openMetadata, withRemedy } from './open-metadata.ts'
 import { Storage } from './storage.ts'
 import type { StorageOptions } from './storage.ts'
 
@@ -36,7 +36,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const metadata = await openMetadata(options.directory, circle, note).catch(
     async (error: unknown) => {
       await note.close()
-      throw error
+      throw withRemedy(error, options.directory)
     },
   )
   try {
@@ -47,7 +47,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await metadata.abandon()
     await circle.blocks?.close()
     await note.close()
-    throw error
+    throw withRemedy(error, options.directory)
   }
 }
 

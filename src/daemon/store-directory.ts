@@ -17,7 +17,7 @@ import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
 
 const FORMAT_VERSION = 2
-const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
+export const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
 /** What may lie in a directory that is to become a store: made before the daemon looks. */
 const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])
 
@@ -44,10 +44,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   const real = await realpath(path)
   const formatPath = join(real, 'FORMAT')
   let isNew = false
-  const line = await readFile(formatPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const line = await readFormat(real)
   if (line === undefined) {
     const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
     const isUnfinished = names.every(name =>
@@ -60,12 +57,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
       throw new StoreError('NOT_A_STORE', `${path} holds metadata but its FORMAT file is missing.`)
     }
     isNew = true
-  } else if (line !== FORMAT_LINE) {
-    throw new StoreError(
-      'UNKNOWN_VERSION',
-      `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
-    )
-  }
+  } else checkFormat(path, line)
   for (const name of ['metadata', 'blocks', 'copies', 'keystores']) {
     await mkdir(join(real, name), { recursive: true, mode: 0o700 })
   }
@@ -75,6 +67,44 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
   const hasBlocks = (await readdir(join(real, 'blocks'))).length > 0
   const hasCopies = (await readdir(join(real, 'copies'))).length > 0
+  return { ...placesIn(real), isNew: !hasDatabase && !hasBlocks && !hasCopies }
+}
+
+/** A directory that is a store, or the remains of one. */
+export interface FoundStore extends Omit<StoreDirectory, 'isNew'> {
+  readonly hasFormat: boolean
+}
+
+/** Finds a store and makes nothing. @throws StoreError NOT_A_STORE, UNKNOWN_VERSION */
+export async function findStoreDirectory(path: string): Promise<FoundStore> {
+  const real = await realpath(path).catch((cause: Error) => {
+    throw new StoreError('NOT_A_STORE', `The directory ${path} does not exist.`, { cause })
+  })
+  const line = await readFormat(real)
+  const names = await readdir(real)
+  if (line === undefined && !(names.includes('blocks') && names.includes('copies'))) {
+    throw new StoreError('NOT_A_STORE', `${path} is no coffer store, nor what is left of one.`)
+  }
+  checkFormat(path, line ?? FORMAT_LINE)
+  return { ...placesIn(real), hasFormat: line !== undefined }
+}
+
+async function readFormat(real: string): Promise<string | undefined> {
+  return readFile(join(real, 'FORMAT'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+function checkFormat(path: string, line: string): void {
+  if (line === FORMAT_LINE) return
+  throw new StoreError(
+    'UNKNOWN_VERSION',
+    `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
+  )
+}
+
+function placesIn(real: string): Omit<StoreDirectory, 'isNew'> {
   return {
     path: real,
     metadata: join(real, 'metadata'),
@@ -85,7 +115,6 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
     commitNote: join(real, 'commit-note'),
     mailPassword: join(real, 'mail-password'),
     diagnostics: join(real, 'diagnostics'),
-    isNew: !hasDatabase && !hasBlocks && !hasCopies,
   }
 }
 

@@ -6,6 +6,6 @@ export type {
   MetadataWriter,
 } from './contract.ts'
 export { inodeKey, prefixEnd, TABLE } from './keys.ts'
-export { MetadataBuilder } from './builder.ts'
+export { OfflineMetadata } from './offline.ts'
 export { PendingMap } from './pending-map.ts'
 export { MetadataStore, openMetadataStore, type MetadataStoreOptions } from './store.ts'

@@ -58,7 +58,13 @@ interface Waiter {
 
 /** Opens (or makes) the database. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
-  return new MetadataStore(await openDatabase(options), options)
+  const database = await openDatabase(options)
+  try {
+    return new MetadataStore(database, options)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
 }
 
 /** @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */

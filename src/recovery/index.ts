@@ -2,3 +2,5 @@ export { readNewestCopy, type CopyFound, type RecordSink } from './copy-reader.t
 export { isCopied } from './copy-format.ts'
 export { rebuildIndex, type RebuildCounts, type RebuildParts } from './rebuild-index.ts'
 export { MetadataCopies, type MetadataCopiesOptions } from './metadata-copies.ts'
+export { BlockSurvey } from './block-survey.ts'
+export { indexFromExtents, type ExtentsFound } from './index-from-extents.ts'

@@ -80,6 +80,11 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'stop --force', answers: ['yes'] },
     { line: 'stop' },
   ],
+  recover: [
+    { line: 'recover --store /srv/store --dry-run' },
+    { line: 'recover --store /srv/store' },
+    { line: 'recover' },
+  ],
   'storage-group': [
     { line: 'storage-group show' },
     { line: 'storage-group add office --compression best --chunk-size 32KiB --quota 2TB' },

@@ -1,5 +1,5 @@
-// A metadata database that is made from nothing, for a store that has lost its own: the one place beside the commit that
-// writes to LevelDB, and never to one that a daemon has open. Every batch is synced, as those of commits are.
+// A metadata database without a daemon: looked at, or made from nothing for a store that has lost its own. It is the one
+// place beside the commit that writes to LevelDB. Every batch is synced, as those of commits are.
 
 import { mkdir, rm } from 'node:fs/promises'
 import type { Level } from 'level'
@@ -9,7 +9,7 @@ import { openDatabase, SEQUENCE_KEY } from './store.ts'
 const RANGE_BATCH_ENTRIES = 1000
 const RANGE_BATCH_BYTES = 1024 * 1024
 
-export class MetadataBuilder {
+export class OfflineMetadata {
   readonly #database: Level<Uint8Array, Buffer>
 
   private constructor(database: Level<Uint8Array, Buffer>) {
@@ -17,10 +17,21 @@ export class MetadataBuilder {
   }
 
   /** Whatever was there is gone. */
-  static async create(directory: string): Promise<MetadataBuilder> {
+  static async create(directory: string): Promise<OfflineMetadata> {
     await rm(directory, { recursive: true, force: true })
     await mkdir(directory, { mode: 0o700 })
-    return new MetadataBuilder(await openDatabase({ directory, createIfMissing: true }))
+    return new OfflineMetadata(await openDatabase({ directory, createIfMissing: true }))
+  }
+
+  /** One that is there. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+  static async open(directory: string): Promise<OfflineMetadata> {
+    return new OfflineMetadata(await openDatabase({ directory, createIfMissing: false }))
+  }
+
+  /** Number of the last commit. @throws StoreError RECORD_DAMAGED */
+  get sequence(): number {
+    const record = this.get(SEQUENCE_KEY)
+    return record === undefined ? 0 : Number(Buffer.from(record).readBigUInt64LE(0))
   }
 
   /** All of them or none; `value` is null for a record that is deleted. */
