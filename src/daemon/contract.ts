@@ -61,7 +61,7 @@ export interface RecoveryReport {
   /** why the old metadata is of no use; null when it could be read */
   readonly metadataTrouble: string | null
   readonly blockFiles: number
-  /** their headers can't be read; they are left as they are */
+  /** their headers can't be read; they are kept under these names */
   readonly unreadableBlockFiles: readonly string[]
   readonly extents: number
   /** files that refer to chunks that are gone: reading them there fails. At most 1,000 */

@@ -31,6 +31,7 @@ const BATCH_RECORDS = 4096
 const SHOWN_FILES_MAX = 1000
 /** The tables whose records are made again lie between these; LevelDB's keys are ordered. */
 const ALL_KEYS = [Buffer.of(0), Buffer.of(0x42), Buffer.of(0x44), Buffer.of(0xff)] as const
+const STRANGER_SUFFIX = '.damaged'
 const KEYSTORE = /^(\d{1,5})\.keystore$/
 
 /** What was found of the old LevelDB. */
@@ -109,6 +110,8 @@ class Recovery {
     const extents = await indexFromExtents(made, survey, !isDryRun)
     let keptAside: string | undefined
     if (!isDryRun) {
+      // A start deletes what is called a block file and has no record: these may be worth something yet.
+      for (const path of survey.strangers) await rename(path, `${path}${STRANGER_SUFFIX}`)
       await this.#complete(made, survey, groups, extents.greatestBlock)
       // Beyond everything that was ever there, so that nothing looks newer than the metadata.
       await made.setSequence(lastSequence + 1)
@@ -124,7 +127,9 @@ class Recovery {
       lastSequence,
       metadataTrouble: old.trouble ?? null,
       blockFiles: [...survey.records()].length,
-      unreadableBlockFiles: survey.strangers,
+      unreadableBlockFiles: survey.strangers.map(path =>
+        isDryRun ? path : `${path}${STRANGER_SUFFIX}`,
+      ),
       extents: extents.extents,
       lostFiles: lost.slice(0, SHOWN_FILES_MAX),
       lostFileCount: lost.length,
@@ -239,6 +244,8 @@ function lock({ lock: path, path: store }: FoundStore): void {
   try {
     lockFileExclusive(path)
   } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw cause
     const text = `A daemon has the store ${store} open; "coffer stop" ends it.`
     throw new StoreError('STORE_IN_USE', text, { cause })
   }
