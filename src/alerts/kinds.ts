@@ -117,6 +117,11 @@ export const ALERT_KINDS = {
     "The commit note can't be written",
     'Check the disk of the store: "dmesg", "df".',
   ),
+  METADATA_COPY: kind(
+    'warning',
+    'The copy of the metadata is behind',
+    'It is tried again by itself. Check the disk of the store: "dmesg", "df".',
+  ),
   BACKGROUND_FAILURE: kind(
     'critical',
     'Work in the background failed',

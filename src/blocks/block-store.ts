@@ -45,8 +45,18 @@ export interface SealingPolicy {
   readonly key?: Uint8Array
 }
 
+/** What a block file holds. */
+export interface BlockCounts {
+  readonly regionCount: number
+  readonly chunkCount: number
+  /** bytes of the chunks before compression */
+  readonly rawBytes: number
+  /** bytes of the chunks after compression, without headers, tables and padding */
+  readonly compressedBytes: number
+}
+
 /** What the commit remembers about one block file. */
-export interface BlockRecord {
+export interface BlockRecord extends BlockCounts {
   readonly block: number
   readonly group: number
   readonly keyId: number
@@ -55,12 +65,6 @@ export interface BlockRecord {
   readonly isClosed: boolean
   /** every region that any committed metadata refers to ends at or before this */
   readonly lengthBytes: number
-  readonly regionCount: number
-  readonly chunkCount: number
-  /** bytes of the chunks before compression */
-  readonly rawBytes: number
-  /** bytes of the chunks after compression, without headers, tables and padding */
-  readonly compressedBytes: number
 }
 
 /** A region that was read, authenticated and decompressed. Valid until `release`. */
@@ -123,6 +127,9 @@ export interface BlockStore {
   drop(blocks: readonly number[]): void
   /** Deletes the files that were dropped before the last commit. A file that can't be deleted is left to the next start. */
   deleteFiles(): Promise<void>
+
+  /** What has been counted in a closed block file says something else than its record: the coming commit keeps it. */
+  correctCounts(block: number, counts: BlockCounts): void
 
   /** Where a block file lies, for whoever scans it. */
   pathOf(block: number): string | undefined

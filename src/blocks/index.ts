@@ -1,9 +1,18 @@
 // What other folders see of the block layer.
 
 export * from './block-store.ts'
+export {
+  ChainWriter,
+  deleteChain,
+  lastPiece,
+  listChainFiles,
+  readChain,
+  type ChainEnd,
+  type ChainPlace,
+} from './chain.ts'
 export { DamagedRegionError } from './errors.ts'
 export type { LookupKey } from './file-reader.ts'
-export type { Leftovers } from './leftovers.ts'
+export { listBlockFiles, type Leftovers } from './leftovers.ts'
 export {
   openBlockStore,
   type BlockStoreOptions,

@@ -53,7 +53,7 @@ async function checkSequences(
     throw new StoreError(
       'METADATA_BEHIND',
       `Block file ${path} was written after commit ${region.sequence}, but the metadata is at ` +
-        `commit ${committedSequence}: recover it from the block files.`,
+        `commit ${committedSequence}: nothing is touched.`,
     )
   }
 }
@@ -68,20 +68,28 @@ async function findUnknownFiles(
   records: ReadonlyMap<number, BlockRecord>,
 ): Promise<UnknownFile[]> {
   const unknown: UnknownFile[] = []
+  for await (const { path, block } of listBlockFiles(directory)) {
+    const record = records.get(block)
+    if (record && blockPath(directory, record.group, block).file === path) continue
+    unknown.push({ path, block })
+  }
+  return unknown
+}
+
+/** All files that are called as block files are, where block files lie. */
+export async function* listBlockFiles(
+  directory: string,
+): AsyncGenerator<{ path: string; block: number; group: number }, void, undefined> {
   for (const group of await subdirectories(directory, GROUP_NAME)) {
     for (const folder of await subdirectories(join(directory, group), FOLDER_NAME)) {
       const parent = join(directory, group, folder)
       for (const name of await readdir(parent)) {
         const block = blockOfName(name)
         if (block === undefined) continue
-        const path = join(parent, name)
-        const record = records.get(block)
-        if (record && blockPath(directory, record.group, block).file === path) continue
-        unknown.push({ path, block })
+        yield { path: join(parent, name), block, group: Number(group) }
       }
     }
   }
-  return unknown
 }
 
 interface Tail {

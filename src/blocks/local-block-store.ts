@@ -15,6 +15,7 @@ import {
 import {
   CHUNK_BYTES_MAX,
   FINGERPRINT_BYTES,
+  type BlockCounts,
   type BlockRecord,
   type BlockStore,
   type ChunkLocation,
@@ -191,6 +192,11 @@ export class LocalBlockStore implements BlockStore {
       this.uncache(block)
       this.#reader.close(block)
     }
+  }
+
+  correctCounts(block: number, counts: BlockCounts): void {
+    const record = this.#records.get(block)
+    if (record?.isClosed === true) this.#remember({ ...record, ...counts })
   }
 
   uncache(block: number): void {

@@ -55,6 +55,7 @@ export class Cleaner {
   readonly #options: CleanerOptions
   #running: RunningPass | undefined
   #dryRun: Promise<Plan> | undefined
+  #exclusive: { readonly pace: Pace; readonly done: Promise<unknown> } | undefined
   readonly #triggers: Triggers
   /** what the extents had lost when the last full pass began; -1 = not known, so there may be something */
   #cleanCount = -1
@@ -98,7 +99,7 @@ export class Cleaner {
     group?: number,
     told?: (progress: PassProgress) => void,
   ): { report: PassReport; done: Promise<PassReport> } {
-    this.#checkFree()
+    this.checkFree()
     const { book, extents, metadata } = this.#options
     const report = book.begin({
       kind,
@@ -128,12 +129,29 @@ export class Cleaner {
 
   /** What a manual pass would do now. @throws CofferError CLEANER_BUSY */
   async plan(group?: number): Promise<Plan> {
-    this.#checkFree()
+    this.checkFree()
     this.#dryRun = this.#pass(this.#pace('manual'), group, true).dryRun()
     try {
       return await this.#dryRun
     } finally {
       this.#dryRun = undefined
+    }
+  }
+
+  /**
+   * Work that relies on block files staying where they are: no pass runs beside it. It is stopped through its pace when
+   * the daemon ends, or when a pass has to make room for clients.
+   * @throws CofferError CLEANER_BUSY; PassStopped, and what the work throws
+   */
+  async exclusively<Result>(work: (pace: Pace) => Promise<Result>): Promise<Result> {
+    this.checkFree()
+    const pace = this.#pace('manual')
+    const done = Promise.resolve().then(() => work(pace))
+    this.#exclusive = { pace, done: done.catch(() => undefined) }
+    try {
+      return await done
+    } finally {
+      this.#exclusive = undefined
     }
   }
 
@@ -146,6 +164,8 @@ export class Cleaner {
   /** No pass begins any more. What runs is told to stop, and counts as interrupted: it goes on after the next start. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#exclusive?.pace.stop()
+    await this.#exclusive?.done
     await this.#dryRun?.catch(() => undefined)
     await this.stop()
   }
@@ -159,6 +179,10 @@ export class Cleaner {
     if (this.#running !== undefined) {
       const { report, pace } = this.#running
       if (report.kind === 'scheduled' && !isWindowOpen(now)) pace.stop()
+      return
+    }
+    if (this.#exclusive !== undefined) {
+      if (this.#triggers.due(now) === 'forced') this.#exclusive.pace.stop()
       return
     }
     if (this.#dryRun !== undefined || this.#isClosed || this.#resume(now)) return
@@ -178,9 +202,14 @@ export class Cleaner {
     return true
   }
 
-  #checkFree(): void {
+  /** @throws CofferError CLEANER_BUSY when something runs that no pass may run beside */
+  checkFree(): void {
     if (this.#running !== undefined || this.#dryRun !== undefined || this.#isClosed) {
       const text = 'The cleaner is running; see "coffer stats cleaner".'
+      throw new CofferError('CLEANER_BUSY', text)
+    }
+    if (this.#exclusive !== undefined) {
+      const text = 'The chunk index is being rebuilt; see "coffer jobs show".'
       throw new CofferError('CLEANER_BUSY', text)
     }
   }

@@ -64,6 +64,11 @@ export interface PassParts {
   /** deletions that clients have asked for are done as far as they can be */
   readonly settleDeletions: () => Promise<void>
   readonly space: () => Promise<CleanerSpace>
+  /**
+   * what has been committed is in the copy of the metadata too: before that, a block file that an older state refers to
+   * isn't deleted
+   */
+  readonly copied: () => Promise<void>
   /** a block file can't be read whole */
   readonly damaged: (block: number, reason: string) => void
 }

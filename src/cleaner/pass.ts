@@ -151,7 +151,11 @@ export class Pass {
 
   /** Block files that nothing refers to; they and what else was condemned are so no longer. */
   async #delete(dead: readonly PlannedBlock[]): Promise<void> {
-    const { blocks, metadata, condemned } = this.#parts
+    const { blocks, metadata, condemned, copied } = this.#parts
+    if (dead.length > 0) {
+      await metadata.commit()
+      await copied()
+    }
     blocks.drop(dead.map(({ block }) => block))
     await metadata.commit()
     await blocks.deleteFiles()

@@ -42,6 +42,7 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
   maintenance: {
     reclaim_space: { to: ['maintenance', 'reclaim-space'] },
     stop_reclaim_space: { to: ['maintenance', 'stop-reclaim-space'] },
+    rebuild_index: { to: ['maintenance', 'rebuild-index'] },
   },
   system: { show: { to: ['status'] } },
   alerts: { show: { to: ['alerts', 'show'] } },

@@ -8,6 +8,7 @@ import { addContainerCommands } from './container.ts'
 import { addDaemonCommands } from './daemon.ts'
 import { addJobsCommands } from './jobs.ts'
 import { addMaintenanceCommands } from './maintenance.ts'
+import { addRecoverCommand } from './recover.ts'
 import { addScheduleCommands } from './schedule.ts'
 import { addEmailAlertsCommands } from './email-alerts.ts'
 import { addEventsCommands } from './events.ts'
@@ -20,6 +21,7 @@ import { addStorageGroupCommands } from './storage-group.ts'
 /** In the order in which help and manual name them. */
 const families = [
   addDaemonCommands,
+  addRecoverCommand,
   addStorageGroupCommands,
   addContainerCommands,
   addStatsCommands,

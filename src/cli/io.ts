@@ -3,10 +3,19 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
-import type { DaemonOptions, RunningDaemon } from '../daemon/contract.ts'
+import type {
+  DaemonOptions,
+  RecoveryOptions,
+  RecoveryReport,
+  RunningDaemon,
+} from '../daemon/contract.ts'
 
 export interface DaemonModule {
   startDaemon: (options: DaemonOptions) => Promise<RunningDaemon>
+}
+
+export interface RecoveryModule {
+  recoverStore: (options: RecoveryOptions) => Promise<RecoveryReport>
 }
 
 export interface CliIo {
@@ -28,6 +37,7 @@ export interface CliIo {
   interrupted(): AbortSignal
   /** The daemon's code is loaded by `run` only: other commands start faster without it. */
   loadDaemon(): Promise<DaemonModule>
+  loadRecovery(): Promise<RecoveryModule>
 }
 
 export function processIo(): CliIo {
@@ -43,6 +53,7 @@ export function processIo(): CliIo {
     readStdin,
     interrupted,
     loadDaemon: async () => await import('../daemon/index.ts'),
+    loadRecovery: async () => await import('../daemon/index.ts'),
   }
 }
 

@@ -1,4 +1,4 @@
-// coffer maintenance reclaim-space | stop-reclaim-space | diagnostics …
+// coffer maintenance reclaim-space | stop-reclaim-space | rebuild-index | diagnostics …
 
 import type { Argv } from 'yargs'
 
@@ -12,17 +12,17 @@ import { UsageError } from './exit-codes.ts'
 import { formatPairs, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
-import { followJob } from './progress.ts'
+import { followJob, watchJob } from './progress.ts'
 import { formatSize } from './sizes.ts'
 
 export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('maintenance', 'Maintenance of the store', family =>
-    addDiagnosticsCommands(io, addCleanerCommands(io, family))
+    addDiagnosticsCommands(io, addRebuildCommand(io, addCleanerCommands(io, family)))
       .example('$0 maintenance reclaim-space --wait', 'Give back the space of what was deleted')
       .demandCommand(
         1,
         1,
-        'Say what to do: maintenance reclaim-space, stop-reclaim-space or diagnostics.',
+        'Say what to do: maintenance reclaim-space, stop-reclaim-space, rebuild-index or diagnostics.',
       ),
   )
 }
@@ -77,6 +77,33 @@ function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
         )
       },
     )
+}
+
+function addRebuildCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family.command(
+    'rebuild-index',
+    'Make the chunk index again from the block files; clients go on meanwhile, the cleaner waits',
+    args =>
+      args
+        .option('group', { type: 'string', requiresArg: true, describe: 'Only this group' })
+        .option('wait', { type: 'boolean', default: false, describe: 'Until it has ended' })
+        .option('dry-run', {
+          type: 'boolean',
+          default: false,
+          describe: 'Read everything and say what would be changed',
+        })
+        .example('$0 maintenance rebuild-index --wait', 'All groups, with a bar until it has ended')
+        .example('$0 maintenance rebuild-index --group office --dry-run --wait', 'Only look'),
+    async argv => {
+      const { group, dryRun, wait } = argv
+      await withControl(io, argv, async client => {
+        const params = { dryRun, ...(group !== undefined && { group }) }
+        const reply = await client.call('maintenance.rebuildIndex', params)
+        if (wait) await watchJob(io, argv, client, reply.job)
+        else print(io, argv, reply, ({ job }) => `It has begun; see "coffer jobs watch ${job}".\n`)
+      })
+    },
+  )
 }
 
 /** Shows how far the pass is until it ends. */

@@ -1,4 +1,4 @@
-// Control methods of the cleaner.
+// Control methods of the cleaner, and of the chunk index.
 
 import { z } from 'zod'
 
@@ -87,6 +87,15 @@ export const maintenanceMethods = {
     summary: 'Stop the cleaner; what is half-way is finished first.',
     params: nothing,
     result: z.object({ pass: pass.nullable().describe('null when none was running') }),
+  },
+  'maintenance.rebuildIndex': {
+    summary:
+      'Make the chunk index again from the block files, beside clients. No pass of the cleaner runs meanwhile. jobs.watch tells how far it is, and what was found.',
+    params: z.strictObject({
+      ...scope,
+      dryRun: z.boolean().default(false).describe('say what would be changed, and change nothing'),
+    }),
+    result: z.object({ job: z.int().positive().describe('for jobs.watch') }),
   },
   'stats.cleaner': { summary: 'The cleaner: now and before.', params: nothing, result: cleaner },
 } as const

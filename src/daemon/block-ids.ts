@@ -9,19 +9,30 @@ const KEY = Buffer.from([TABLE.superblock, ...Buffer.from('block')])
 const RECORD_VERSION = 1
 const RECORD_BYTES = 5
 
+/** @throws StoreError UNKNOWN_VERSION */
+export function nextBlockId(metadata: Pick<MetadataReader, 'get'>): number {
+  const record = metadata.get(KEY)
+  if (record === undefined) return 1
+  if (record.length === RECORD_BYTES && record[0] === RECORD_VERSION) {
+    return Buffer.from(record).readUInt32LE(1)
+  }
+  throw new StoreError('UNKNOWN_VERSION', 'The counter of block files has an unknown version.')
+}
+
+export function packNextBlockId(next: number): { key: Buffer; value: Buffer } {
+  const value = Buffer.alloc(RECORD_BYTES)
+  value[0] = RECORD_VERSION
+  value.writeUInt32LE(next, 1)
+  return { key: KEY, value }
+}
+
 export class BlockIds implements CommitParticipant {
   #next: number
   #isChanged = false
 
   /** @throws StoreError UNKNOWN_VERSION */
   constructor(metadata: MetadataReader) {
-    const record = metadata.get(KEY)
-    if (record === undefined) this.#next = 1
-    else if (record.length === RECORD_BYTES && record[0] === RECORD_VERSION) {
-      this.#next = Buffer.from(record).readUInt32LE(1)
-    } else {
-      throw new StoreError('UNKNOWN_VERSION', 'The counter of block files has an unknown version.')
-    }
+    this.#next = nextBlockId(metadata)
   }
 
   /** A new id, `atLeast` or greater; the commit that first names its block file also keeps the counter. */
@@ -35,10 +46,8 @@ export class BlockIds implements CommitParticipant {
   collect(batch: MetadataWriter): void {
     if (!this.#isChanged) return
     this.#isChanged = false
-    const record = Buffer.alloc(RECORD_BYTES)
-    record[0] = RECORD_VERSION
-    record.writeUInt32LE(this.#next, 1)
-    batch.put(KEY, record)
+    const { key, value } = packNextBlockId(this.#next)
+    batch.put(key, value)
   }
 
   settled(): void {}

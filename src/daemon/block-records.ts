@@ -70,22 +70,28 @@ export class BlockRecordKeeper implements CommitParticipant {
     for (const block of this.#blocks.collectDropped()) batch.delete(recordKey(block))
     for (const record of this.#blocks.collectRecords()) {
       if (record.isClosed) this.#hasClosed = true
-      const value = Buffer.alloc(RECORD_BYTES)
-      value[0] = RECORD_VERSION
-      value[1] = record.isClosed ? 1 : 0
-      value.writeUInt16LE(record.group, 2)
-      value.writeUInt16LE(record.keyId, 4)
-      value.writeUInt32LE(record.lengthBytes, 6)
-      value.writeUInt32LE(record.regionCount, 10)
-      value.writeUInt32LE(record.chunkCount, 14)
-      value.writeUInt32LE(record.rawBytes, 18)
-      value.writeUInt32LE(record.compressedBytes, 22)
-      value[26] = COMPRESSIONS.indexOf(record.compression)
-      batch.put(recordKey(record.block), value)
+      const { key, value } = packBlockRecord(record)
+      batch.put(key, value)
     }
   }
 
   settled(): void {}
+}
+
+/** Key and value of a block record, also for whoever makes them anew. */
+export function packBlockRecord(record: BlockRecord): { key: Buffer; value: Buffer } {
+  const value = Buffer.alloc(RECORD_BYTES)
+  value[0] = RECORD_VERSION
+  value[1] = record.isClosed ? 1 : 0
+  value.writeUInt16LE(record.group, 2)
+  value.writeUInt16LE(record.keyId, 4)
+  value.writeUInt32LE(record.lengthBytes, 6)
+  value.writeUInt32LE(record.regionCount, 10)
+  value.writeUInt32LE(record.chunkCount, 14)
+  value.writeUInt32LE(record.rawBytes, 18)
+  value.writeUInt32LE(record.compressedBytes, 22)
+  value[26] = COMPRESSIONS.indexOf(record.compression)
+  return { key: recordKey(record.block), value }
 }
 
 function recordKey(block: number): Buffer {

@@ -4,6 +4,7 @@ import type { AlertBoard } from '../alerts/index.ts'
 import type { BlockStore } from '../blocks/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import type { MetadataCopies } from '../recovery/index.ts'
 import type { InFlight, StreamStore } from '../stream/index.ts'
 import type { InodeNumber, Vfs } from '../vfs/index.ts'
 import type { BlockRecordKeeper } from './block-records.ts'
@@ -19,6 +20,7 @@ export interface Circle {
   vfs: Vfs | undefined
   alerts: AlertBoard | undefined
   records: BlockRecordKeeper | undefined
+  copies: MetadataCopies | undefined
   space: SpaceGuard | undefined
   readOnlyReason: string | undefined
 }
@@ -33,6 +35,7 @@ export function emptyCircle(): Circle {
     vfs: undefined,
     alerts: undefined,
     records: undefined,
+    copies: undefined,
     space: undefined,
     readOnlyReason: undefined,
   }

@@ -21,6 +21,7 @@ export interface CleaningOptions {
   readonly vfs: Vfs
   readonly alerts: AlertBoard
   readonly events: EventLog
+  readonly copied: () => Promise<void>
   readonly book: PassBook
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
@@ -48,15 +49,13 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
       needsReseal: (id, keyId) => encryption.needsReseal(id, keyId),
       retireUnusedKeys: id => encryption.retireUnusedKeys(id),
     },
+    copied: options.copied,
     settleDeletions: () => vfs.deletionsDone(),
     space: async () => {
       await space.refresh()
       return { freeBytes: space.space.freeBytes, reserveBytes: space.reserveBytes }
     },
-    damaged: (block, reason) => {
-      const text = `Block file ${block} is damaged and stays as it is: ${reason}`
-      alerts.raise('DAMAGED_BLOCK', text, String(block))
-    },
+    damaged: (block, reason) => reportDamagedBlock(alerts, block, reason),
   }
   return new Cleaner({
     ...(options.instrument?.(parts) ?? parts),
@@ -78,6 +77,11 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     begun: () => undefined,
     ended: report => events.record('CLEANER_PASS', severityOf(report), describe(report)),
   })
+}
+
+export function reportDamagedBlock(alerts: AlertBoard, block: number, reason: string): void {
+  const text = `Block file ${block} is damaged and stays as it is: ${reason}`
+  alerts.raise('DAMAGED_BLOCK', text, String(block))
 }
 
 function severityOf({ outcome }: PassReport): 'info' | 'warning' {

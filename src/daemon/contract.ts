@@ -35,6 +35,43 @@ export interface PassphraseFile {
   path: string
 }
 
+/** What recovery is told. */
+export interface RecoveryOptions {
+  readonly store: string
+  /** find out everything and change nothing */
+  readonly isDryRun: boolean
+  /** also when the metadata looks whole */
+  readonly isForced: boolean
+  readonly now: () => Date
+  /** what is done now, for people */
+  readonly progress: (text: string) => void
+}
+
+/** What was recovered, or would be. */
+export interface RecoveryReport {
+  readonly isDryRun: boolean
+  /** a copy, or the old metadata's own records, when they are newer than every copy */
+  readonly source: 'copy' | 'metadata'
+  /** the commit whose state it is */
+  readonly sequence: number
+  /** when the copy was written; null when it is no copy */
+  readonly writtenAt: string | null
+  /** the last commit that anything tells of: what is between is lost */
+  readonly lastSequence: number
+  /** why the old metadata is of no use; null when it could be read */
+  readonly metadataTrouble: string | null
+  readonly blockFiles: number
+  /** their headers can't be read; they are kept under these names */
+  readonly unreadableBlockFiles: readonly string[]
+  readonly extents: number
+  /** files that refer to chunks that are gone: reading them there fails. At most 1,000 */
+  readonly lostFiles: readonly { readonly inode: number; readonly bytes: number }[]
+  readonly lostFileCount: number
+  readonly lostBytes: number
+  /** where the old metadata is now */
+  readonly keptAside: string | null
+}
+
 export interface RunningDaemon {
   /** Settles when the daemon has ended: resolved after an orderly end, rejected with what broke. */
   stopped: Promise<void>

@@ -27,6 +27,8 @@ export interface EncryptionOptions {
   readonly record: (code: 'KEY_ROTATED' | 'GROUP_UNLOCKED', text: string) => void
   readonly nowSeconds: () => number
   readonly commit: () => Promise<void>
+  /** what a group's data was cut and named with is in its keystore alone from now on */
+  readonly secretsDropped: () => void
   /** ids of the keys that some block of the group has in its header */
   readonly usedKeyIds: (group: number) => ReadonlySet<number>
   /** what is in flight is in block files, and their records say so */
@@ -62,7 +64,7 @@ export class Encryption {
       const keys = this.#keysOf(group.id)
       await keys.load(group.keystoreSequence)
       this.#reportBroken(group, keys)
-      if (keys.info?.isOn === true) this.#options.groups.dropSecrets(group.id)
+      if (keys.info?.isOn === true) this.#dropSecrets(group.id)
       this.#reportLock(group.id)
     }
   }
@@ -259,7 +261,7 @@ export class Encryption {
         written: async sequence => {
           this.#options.groups.setKeystoreSequence(id, sequence)
           // In the same commit: no crash leaves a group that is encrypted and doesn't know it.
-          if (this.#keys.get(id)?.info?.isOn === true) this.#options.groups.dropSecrets(id)
+          if (this.#keys.get(id)?.info?.isOn === true) this.#dropSecrets(id)
           await this.#options.commit()
         },
         found: findings => this.#reportPlaces(id, findings),
@@ -267,6 +269,13 @@ export class Encryption {
       this.#keys.set(id, keys)
     }
     return keys
+  }
+
+  #dropSecrets(id: number): void {
+    const { groups, secretsDropped } = this.#options
+    if (!groups.byId(id).hasSecrets) return
+    groups.dropSecrets(id)
+    secretsDropped()
   }
 
   #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {

@@ -21,7 +21,12 @@ export function openMetadata(
     createIfMissing: directory.isNew,
     syncData: async () => circle.blocks?.sync(),
     flushData: async () => circle.streams?.flushAll(),
+    observer: {
+      put: (key, value) => circle.copies?.put(key, value),
+      delete: key => circle.copies?.delete(key),
+    },
     committed: async sequence => {
+      circle.copies?.committed(sequence)
       try {
         await note.write(sequence)
         if (circle.records?.takeClosed() === true) await note.sync()
@@ -41,12 +46,28 @@ export function openMetadata(
   })
 }
 
+/** Codes of metadata that this store can't go on with, and that a recovery may replace. */
+const RECOVERABLE = new Set(['METADATA_BEHIND', 'METADATA_UNREADABLE', 'RECORD_DAMAGED'])
+
+/** An error of a start, with what to do where the metadata is at fault. */
+export function withRemedy(error: unknown, { path }: StoreDirectory): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string')
+    return error
+  // Some of what LevelDB finds damaged it finds when it is read.
+  const isLevel = error.code.startsWith('LEVEL_')
+  if (!isLevel && !RECOVERABLE.has(error.code)) return error
+  const code = isLevel ? 'METADATA_UNREADABLE' : error.code
+  const what = isLevel ? `The metadata database is damaged: ${error.message}` : error.message
+  const remedy = `Put the right metadata back, or see what "coffer recover --store ${path} --dry-run" can bring back.`
+  return new StoreError(code, `${what} ${remedy}`, { cause: error })
+}
+
 /** @throws StoreError METADATA_BEHIND */
 export function checkCommitNote(note: CommitNote, sequence: number): void {
   if (note.found === undefined || note.found <= sequence) return
   throw new StoreError(
     'METADATA_BEHIND',
     `The metadata is at commit ${sequence}, older than commit ${note.found}, which was durable: ` +
-      'nothing is touched. Put the newer metadata back.',
+      'nothing is touched.',
   )
 }

@@ -5,11 +5,12 @@ import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import { MetadataCopies } from '../recovery/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import { openAlerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
-import { buildCleaner } from './cleaning.ts'
+import { buildCleaner, reportDamagedBlock } from './cleaning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
@@ -22,7 +23,7 @@ import { DEFAULT_GROUP, StorageGroups } from './storage-groups.ts'
 import { Superblock } from './superblock.ts'
 import { emptyCircle, forgetGroup, settle } from './circle.ts'
 import type { Circle } from './circle.ts'
-import { checkCommitNote, openMetadata } from './open-metadata.ts'
+import { checkCommitNote, openMetadata, withRemedy } from './open-metadata.ts'
 import { Storage } from './storage.ts'
 import type { StorageOptions } from './storage.ts'
 
@@ -35,7 +36,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const metadata = await openMetadata(options.directory, circle, note).catch(
     async (error: unknown) => {
       await note.close()
-      throw error
+      throw withRemedy(error, options.directory)
     },
   )
   try {
@@ -46,7 +47,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await metadata.abandon()
     await circle.blocks?.close()
     await note.close()
-    throw error
+    throw withRemedy(error, options.directory)
   }
 }
 
@@ -86,6 +87,7 @@ async function assemble(
       await circle.inFlight?.settled()
       await circle.reads?.settled()
     },
+    secretsDropped: () => circle.copies?.renew(),
     forget: group => forgetGroup(circle, group, options.pagesChanged),
   })
   const ids = new BlockIds(metadata)
@@ -140,6 +142,18 @@ async function assemble(
   const records = new BlockRecordKeeper(blocks)
   circle.records = records
   const { extents, index, streams } = data
+  const copies = await MetadataCopies.open(
+    {
+      directory: directory.copies,
+      metadata,
+      nowSeconds: () => now().seconds,
+      hasRoom: () => space.space.freeBytes > space.reserveBytes,
+      alerts,
+      ...options.copies,
+    },
+    metadata.sequence,
+  )
+  circle.copies = copies
   const book = new PassBook(metadata)
   const cleaner = buildCleaner({
     metadata,
@@ -151,6 +165,7 @@ async function assemble(
     vfs,
     alerts,
     events: alerting.events,
+    copied: () => copies.caughtUp(),
     book,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
@@ -198,6 +213,7 @@ async function assemble(
   await vfs.start()
   circle.vfs = vfs
   await metadata.commit()
+  copies.start()
   return new Storage(
     {
       vfs,
@@ -215,6 +231,15 @@ async function assemble(
       counters,
       index,
       damage,
+      copies,
+      rebuildParts: {
+        metadata,
+        index,
+        blocks,
+        inFlight: data.inFlight,
+        isLocked: group => encryption.isLocked(group),
+        damaged: (block, reason) => reportDamagedBlock(alerts, block, reason),
+      },
     },
     circle,
   )

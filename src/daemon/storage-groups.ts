@@ -58,7 +58,7 @@ export class StorageGroups implements CommitParticipant {
   #changed = new Set<number>()
   #lastId = 0
 
-  async load(metadata: MetadataReader): Promise<void> {
+  async load(metadata: Pick<MetadataReader, 'get' | 'range'>): Promise<void> {
     const prefix = Buffer.from([TABLE.group])
     for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
       const group = parseGroup(keyNumber(key, 2), Buffer.from(value))
@@ -67,6 +67,15 @@ export class StorageGroups implements CommitParticipant {
     }
     const last = metadata.get(LAST_ID_KEY)
     if (last !== undefined) this.#lastId = Math.max(this.#lastId, parseLastId(last))
+  }
+
+  /** Ids up to this one have been given out, whatever is known of their groups. @returns the record that says so */
+  static lastIdRecord(lastId: number): { key: Buffer; value: Buffer } {
+    return { key: LAST_ID_KEY, value: packLastId(lastId) }
+  }
+
+  get lastId(): number {
+    return this.#lastId
   }
 
   /** @throws CofferError GROUP_EXISTS, CHUNK_SIZE, GROUP_LIMIT */

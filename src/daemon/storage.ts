@@ -6,6 +6,7 @@ import type { ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
 import type { ChunkIndex } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import type { MetadataCopies, MetadataCopiesOptions, RebuildParts } from '../recovery/index.ts'
 import type { StreamStore } from '../stream/index.ts'
 import type { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
@@ -20,6 +21,9 @@ import type { DiskSpace } from './space-guard.ts'
 import type { StorageGroups } from './storage-groups.ts'
 import type { StoreDirectory } from './store-directory.ts'
 import type { Circle } from './circle.ts'
+
+/** A stop waits so long for the first copy of the metadata. */
+const FIRST_COPY_MS = 10_000
 
 export interface StorageOptions {
   readonly directory: StoreDirectory
@@ -38,6 +42,8 @@ export interface StorageOptions {
   readonly clientOperations: () => number
   /** for tests: comes between the cleaner and what it works on */
   readonly instrument?: (parts: PassParts) => PassParts
+  /** for tests: when copies of the metadata are made */
+  readonly copies?: Partial<MetadataCopiesOptions>
 }
 
 export interface StorageParts {
@@ -56,6 +62,8 @@ export interface StorageParts {
   readonly counters: LifetimeCounters
   readonly index: ChunkIndex
   readonly damage: DamageWatch
+  readonly copies: MetadataCopies
+  readonly rebuildParts: RebuildParts
 }
 
 export class Storage {
@@ -105,6 +113,15 @@ export class Storage {
     return this.#parts.index.addedCount
   }
 
+  get copies(): MetadataCopies {
+    return this.#parts.copies
+  }
+
+  /** What makes the chunk index again from the block files. */
+  get rebuildParts(): RebuildParts {
+    return this.#parts.rebuildParts
+  }
+
   blockRecords(): Iterable<BlockRecord> {
     return this.#parts.blocks.records()
   }
@@ -122,14 +139,16 @@ export class Storage {
 
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
-    const { vfs, streams, metadata, space, blocks, note, cleaner } = this.#parts
+    const { vfs, streams, metadata, space, blocks, note, cleaner, copies } = this.#parts
     await this.damage.stop()
     await vfs.stop()
     await cleaner.close()
     if (this.readOnlyReason === undefined) await streams.flushAll()
     this.alerting.stopping()
+    await copies.stopping(FIRST_COPY_MS)
     try {
       await metadata.close()
+      await copies.close()
       await note.sync()
     } finally {
       space.stop()

@@ -5,6 +5,7 @@
 //   commit-note the last commit's number, see commit-note.ts
 //   metadata/   LevelDB
 //   blocks/     block files
+//   copies/     copies of the metadata
 //   keystores/  keystores of groups that have a passphrase
 //   mail-password  of the mail relay, mode 0600
 //   diagnostics/   bundles
@@ -18,7 +19,7 @@ import { durably } from '../fault-points.ts'
 import { checkStoreShape } from './store-shape.ts'
 
 const FORMAT_VERSION = 2
-const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
+export const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
 /** What may lie in a directory that is to become a store: made before the daemon looks. */
 const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])
 
@@ -26,6 +27,7 @@ export interface StoreDirectory {
   readonly path: string
   readonly metadata: string
   readonly blocks: string
+  readonly copies: string
   readonly keystores: string
   readonly lock: string
   readonly commitNote: string
@@ -45,14 +47,11 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   await checkStoreShape(real)
   const formatPath = join(real, 'FORMAT')
   let isNew = false
-  const line = await readFile(formatPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const line = await readFormat(real)
   if (line === undefined) {
     const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
     const isUnfinished = names.every(name =>
-      ['metadata', 'blocks', 'keystores', 'FORMAT.new'].includes(name),
+      ['metadata', 'blocks', 'copies', 'keystores', 'FORMAT.new'].includes(name),
     )
     if (names.length > 0 && !isUnfinished) {
       throw new StoreError('NOT_A_STORE', `${path} is neither a coffer store nor empty.`)
@@ -61,13 +60,8 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
       throw new StoreError('NOT_A_STORE', `${path} holds metadata but its FORMAT file is missing.`)
     }
     isNew = true
-  } else if (line !== FORMAT_LINE) {
-    throw new StoreError(
-      'UNKNOWN_VERSION',
-      `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
-    )
-  }
-  for (const name of ['metadata', 'blocks', 'keystores']) {
+  } else checkFormat(path, line)
+  for (const name of ['metadata', 'blocks', 'copies', 'keystores']) {
     await durably('store.folder', () => mkdir(join(real, name), { recursive: true, mode: 0o700 }))
   }
   if (isNew) await writeDurably('format', formatPath, FORMAT_LINE)
@@ -75,16 +69,55 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   // files without metadata are another matter: they must never be taken for leftovers of a new store.
   const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
   const hasBlocks = (await readdir(join(real, 'blocks'))).length > 0
+  const hasCopies = (await readdir(join(real, 'copies'))).length > 0
+  return { ...placesIn(real), isNew: !hasDatabase && !hasBlocks && !hasCopies }
+}
+
+/** A directory that is a store, or the remains of one. */
+export interface FoundStore extends Omit<StoreDirectory, 'isNew'> {
+  readonly hasFormat: boolean
+}
+
+/** Finds a store and makes nothing. @throws StoreError NOT_A_STORE, UNKNOWN_VERSION */
+export async function findStoreDirectory(path: string): Promise<FoundStore> {
+  const real = await realpath(path).catch((cause: Error) => {
+    throw new StoreError('NOT_A_STORE', `The directory ${path} does not exist.`, { cause })
+  })
+  const line = await readFormat(real)
+  const names = await readdir(real)
+  if (line === undefined && !(names.includes('blocks') && names.includes('copies'))) {
+    throw new StoreError('NOT_A_STORE', `${path} is no coffer store, nor what is left of one.`)
+  }
+  checkFormat(path, line ?? FORMAT_LINE)
+  return { ...placesIn(real), hasFormat: line !== undefined }
+}
+
+async function readFormat(real: string): Promise<string | undefined> {
+  return readFile(join(real, 'FORMAT'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+function checkFormat(path: string, line: string): void {
+  if (line === FORMAT_LINE) return
+  throw new StoreError(
+    'UNKNOWN_VERSION',
+    `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
+  )
+}
+
+function placesIn(real: string): Omit<StoreDirectory, 'isNew'> {
   return {
     path: real,
     metadata: join(real, 'metadata'),
     blocks: join(real, 'blocks'),
+    copies: join(real, 'copies'),
     keystores: join(real, 'keystores'),
     lock: join(real, 'lock'),
     commitNote: join(real, 'commit-note'),
     mailPassword: join(real, 'mail-password'),
     diagnostics: join(real, 'diagnostics'),
-    isNew: !hasDatabase && !hasBlocks,
   }
 }
 

@@ -97,6 +97,61 @@ export class ChunkIndex implements CommitParticipant {
     this.#addedCount++
   }
 
+  /** As `locate`, but a record that is damaged counts as none: it is about to be replaced. */
+  async locateWhole(
+    group: number,
+    fingerprints: readonly Uint8Array[],
+  ): Promise<(ChunkLocation | undefined)[]> {
+    try {
+      return await this.locate(group, fingerprints)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return fingerprints.map(fingerprint => this.#current(group, fingerprint) ?? undefined)
+    }
+  }
+
+  /**
+   * Deletes an entry that says that the chunk lies there; one that says something else by now stays.
+   * @param location undefined: an entry that is damaged
+   * @returns whether there was one
+   */
+  drop(group: number, fingerprint: Uint8Array, location: ChunkLocation | undefined): boolean {
+    const current = this.#current(group, fingerprint)
+    const isMeant =
+      location === undefined
+        ? current === undefined
+        : current !== undefined && current !== null && isSamePlace(current, location)
+    if (isMeant) this.#pending.delete(indexKey(group, fingerprint).toString('latin1'))
+    return isMeant
+  }
+
+  /** What is said now: null when nothing is, undefined when the record is damaged. */
+  #current(group: number, fingerprint: Uint8Array): ChunkLocation | null | undefined {
+    const key = indexKey(group, fingerprint)
+    const pending = this.#pending.get(key.toString('latin1'))
+    if (pending !== undefined) return pending
+    try {
+      const value = this.#metadata.get(key)
+      return value === undefined ? null : parseLocation(value)
+    } catch (error) {
+      if (isDamage(error)) return undefined
+      throw error
+    }
+  }
+
+  /** The entries of a group as of the last commit, in no particular order; without a location where they are damaged. */
+  async *entries(
+    group: number,
+  ): AsyncIterable<{ readonly fingerprint: Uint8Array; readonly location?: ChunkLocation }> {
+    const prefix = indexKey(group, new Uint8Array(0))
+    const damaged: Uint8Array[] = []
+    const range = this.#metadata.range(prefix, prefixEnd(prefix), key => damaged.push(key))
+    for await (const { key, value } of range) {
+      yield { fingerprint: key.subarray(prefix.length), location: parseLocation(value) }
+    }
+    for (const key of damaged) yield { fingerprint: key.subarray(prefix.length) }
+  }
+
   /**
    * Deletes the entries of chunks whose block file is not part of the store any more. They are misses already; this is
    * about the room that they take.
@@ -148,6 +203,23 @@ function indexKey(group: number, fingerprint: Uint8Array): Buffer {
   key.writeUInt16BE(group, 1)
   key.set(fingerprint, 3)
   return key
+}
+
+/** The key and the record of an entry, for whoever makes an index from nothing. */
+export function indexEntry(
+  group: number,
+  fingerprint: Uint8Array,
+  location: ChunkLocation,
+): { key: Buffer; value: Buffer } {
+  return { key: indexKey(group, fingerprint), value: packLocation(location) }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'RECORD_DAMAGED'
+}
+
+function isSamePlace(a: ChunkLocation, b: ChunkLocation): boolean {
+  return a.block === b.block && a.page === b.page && a.ordinal === b.ordinal
 }
 
 function packLocation(location: ChunkLocation): Buffer {

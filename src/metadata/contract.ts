@@ -9,8 +9,23 @@ export interface MetadataReader {
   get(key: Uint8Array): Uint8Array | undefined
   /** Several keys in one native call off the main thread, in the same order. @throws StoreError RECORD_DAMAGED */
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>
-  /** Entries with `from` <= key < `to`, ascending, as of the call. @throws StoreError RECORD_DAMAGED */
+  /**
+   * Entries with `from` <= key < `to`, ascending, as of the call.
+   * @param damaged told of the keys of damaged records, which are left out; without it they are an error
+   * @throws StoreError RECORD_DAMAGED
+   */
+  range(
+    from: Uint8Array,
+    to: Uint8Array,
+    damaged?: (key: Uint8Array) => void,
+  ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+}
+
+/** The records of one commit, also while later ones are made. */
+export interface MetadataView {
   range(from: Uint8Array, to: Uint8Array): AsyncIterable<{ key: Uint8Array; value: Uint8Array }>
+  /** It keeps old records from being given up until then. */
+  close(): Promise<void>
 }
 
 export interface MetadataWriter {

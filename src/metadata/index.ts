@@ -1,5 +1,12 @@
-export type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
+export type {
+  CommitParticipant,
+  Committer,
+  MetadataReader,
+  MetadataView,
+  MetadataWriter,
+} from './contract.ts'
 export { packJson, parseJson } from './json-record.ts'
 export { inodeKey, keyNumber, prefixEnd, TABLE } from './keys.ts'
+export { OfflineMetadata } from './offline.ts'
 export { PendingMap } from './pending-map.ts'
 export { MetadataStore, openMetadataStore, type MetadataStoreOptions } from './store.ts'

@@ -7,7 +7,13 @@ import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
-import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
+import type {
+  CommitParticipant,
+  Committer,
+  MetadataReader,
+  MetadataView,
+  MetadataWriter,
+} from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
 import { packSequence, parseSequence } from './sequence.ts'
@@ -28,7 +34,7 @@ const COMMIT_INTERVAL_MS = 5000
 /** A commit collects in one turn of the event loop: this many records take it some 10 ms. */
 const PENDING_RECORDS_MAX = 4096
 
-const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
+export const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
 
 export interface MetadataStoreOptions {
   /** directory of the LevelDB database */
@@ -38,6 +44,8 @@ export interface MetadataStoreOptions {
   readonly syncData: () => Promise<void>
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
+  /** Sees what goes into a commit, before anybody knows whether it will be one. */
+  readonly observer?: MetadataWriter
   /** A commit is durable; runs before its waiters hear of it. What goes wrong in here is the callee's to handle. */
   readonly committed: (sequence: number) => Promise<void>
   /** A commit failed: the store must become read-only (promise 3). Called once. */
@@ -51,6 +59,20 @@ interface Waiter {
 
 /** Opens (or makes) the database. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
+  const database = await openDatabase(options)
+  try {
+    return new MetadataStore(database, options)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+/** @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+export async function openDatabase(options: {
+  readonly directory: string
+  readonly createIfMissing: boolean
+}): Promise<Level<Uint8Array, Buffer>> {
   const database = new Level<Uint8Array, Buffer>(realpathSync(options.directory), {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
@@ -72,12 +94,7 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
           cause: error,
         })
   }
-  try {
-    return new MetadataStore(database, options)
-  } catch (error) {
-    await database.close()
-    throw error
-  }
+  return database
 }
 
 const DAMAGE_CODES: readonly unknown[] = ['LEVEL_CORRUPTION', 'LEVEL_IO_ERROR']
@@ -131,20 +148,43 @@ export class MetadataStore implements MetadataReader, Committer {
     )
   }
 
-  async *range(
+  range(
     from: Uint8Array,
     to: Uint8Array,
+    damaged?: (key: Uint8Array) => void,
+  ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
+    return this.#range(from, to, damaged)
+  }
+
+  /** Within `committed`, the view is of exactly that commit. */
+  view(): MetadataView {
+    const snapshot = this.#database.snapshot()
+    return {
+      range: (from, to) => this.#range(from, to, undefined, snapshot),
+      close: () => snapshot.close(),
+    }
+  }
+
+  async *#range(
+    from: Uint8Array,
+    to: Uint8Array,
+    damaged?: (key: Uint8Array) => void,
+    snapshot?: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
     const iterator = this.#database.iterator({
       gte: from,
       lt: to,
+      ...(snapshot && { snapshot }),
       highWaterMarkBytes: RANGE_BATCH_BYTES,
     })
     try {
       for (;;) {
         const entries = await iterator.nextv(RANGE_BATCH_ENTRIES).catch(unreadable)
         if (entries.length === 0) return
-        for (const [key, value] of entries) yield { key, value: parseFrame(key, value) }
+        for (const [key, frame] of entries) {
+          const value = parseOr(key, frame, damaged)
+          if (value !== undefined) yield { key, value }
+        }
       }
     } finally {
       await iterator.close()
@@ -247,9 +287,16 @@ export class MetadataStore implements MetadataReader, Committer {
     // A chained batch: putting costs LevelDB's binding a tenth of what an array of operations does, and all of it is
     // time of the event loop.
     const batch = this.#database.batch()
+    const { observer } = this.#options
     const writer: MetadataWriter = {
-      put: (key, value) => void batch.put(key, packFrame(key, value)),
-      delete: key => void batch.del(key),
+      put: (key, value) => {
+        batch.put(key, packFrame(key, value))
+        observer?.put(key, value)
+      },
+      delete: key => {
+        batch.del(key)
+        observer?.delete(key)
+      },
     }
     try {
       this.#pendingRecords = 0
@@ -276,5 +323,19 @@ export class MetadataStore implements MetadataReader, Committer {
     return new StoreError('STORE_READ_ONLY', 'The store is read-only since a commit failed.', {
       cause: this.#failure,
     })
+  }
+}
+
+function parseOr(
+  key: Uint8Array,
+  frame: Buffer,
+  damaged: ((key: Uint8Array) => void) | undefined,
+): Uint8Array | undefined {
+  try {
+    return parseFrame(key, frame)
+  } catch (error) {
+    if (damaged === undefined) throw error
+    damaged(key)
+    return undefined
   }
 }

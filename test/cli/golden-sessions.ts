@@ -80,6 +80,11 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'stop --force', answers: ['yes'] },
     { line: 'stop' },
   ],
+  recover: [
+    { line: 'recover --store /srv/store --dry-run' },
+    { line: 'recover --store /srv/store' },
+    { line: 'recover' },
+  ],
   'storage-group': [
     { line: 'storage-group show' },
     { line: 'storage-group add office --compression best --chunk-size 32KiB --quota 2TB' },
@@ -178,6 +183,8 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'maintenance reclaim-space --dry-run' },
     { line: 'maintenance reclaim-space --dry-run --wait' },
     { line: 'maintenance stop-reclaim-space' },
+    { line: 'maintenance rebuild-index' },
+    { line: 'maintenance rebuild-index --group DefaultGroup --dry-run --wait' },
     { line: 'maintenance diagnostics collect' },
     { line: 'maintenance diagnostics show' },
     { line: 'maintenance diagnostics delete coffer-2026.tar.gz' },

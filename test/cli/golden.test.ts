@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import t from 'tap'
+import type { RecoveryOptions, RecoveryReport } from '../../src/daemon/contract.ts'
 import type { Test } from 'tap'
 
 import { outlineCommands } from '../../src/cli/commands.ts'
@@ -41,7 +42,13 @@ async function transcribe(env: { COFFER_SOCKET?: string }, step: Step): Promise<
     if (answer !== undefined) asked += `${question}${isShown ? answer : ''}\n`
     return answer
   }
-  const io = { env, ask: ask(true), askSecret: ask(false), loadDaemon: async () => endingDaemon }
+  const io = {
+    env,
+    ask: ask(true),
+    askSecret: ask(false),
+    loadDaemon: async () => endingDaemon,
+    loadRecovery: async () => recovery,
+  }
   const { status, out, err } = await runLine(step.line, io)
   const ending = status === 0 ? '' : `[status ${status}]\n`
   const text = `$ coffer ${step.line}\n${asked}${out}${err}${ending}`
@@ -50,6 +57,28 @@ async function transcribe(env: { COFFER_SOCKET?: string }, step: Step): Promise<
 
 const endingDaemon = {
   startDaemon: async () => ({ stopped: Promise.resolve(), stop: async () => {} }),
+}
+
+/** From a copy that lacks some commits, to a store that lacks a block file. */
+const recovery = {
+  recoverStore: async ({ isDryRun, progress }: RecoveryOptions): Promise<RecoveryReport> => {
+    progress('Looking at the metadata')
+    return {
+      isDryRun,
+      source: 'copy',
+      sequence: 4711,
+      writtenAt: '2026-01-02T03:04:05.000Z',
+      lastSequence: 4715,
+      metadataTrouble: 'It is missing.',
+      blockFiles: 26,
+      unreadableBlockFiles: ['/srv/store/blocks/1/000000/0000000a.blk'],
+      extents: 123_456,
+      lostFiles: [{ inode: 77, bytes: 3 * 1024 ** 2 }],
+      lostFileCount: 1,
+      lostBytes: 3 * 1024 ** 2,
+      keptAside: isDryRun ? null : '/srv/store/metadata.lost-2026-01-02T030405.000Z',
+    }
+  },
 }
 
 for (const [name, steps] of Object.entries(goldenSessions)) {

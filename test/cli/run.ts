@@ -35,6 +35,7 @@ export async function run(
     readStdin: async () => Buffer.alloc(0),
     interrupted: () => AbortSignal.abort(),
     loadDaemon: async () => await Promise.reject(new Error('not in this test')),
+    loadRecovery: async () => await Promise.reject(new Error('not in this test')),
     ...io,
   })
   return outcome

@@ -65,6 +65,8 @@ async function callOfMaintenance(call: Call): Promise<void> {
   await call('jobs.watch', { id: pass?.job ?? 0 })
   await call('jobs.list', {})
   await call('maintenance.stopReclaimSpace', {})
+  const rebuild = await call('maintenance.rebuildIndex', {})
+  await call('jobs.watch', { id: rebuild?.job ?? 0 })
   await call('stats.cleaner', {})
   await call('stats.clients', {})
   const window = await call('schedule.add', { day: 'daily', start: '01:00', stop: '02:00' })

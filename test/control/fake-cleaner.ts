@@ -52,6 +52,11 @@ export function fakeCleaner(board: JobBoard) {
     },
     'maintenance.planReclaimSpace': async (): Promise<CleanerPlan> => plan,
     'maintenance.stopReclaimSpace': async () => ({ pass: null }),
+    'maintenance.rebuildIndex': async ({ dryRun }: { dryRun: boolean }) => {
+      const job = board.begin('rebuild-index', 'Chunk index of all storage groups')
+      job.finish(`2 block files were read; 26 entries ${dryRun ? 'would be' : 'were'} added.`)
+      return { job: job.id }
+    },
     'stats.cleaner': async (): Promise<CleanerStats> => ({
       running: null,
       lastFullAt: now,

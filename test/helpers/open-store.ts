@@ -5,7 +5,7 @@ import { createCipheriv, createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { PassParts } from '../../src/cleaner/index.ts'
 import { openStorage } from '../../src/daemon/open-storage.ts'
-import type { Storage } from '../../src/daemon/storage.ts'
+import type { Storage, StorageOptions } from '../../src/daemon/storage.ts'
 import { openStoreDirectory } from '../../src/daemon/store-directory.ts'
 import type { InodeNumber } from '../../src/vfs/index.ts'
 
@@ -16,6 +16,8 @@ const READ_BYTES = 1024 * 1024
 
 export interface OpenStoreOptions {
   readonly instrument?: (parts: PassParts) => PassParts
+  /** when copies of the metadata are made */
+  readonly copies?: StorageOptions['copies']
   /** seconds since 1970 */
   readonly now?: () => number
 }
@@ -41,6 +43,7 @@ export class OpenStore {
       entryChanged: () => {},
       clientBytes: () => ({ read: 0, written: written.bytes }),
       clientOperations: () => 0,
+      ...(options.copies && { copies: options.copies }),
       ...(options.instrument && { instrument: options.instrument }),
     })
     return new OpenStore(storage, written)

@@ -81,6 +81,9 @@ const cleanerLines: Line[] = [
   ['stats clients', result('stats.clients')],
   ['stats --clients', result('stats.clients')],
   ['stats --cleaner', result('stats.cleaner')],
+  ['maintenance rebuild-index --group DefaultGroup', result('maintenance.rebuildIndex')],
+  ['jobs watch {job}', result('jobs.watch')],
+  ['maintenance --rebuild_index --group DefaultGroup --dry_run --wait', result('jobs.watch')],
   ['maintenance stop-reclaim-space', result('maintenance.stopReclaimSpace')],
   ['maintenance --stop_reclaim_space', result('maintenance.stopReclaimSpace')],
 ]

@@ -21,7 +21,7 @@ import { commandLines } from './command-lines.ts'
 import type { Line } from './command-lines.ts'
 
 /** They begin and end the daemon, or need none. The test runs each of them itself. */
-const elsewhere = ['start', 'run', 'stop', 'completion']
+const elsewhere = ['start', 'run', 'stop', 'recover', 'completion']
 
 const started = z.object({
   pid: z.int().positive(),

@@ -1,0 +1,6 @@
+export { readNewestCopy, type CopyFound, type RecordSink } from './copy-reader.ts'
+export { isCopied } from './copy-format.ts'
+export { rebuildIndex, type RebuildCounts, type RebuildParts } from './rebuild-index.ts'
+export { MetadataCopies, type MetadataCopiesOptions } from './metadata-copies.ts'
+export { BlockSurvey } from './block-survey.ts'
+export { indexFromExtents, type ExtentsFound } from './index-from-extents.ts'
