@@ -9,4 +9,5 @@ export {
   type BlockStoreOptions,
   type LocalBlockStore,
 } from './local-block-store.ts'
+export { regionSlot } from './region-cache.ts'
 export { readBlockHeader, scanBlockFile, type ScannedRegion } from './scan.ts'

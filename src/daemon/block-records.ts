@@ -16,29 +16,30 @@ export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockR
   const records: BlockRecord[] = []
   const prefix = Buffer.from([TABLE.block])
   for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-    const record = Buffer.from(value)
-    const compression = COMPRESSIONS[record[26] ?? COMPRESSIONS.length]
-    if (
-      record.length !== RECORD_BYTES ||
-      record[0] !== RECORD_VERSION ||
-      compression === undefined
-    ) {
-      throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')
-    }
-    records.push({
-      block: Buffer.from(key).readUInt32BE(1),
-      isClosed: record[1] === 1,
-      group: record.readUInt16LE(2),
-      keyId: record.readUInt16LE(4),
-      compression,
-      lengthBytes: record.readUInt32LE(6),
-      regionCount: record.readUInt32LE(10),
-      chunkCount: record.readUInt32LE(14),
-      rawBytes: record.readUInt32LE(18),
-      compressedBytes: record.readUInt32LE(22),
-    })
+    records.push(parseBlockRecord(key, value))
   }
   return records
+}
+
+/** @throws StoreError UNKNOWN_VERSION */
+export function parseBlockRecord(key: Uint8Array, value: Uint8Array): BlockRecord {
+  const record = Buffer.from(value)
+  const compression = COMPRESSIONS[record[26] ?? COMPRESSIONS.length]
+  if (record.length !== RECORD_BYTES || record[0] !== RECORD_VERSION || compression === undefined) {
+    throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')
+  }
+  return {
+    block: Buffer.from(key).readUInt32BE(1),
+    isClosed: record[1] === 1,
+    group: record.readUInt16LE(2),
+    keyId: record.readUInt16LE(4),
+    compression,
+    lengthBytes: record.readUInt32LE(6),
+    regionCount: record.readUInt32LE(10),
+    chunkCount: record.readUInt32LE(14),
+    rawBytes: record.readUInt32LE(18),
+    compressedBytes: record.readUInt32LE(22),
+  }
 }
 
 /** Writes down what the block store says has changed. */

@@ -6,7 +6,14 @@ import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
-import type { CommitParticipant, Committer, MetadataReader, MetadataWriter } from './contract.ts'
+import type {
+  CheckedEntry,
+  CommitParticipant,
+  Committer,
+  MetadataReader,
+  MetadataSnapshot,
+  MetadataWriter,
+} from './contract.ts'
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
 
@@ -136,6 +143,20 @@ export class MetadataStore implements MetadataReader, Committer {
     }
   }
 
+  /** All records as of the last commit. */
+  snapshot(): MetadataSnapshot {
+    const snapshot = this.#database.snapshot()
+    const database = this.#database
+    return {
+      get: key => {
+        const frame = database.getSync(key, { snapshot })
+        return frame === undefined ? undefined : parseFrame(key, frame)
+      },
+      entries: (from, to) => checkedEntries(database, snapshot, from, to),
+      close: () => snapshot.close(),
+    }
+  }
+
   touched(recordCount = 0): void {
     this.#pendingRecords += recordCount
     if (!this.#hasBegun || this.#isClosed || this.#failure !== undefined) return
@@ -255,5 +276,37 @@ export class MetadataStore implements MetadataReader, Committer {
     return new StoreError('STORE_READ_ONLY', 'The store is read-only since a commit failed.', {
       cause: this.#failure,
     })
+  }
+}
+
+async function* checkedEntries(
+  database: Level<Uint8Array, Buffer>,
+  snapshot: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+  from: Uint8Array,
+  to: Uint8Array | undefined,
+): AsyncGenerator<CheckedEntry, void, undefined> {
+  const iterator = database.iterator({
+    gte: from,
+    ...(to !== undefined && { lt: to }),
+    snapshot,
+    highWaterMarkBytes: RANGE_BATCH_BYTES,
+  })
+  try {
+    for (;;) {
+      const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)
+      if (entries.length === 0) return
+      for (const [key, value] of entries) yield checkedEntry(key, value)
+    }
+  } finally {
+    await iterator.close()
+  }
+}
+
+function checkedEntry(key: Uint8Array, frame: Buffer): CheckedEntry {
+  try {
+    return { key, value: parseFrame(key, frame) }
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    return { key, damage: error.message }
   }
 }

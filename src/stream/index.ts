@@ -1,5 +1,11 @@
 export { StreamBuffers } from './buffers.ts'
-export { EXTENT_PAGE_BYTES, forEachLocation } from './extent.ts'
+export {
+  EXTENT_PAGE_BYTES,
+  forEachLocation,
+  forEachRawExtent,
+  groupOfExtents,
+  type RawExtent,
+} from './extent.ts'
 export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
 export { InFlight } from './in-flight.ts'
 export { FileStream, FILE_BYTES_MAX } from './file-stream.ts'
