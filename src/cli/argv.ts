@@ -42,6 +42,10 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
   maintenance: {
     reclaim_space: { to: ['maintenance', 'reclaim-space'] },
     stop_reclaim_space: { to: ['maintenance', 'stop-reclaim-space'] },
+    scan: { to: ['maintenance', 'scan'] },
+    scan_status: { to: ['maintenance', 'scan-status'] },
+    scan_report: { to: ['maintenance', 'scan-report'] },
+    stop_scan: { to: ['maintenance', 'stop-scan'] },
   },
   system: { show: { to: ['status'] } },
   alerts: { show: { to: ['alerts', 'show'] } },

@@ -7,6 +7,7 @@ import { clientMethods } from './client-methods.ts'
 import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { maintenanceMethods } from './maintenance-methods.ts'
+import { scanMethods } from './scan-methods.ts'
 import type { JobBoard } from './job-board.ts'
 import { jobMethods } from './job-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
@@ -50,6 +51,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.container': ({ name }) => statistics.container(name),
     ...clientMethods(options.mount, options.now),
     ...maintenanceMethods(options.storage, options.jobs, options.now),
+    ...scanMethods(options.storage, options.jobs),
     ...alertMethods(options),
     ...scheduleMethods({
       schedules: options.storage.schedules,

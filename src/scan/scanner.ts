@@ -115,7 +115,6 @@ export class Scanner {
     told: ((progress: ScanProgress) => void) | undefined,
   ): Promise<ScanReport> {
     this.#options.metadata.touched()
-    const start = Promise.withResolvers<void>()
     const run: Run = {
       scan,
       progress: { phase: 'start', doneBytes: 0, totalBytes: 0 },
@@ -126,10 +125,10 @@ export class Scanner {
       suspects,
       lockedGroups: new Set(),
       recordCount: 0,
-      done: start.promise.then(() => this.#work(run)),
+      // Not before this scan is known as the running one.
+      done: Promise.resolve().then(() => this.#work(run)),
     }
     this.#run = run
-    start.resolve()
     return run.done
   }
 
