@@ -65,7 +65,7 @@ export function scanMethods({ scanner, groups }: Storage, jobs: JobBoard): ScanM
                 findingCount: running.findingCount,
                 ...running.progress,
               },
-        last: report === undefined ? null : summary(show(report)),
+        last: report === undefined ? null : show(report),
       }
     },
     'maintenance.scanReport': async () => {
@@ -74,13 +74,7 @@ export function scanMethods({ scanner, groups }: Storage, jobs: JobBoard): ScanM
     },
     'maintenance.stopScan': async () => {
       const report = await scanner.stop()
-      return { last: report === undefined ? null : summary(show(report)) }
+      return { last: report === undefined ? null : show(report) }
     },
   }
-}
-
-/** A report without its lists. */
-function summary(report: ShownReport) {
-  const { checks, findings, damagedBlocks, lostFiles, ...rest } = report
-  return rest
 }
