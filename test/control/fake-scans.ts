@@ -52,10 +52,7 @@ const running = {
 
 type ScanMethods = Pick<
   ControlTarget,
-  | 'maintenance.scan'
-  | 'maintenance.scanStatus'
-  | 'maintenance.scanReport'
-  | 'maintenance.stopScan'
+  'maintenance.scan' | 'maintenance.scanStatus' | 'maintenance.scanReport' | 'maintenance.stopScan'
 >
 
 export function fakeScans(board: JobBoard): ScanMethods {
