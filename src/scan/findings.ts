@@ -30,10 +30,6 @@ export class Findings {
     return count
   }
 
-  countOf(check: CheckName): number {
-    return this.#counts.get(check) ?? 0
-  }
-
   get kept(): readonly Finding[] {
     return this.#kept
   }
