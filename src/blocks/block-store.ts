@@ -138,6 +138,10 @@ export interface BlockStore {
 
   /** From the cache or from disk. @throws DamagedRegionError */
   readRegion(block: number, page: number): Promise<OpenRegion>
+  /**
+   * From disk into `slot` (see regionSlot), past the cache: for whoever reads everything once. @throws DamagedRegionError
+   */
+  readUncached(block: number, page: number, slot: Uint8Array): Promise<OpenRegion>
   /** The region if it is in the cache; retained for the caller. */
   cachedRegion(block: number, page: number): OpenRegion | undefined
 

@@ -19,4 +19,5 @@ export {
   type LocalBlockStore,
 } from './local-block-store.ts'
 export { BLOCK_NAMES } from './paths.ts'
+export { regionSlot } from './region-cache.ts'
 export { readBlockHeader, scanBlockFile, type ScannedRegion } from './scan.ts'

@@ -29,7 +29,7 @@ import { clearLeftovers, type Leftovers } from './leftovers.ts'
 import { OpenBlockFile } from './open-block-file.ts'
 import { packBatches, type Batch } from './packing.ts'
 import { blockPath } from './paths.ts'
-import { RegionCache } from './region-cache.ts'
+import { RegionCache, regionIn } from './region-cache.ts'
 import { Syncer } from './syncer.ts'
 
 export interface BlockStoreOptions {
@@ -155,6 +155,13 @@ export class LocalBlockStore implements BlockStore {
       if (!record) return Promise.reject(new DamagedRegionError(block, page, 'missing'))
       return this.#reader.read(record, page, slot, this.#files.get(block)?.handle)
     })
+  }
+
+  async readUncached(block: number, page: number, slot: Uint8Array): Promise<OpenRegion> {
+    const record = this.#records.get(block)
+    if (!record) throw new DamagedRegionError(block, page, 'missing')
+    const handle = this.#files.get(block)?.handle
+    return regionIn(slot, await this.#reader.read(record, page, slot, handle))
   }
 
   cachedRegion(block: number, page: number): OpenRegion | undefined {

@@ -76,6 +76,18 @@ class CachedRegion implements OpenRegion {
   }
 }
 
+/** Memory for one region outside the cache. */
+export function regionSlot(): Uint8Array {
+  return new Uint8Array(allocateArena(REGION_SLOT_BYTES))
+}
+
+/** A region that was read into such memory: it is the caller's, and nothing else knows of it. */
+export function regionIn(slot: Uint8Array, read: ReadResult): OpenRegion {
+  const region = new CachedRegion(0, slot, read, () => undefined)
+  region.retain()
+  return region
+}
+
 export class RegionCache {
   readonly #free: Uint8Array[] = []
   /** in the order of use, the latest last */

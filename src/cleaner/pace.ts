@@ -70,6 +70,13 @@ export class Pace {
     }
   }
 
+  /** Waits until `bytes`, which took `workMs`, are no more than so many a millisecond. @throws PassStopped */
+  async atMost(bytesPerMs: number, bytes: number, workMs: number): Promise<void> {
+    this.check()
+    const waitMs = Math.min(bytes / bytesPerMs - workMs, REST_MS_MAX)
+    if (waitMs >= 1) await this.#sleep(waitMs)
+  }
+
   /** Between windows, when nothing is condemned. @throws PassStopped */
   async pauseBetween(): Promise<void> {
     this.check()

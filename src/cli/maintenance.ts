@@ -1,4 +1,4 @@
-// coffer maintenance reclaim-space | stop-reclaim-space | rebuild-index | diagnostics …
+// coffer maintenance reclaim-space | stop-reclaim-space | scan … | rebuild-index | diagnostics …
 
 import type { Argv } from 'yargs'
 
@@ -13,16 +13,20 @@ import { formatPairs, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 import { followJob, watchJob } from './progress.ts'
+import { addScanCommands } from './scan.ts'
 import { formatSize } from './sizes.ts'
 
 export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('maintenance', 'Maintenance of the store', family =>
-    addDiagnosticsCommands(io, addRebuildCommand(io, addCleanerCommands(io, family)))
+    addDiagnosticsCommands(
+      io,
+      addRebuildCommand(io, addScanCommands(io, addCleanerCommands(io, family))),
+    )
       .example('$0 maintenance reclaim-space --wait', 'Give back the space of what was deleted')
       .demandCommand(
         1,
         1,
-        'Say what to do: maintenance reclaim-space, stop-reclaim-space, rebuild-index or diagnostics.',
+        'Say what to do: maintenance reclaim-space, stop-reclaim-space, scan, scan-status, scan-report, stop-scan, rebuild-index or diagnostics.',
       ),
   )
 }

@@ -10,6 +10,7 @@ import { diagnosticsMethods } from './methods-diagnostics.ts'
 import { containerMethods } from './methods-container.ts'
 import type { container } from './methods-container.ts'
 import { maintenanceMethods } from './methods-maintenance.ts'
+import { scanMethods } from './methods-scan.ts'
 import { scheduleMethods } from './methods-schedule.ts'
 import { jobMethods, notifications } from './methods-jobs.ts'
 import { statsMethods } from './methods-stats.ts'
@@ -40,6 +41,7 @@ export const methods = {
   ...alertMethods,
   ...diagnosticsMethods,
   ...maintenanceMethods,
+  ...scanMethods,
   ...scheduleMethods,
   ...jobMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
@@ -61,6 +63,7 @@ export type NotificationParams<N extends NotificationName> = z.output<Notificati
 export type SystemStatus = MethodResult<'system.status'>
 export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
 export type { CleanerPass, CleanerPlan, CleanerStats } from './methods-maintenance.ts'
+export type { ScanReport, ScanState, ScanSummary } from './methods-scan.ts'
 export type { DiagnosticsBundle } from './methods-diagnostics.ts'
 export type { ScheduleWindow } from './methods-schedule.ts'
 export type GroupInfo = z.output<typeof group>

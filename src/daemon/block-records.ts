@@ -18,12 +18,15 @@ export async function loadBlockRecords(metadata: MetadataReader): Promise<BlockR
   const records: BlockRecord[] = []
   const prefix = Buffer.from([TABLE.block])
   for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
-    records.push(parseRecord(keyNumber(key, 4), Buffer.from(value)))
+    records.push(parseBlockRecord(key, value))
   }
   return records
 }
 
-function parseRecord(block: number, value: Buffer): BlockRecord {
+/** @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
+export function parseBlockRecord(key: Uint8Array, bytes: Uint8Array): BlockRecord {
+  const value = Buffer.from(bytes)
+  const block = keyNumber(key, 4)
   const compression = COMPRESSIONS[value[26] ?? COMPRESSIONS.length]
   if (value.length !== RECORD_BYTES || value[0] !== RECORD_VERSION || compression === undefined) {
     throw new StoreError('UNKNOWN_VERSION', 'A block record has an unknown version.')

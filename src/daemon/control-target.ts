@@ -8,6 +8,7 @@ import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { maintenanceMethods } from './maintenance-methods.ts'
 import { recoveryMethods } from './recovery-methods.ts'
+import { scanMethods } from './scan-methods.ts'
 import type { JobBoard } from './job-board.ts'
 import { jobMethods } from './job-methods.ts'
 import { StatisticsMethods } from './statistics-methods.ts'
@@ -52,6 +53,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     ...clientMethods(options.mount, options.now),
     ...maintenanceMethods(options.storage, options.jobs, options.now),
     ...recoveryMethods(options.storage, options.jobs),
+    ...scanMethods(options.storage, options.jobs),
     ...alertMethods(options),
     ...scheduleMethods({
       schedules: options.storage.schedules,

@@ -51,6 +51,7 @@ export class Lookout {
     this.#massDelete.look(nowMs, counts)
     this.#storage.reportQuotas()
     this.#storage.cleaner.tick()
+    this.#storage.scanner.tick()
     this.#storage.damage.tick(nowMs)
     void alerting.mailer.tick(nowMs)
   }

@@ -4,6 +4,7 @@ import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
+import { ScanBook } from '../scan/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { MetadataCopies } from '../recovery/index.ts'
 import { Vfs } from '../vfs/index.ts'
@@ -11,6 +12,7 @@ import { openAlerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { buildCleaner, reportDamagedBlock } from './cleaning.ts'
+import { buildScanner } from './scanning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
 import { backupFolder, Encryption } from './encryption.ts'
@@ -172,6 +174,23 @@ async function assemble(
     isWindowOpen: seconds => schedules.openAt(seconds) !== undefined,
     instrument: options.instrument,
   })
+  const scanBook = new ScanBook()
+  await scanBook.load(metadata)
+  const scanner = buildScanner({
+    metadata,
+    data,
+    blocks,
+    groups,
+    encryption,
+    vfs,
+    alerts,
+    events: alerting.events,
+    book: scanBook,
+    isCleaning: () => cleaner.running !== undefined,
+    nameHashKey: superblock.nameHashKey,
+    nowSeconds: () => now().seconds,
+    clientBytes: options.clientBytes,
+  })
   const counters = new LifetimeCounters(metadata, now().seconds, () => {
     const { read, written } = options.clientBytes()
     const client = {
@@ -203,6 +222,7 @@ async function assemble(
     records,
     book,
     schedules,
+    scanBook,
     counters,
     ...alerting.participants,
   ]
@@ -228,6 +248,7 @@ async function assemble(
       streams,
       note,
       cleaner,
+      scanner,
       counters,
       index,
       damage,

@@ -4,6 +4,7 @@ import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
+import type { Scanner } from '../scan/index.ts'
 import type { ChunkIndex } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { MetadataCopies, MetadataCopiesOptions, RebuildParts } from '../recovery/index.ts'
@@ -59,6 +60,7 @@ export interface StorageParts {
   readonly streams: StreamStore
   readonly note: CommitNote
   readonly cleaner: Cleaner
+  readonly scanner: Scanner
   readonly counters: LifetimeCounters
   readonly index: ChunkIndex
   readonly damage: DamageWatch
@@ -75,6 +77,7 @@ export class Storage {
   readonly schedules: ScheduleBook
   readonly metadata: MetadataStore
   readonly cleaner: Cleaner
+  readonly scanner: Scanner
   readonly counters: LifetimeCounters
   readonly damage: DamageWatch
   readonly #parts: StorageParts
@@ -89,6 +92,7 @@ export class Storage {
     this.schedules = parts.schedules
     this.metadata = parts.metadata
     this.cleaner = parts.cleaner
+    this.scanner = parts.scanner
     this.counters = parts.counters
     this.damage = parts.damage
     this.#parts = parts
@@ -139,8 +143,9 @@ export class Storage {
 
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
-    const { vfs, streams, metadata, space, blocks, note, cleaner, copies } = this.#parts
+    const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, copies } = this.#parts
     await this.damage.stop()
+    await scanner.close()
     await vfs.stop()
     await cleaner.close()
     if (this.readOnlyReason === undefined) await streams.flushAll()

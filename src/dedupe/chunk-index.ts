@@ -231,7 +231,8 @@ function packLocation(location: ChunkLocation): Buffer {
   return value
 }
 
-function parseLocation(value: Uint8Array): ChunkLocation {
+/** @throws StoreError UNKNOWN_VERSION */
+export function parseLocation(value: Uint8Array): ChunkLocation {
   if (value.length !== VALUE_BYTES || value[0] !== VALUE_VERSION) {
     throw new StoreError('UNKNOWN_VERSION', 'A chunk index record has an unknown version.')
   }

@@ -28,6 +28,20 @@ export interface MetadataView {
   close(): Promise<void>
 }
 
+/** A record as it lies there: its checked payload, or why it can't be trusted. */
+export type CheckedEntry =
+  | { readonly key: Uint8Array; readonly value: Uint8Array; readonly damage?: undefined }
+  | { readonly key: Uint8Array; readonly value?: undefined; readonly damage: string }
+
+/** All records as of one commit, for whoever compares tables with each other. Holds old versions on disk until closed. */
+export interface MetadataSnapshot {
+  /** @throws StoreError RECORD_DAMAGED */
+  get(key: Uint8Array): Uint8Array | undefined
+  /** Entries with `from` <= key < `to` (without it: to the last one), ascending; damaged ones too. */
+  entries(from: Uint8Array, to?: Uint8Array): AsyncIterable<CheckedEntry>
+  close(): Promise<void>
+}
+
 export interface MetadataWriter {
   put(key: Uint8Array, value: Uint8Array): void
   delete(key: Uint8Array): void

@@ -1,7 +1,9 @@
 export type {
+  CheckedEntry,
   CommitParticipant,
   Committer,
   MetadataReader,
+  MetadataSnapshot,
   MetadataView,
   MetadataWriter,
 } from './contract.ts'

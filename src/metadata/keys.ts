@@ -19,6 +19,7 @@ export const TABLE = {
   pass: 0x50, // P "current", or P "history"
   mail: 0x4d, // M "state", or M "N" index(8)
   schedule: 0x51, // Q "cleaner"
+  scan: 0x5a, // Z "current", Z "reports", or Z "D" block(4)
 } as const
 
 /** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */

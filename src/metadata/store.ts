@@ -8,9 +8,11 @@ import { Level } from 'level'
 import { StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
 import type {
+  CheckedEntry,
   CommitParticipant,
   Committer,
   MetadataReader,
+  MetadataSnapshot,
   MetadataView,
   MetadataWriter,
 } from './contract.ts'
@@ -199,6 +201,20 @@ export class MetadataStore implements MetadataReader, Committer {
     }
   }
 
+  /** All records as of the last commit. */
+  snapshot(): MetadataSnapshot {
+    const snapshot = this.#database.snapshot()
+    const database = this.#database
+    return {
+      get: key => {
+        const frame = database.getSync(key, { snapshot })
+        return frame === undefined ? undefined : parseFrame(key, frame)
+      },
+      entries: (from, to) => checkedEntries(database, snapshot, from, to),
+      close: () => snapshot.close(),
+    }
+  }
+
   touched(recordCount = 0): void {
     this.#pendingRecords += recordCount
     if (!this.#hasBegun || this.#isClosed || this.#failure !== undefined) return
@@ -337,5 +353,37 @@ function parseOr(
     if (damaged === undefined) throw error
     damaged(key)
     return undefined
+  }
+}
+
+async function* checkedEntries(
+  database: Level<Uint8Array, Buffer>,
+  snapshot: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+  from: Uint8Array,
+  to: Uint8Array | undefined,
+): AsyncGenerator<CheckedEntry, void, undefined> {
+  const iterator = database.iterator({
+    gte: from,
+    ...(to !== undefined && { lt: to }),
+    snapshot,
+    highWaterMarkBytes: RANGE_BATCH_BYTES,
+  })
+  try {
+    for (;;) {
+      const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)
+      if (entries.length === 0) return
+      for (const [key, value] of entries) yield checkedEntry(key, value)
+    }
+  } finally {
+    await iterator.close()
+  }
+}
+
+function checkedEntry(key: Uint8Array, frame: Buffer): CheckedEntry {
+  try {
+    return { key, value: parseFrame(key, frame) }
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    return { key, damage: error.message }
   }
 }

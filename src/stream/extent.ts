@@ -105,6 +105,50 @@ export function forEachLocation(
   }
 }
 
+/** An extent as a scan sees it: one object for all extents of a record, good until the next one. */
+export interface RawExtent {
+  /** within the page */
+  startBytes: number
+  lengthBytes: number
+  chunkOffsetBytes: number
+  chunkLengthBytes: number
+  block: number
+  page: number
+  ordinal: number
+  /** a view of the record */
+  fingerprint: Uint8Array
+}
+
+/**
+ * Visits the extents of a record whatever they say.
+ * @throws StoreError RECORD_DAMAGED, UNKNOWN_VERSION when the record's length doesn't fit its count
+ */
+export function forEachRawExtent(value: Uint8Array, visit: (extent: RawExtent) => void): void {
+  const record = headedRecord(value)
+  checkLength(record)
+  const extent: RawExtent = {
+    startBytes: 0,
+    lengthBytes: 0,
+    chunkOffsetBytes: 0,
+    chunkLengthBytes: 0,
+    block: 0,
+    page: 0,
+    ordinal: 0,
+    fingerprint: record,
+  }
+  for (let at = PAGE_HEADER_BYTES; at < record.length; at += EXTENT_BYTES) {
+    extent.startBytes = record.readUInt32LE(at)
+    extent.lengthBytes = record.readUInt32LE(at + 4)
+    extent.chunkOffsetBytes = record.readUInt32LE(at + 8)
+    extent.chunkLengthBytes = record.readUInt32LE(at + 12)
+    extent.block = record.readUInt32LE(at + 16)
+    extent.page = record.readUInt16LE(at + 20)
+    extent.ordinal = record.readUInt16LE(at + 22)
+    extent.fingerprint = record.subarray(at + 24, at + EXTENT_BYTES)
+    visit(extent)
+  }
+}
+
 /** The storage group of a record, without looking at its extents. @throws StoreError UNKNOWN_VERSION */
 export function groupOfExtents(value: Uint8Array): number {
   return headedRecord(value).readUInt16LE(1)

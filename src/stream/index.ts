@@ -1,5 +1,13 @@
 export { StreamBuffers } from './buffers.ts'
-export { EXTENT_PAGE_BYTES, forEachLocation, parseExtents, type ExtentPage } from './extent.ts'
+export {
+  EXTENT_PAGE_BYTES,
+  forEachLocation,
+  forEachRawExtent,
+  groupOfExtents,
+  parseExtents,
+  type ExtentPage,
+  type RawExtent,
+} from './extent.ts'
 export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
 export { Healer, type HealerOptions } from './healer.ts'
 export { InFlight } from './in-flight.ts'

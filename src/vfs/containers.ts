@@ -162,7 +162,8 @@ export class Containers {
     const changed = new Set([...(this.#committing?.changed ?? []), ...this.#dirty])
     const removed = new Set([...(this.#committing?.removed ?? []), ...this.#removed])
     this.#committing = { changed, removed }
-    this.#dirty = new Set()
+    // What this commit leaves out, a later one has to put in, although nothing changes in the container by then.
+    this.#dirty = new Set(overhang.keys())
     this.#removed = new Set()
     for (const id of changed) {
       const container = this.#containers.get(id)

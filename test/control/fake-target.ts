@@ -11,6 +11,7 @@ import { JobBoard } from '../../src/daemon/job-board.ts'
 import { jobMethods } from '../../src/daemon/job-methods.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeCleaner } from './fake-cleaner.ts'
+import { fakeScans } from './fake-scans.ts'
 import { fakeAlerting } from './fake-alerting.ts'
 import { fakeSchedule } from './fake-schedule.ts'
 
@@ -53,6 +54,7 @@ export function fakeTarget(
   const containers = new Map<string, ContainerInfo>()
   return {
     ...fakeCleaner(board),
+    ...fakeScans(board),
     'system.status': async () => ({
       version: '0.1.0',
       pid: process.pid,

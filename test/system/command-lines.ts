@@ -86,6 +86,14 @@ const cleanerLines: Line[] = [
   ['maintenance --rebuild_index --group DefaultGroup --dry_run --wait', result('jobs.watch')],
   ['maintenance stop-reclaim-space', result('maintenance.stopReclaimSpace')],
   ['maintenance --stop_reclaim_space', result('maintenance.stopReclaimSpace')],
+  ['maintenance scan --data --wait', result('maintenance.scanReport')],
+  ['maintenance --scan --group DefaultGroup --wait', result('maintenance.scanReport')],
+  ['maintenance scan-status', result('maintenance.scanStatus')],
+  ['maintenance --scan_status', result('maintenance.scanStatus')],
+  ['maintenance scan-report', result('maintenance.scanReport')],
+  ['maintenance --scan_report', result('maintenance.scanReport')],
+  ['maintenance stop-scan', result('maintenance.stopScan')],
+  ['maintenance --stop_scan', result('maintenance.stopScan')],
 ]
 
 const watchLines: Line[] = [

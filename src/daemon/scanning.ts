@@ -1,0 +1,146 @@
+// The scanner, put together with what it looks at; and what its reports do to alerts.
+
+import type { AlertBoard, EventLog } from '../alerts/index.ts'
+import {
+  CHUNK_BYTES_MAX,
+  FINGERPRINT_BYTES,
+  readBlockHeader,
+  regionSlot,
+  scanBlockFile,
+} from '../blocks/index.ts'
+import type { BlockStore } from '../blocks/index.ts'
+import { Pace } from '../cleaner/index.ts'
+import type { MetadataStore } from '../metadata/index.ts'
+import { cutAndFingerprint } from '../native/data-path.ts'
+import { Scanner } from '../scan/index.ts'
+import type { ScanBook, ScanReport } from '../scan/index.ts'
+import { nameHash } from '../vfs/index.ts'
+import type { Vfs } from '../vfs/index.ts'
+import { parseBlockRecord } from './block-records.ts'
+import type { DataPath } from './data-path.ts'
+import type { Encryption } from './encryption.ts'
+import type { StorageGroups } from './storage-groups.ts'
+
+export interface ScanningOptions {
+  readonly metadata: MetadataStore
+  readonly data: DataPath
+  readonly blocks: BlockStore
+  readonly groups: StorageGroups
+  readonly encryption: Encryption
+  readonly vfs: Vfs
+  readonly alerts: AlertBoard
+  readonly events: EventLog
+  readonly book: ScanBook
+  readonly isCleaning: () => boolean
+  readonly nameHashKey: Uint8Array
+  readonly nowSeconds: () => number
+  readonly clientBytes: () => { readonly read: number; readonly written: number }
+}
+
+export function buildScanner(options: ScanningOptions): Scanner {
+  const { metadata, data, blocks, groups, encryption, book, nowSeconds } = options
+  const exists = (id: number): boolean => groups.list().some(group => group.id === id)
+  return new Scanner({
+    metadata,
+    blocks: {
+      hasBlock: block => blocks.hasBlock(block),
+      records: () => blocks.records(),
+      pathOf: block => blocks.pathOf(block),
+      readUncached: (block, page, slot) => blocks.readUncached(block, page, slot),
+      regionSlot,
+      scan: path => scanBlockFile(path),
+      header: path => readBlockHeader(path),
+    },
+    groups: {
+      exists,
+      nameOf: id => groups.list().find(group => group.id === id)?.name ?? `deleted-${id}`,
+      isLocked: id => exists(id) && encryption.isLocked(id),
+      isKeyKnown: (id, keyId) => {
+        const info = encryption.info(id)
+        return info?.keys.some(key => key.id === keyId && key.state !== 'retired')
+      },
+      fingerprintOf: (id, chunk) => fingerprintOf(options, id, chunk),
+      beginRead: () => data.inFlight.begin(),
+    },
+    isCleaning: options.isCleaning,
+    hashOf: nameHash(options.nameHashKey),
+    parseBlockRecord,
+    book,
+    nowSeconds,
+    newPace: () =>
+      new Pace({
+        clientBytes: () => {
+          const { read, written } = options.clientBytes()
+          return read + written
+        },
+        isUrgent: false,
+        mayGoOn: () => true,
+      }),
+    publish: report => publish(options, report),
+  })
+}
+
+/** The fingerprint of one chunk: nothing is cut, since a chunk is shorter than the window in which a cut is looked for. */
+function fingerprintOf(
+  { groups, encryption }: ScanningOptions,
+  id: number,
+  chunk: Uint8Array,
+): Promise<Uint8Array> | undefined {
+  const isThere = groups.list().some(group => group.id === id)
+  if (!isThere || encryption.isLocked(id)) return undefined
+  const { fingerprintKey } = encryption.secretsOf(id)
+  const parameters = {
+    keyLow: 1,
+    keyHigh: 1,
+    averageBytes: 2 * CHUNK_BYTES_MAX,
+    maxBytes: CHUNK_BYTES_MAX,
+    fingerprintKey,
+  }
+  return cutAndFingerprint(chunk, parameters, true).then(({ fingerprints }) =>
+    fingerprints.subarray(0, FINGERPRINT_BYTES),
+  )
+}
+
+/** Raises what a report says; ends what earlier ones said, as far as this one looked there. */
+function publish(options: ScanningOptions, report: ScanReport): void {
+  const { alerts, events, data, blocks, vfs } = options
+  const { damagedBlocks, damagedBlockCount, lostFiles, lostFileCount, outcome } = report
+  for (const { block, reason } of damagedBlocks) {
+    data.quarantined.add(block)
+    const text = `Block file ${block} is damaged: ${reason}`
+    alerts.raise('DAMAGED_BLOCK', text.replace(/\.*$/, '.'), String(block))
+  }
+  for (const { inode, path, lostBytes } of lostFiles) {
+    const name = path ?? vfs.fileInfo(inode)?.container ?? 'no container'
+    const text = `Inode ${inode} (${name}) has lost ${lostBytes} bytes; see "coffer maintenance scan-report".`
+    alerts.raise('DAMAGED_FILE', text, String(inode))
+  }
+  const isThrough = outcome === 'clean' || outcome === 'damaged'
+  const isComplete =
+    damagedBlockCount === damagedBlocks.length &&
+    lostFileCount === lostFiles.length &&
+    report.lockedGroups.length === 0
+  if (isThrough && report.readsData && report.group === null && isComplete) {
+    const files = new Set(lostFiles.map(({ inode }) => String(inode)))
+    const damaged = new Set(damagedBlocks.map(({ block }) => String(block)))
+    for (const { code, subject } of alerts.list()) {
+      if (subject === null) continue
+      if (code === 'DAMAGED_FILE' && !files.has(subject)) alerts.clear(code, subject)
+      if (code === 'DAMAGED_BLOCK' && !damaged.has(subject)) {
+        alerts.clear(code, subject)
+        // Regions that were read before it was repaired.
+        blocks.uncache(Number(subject))
+        data.quarantined.delete(Number(subject))
+      }
+    }
+  }
+  events.record('SCAN_ENDED', outcome === 'damaged' ? 'warning' : 'info', describe(report))
+}
+
+function describe({ id, outcome, text, checks, lostFileCount, damagedBlockCount }: ScanReport) {
+  const findings = checks.reduce((sum, { count }) => sum + count, 0)
+  return (
+    `Scan ${id} is ${outcome}: ${findings} findings in the metadata, ${damagedBlockCount} damaged ` +
+    `block files, ${lostFileCount} files with losses. ${text}`
+  ).trim()
+}
