@@ -235,10 +235,10 @@ export class Vfs implements CommitParticipant {
     newParent: InodeNumber,
     newName: ByteString,
     flags: RenameFlags,
-    _caller?: Caller,
+    caller?: Caller,
   ): void {
     this.#checkWritable()
-    this.#namespace.rename(parent, name, newParent, newName, flags)
+    this.#namespace.rename(parent, name, newParent, newName, flags, caller)
   }
 
   link(number: InodeNumber, newParent: InodeNumber, newName: ByteString, _caller?: Caller): Entry {
