@@ -8,7 +8,7 @@ import { mountSkipReason, startedCoffer, tool } from '../helpers/mounted.ts'
 
 /** Tests run compiled, from dist/test/posix/. */
 const PROGRAM = resolve(import.meta.dirname, '../../../test/posix/hammer.py')
-const STEPS = Number(process.env['COFFER_POSIX_STEPS'] ?? 150)
+const STEPS = Number(process.env['COFFER_POSIX_STEPS'] ?? 100)
 const SEED = Number(process.env['COFFER_POSIX_SEED'] ?? Date.now() % 2 ** 31)
 const FILES = 2
 const WORKERS = 4

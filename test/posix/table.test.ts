@@ -13,7 +13,7 @@ import { MountedCoffer, mountSkipReason } from '../helpers/mounted.ts'
 /** Tests run compiled, from dist/test/posix/. */
 const PROGRAM = resolve(import.meta.dirname, '../../../test/posix/table.py')
 /** All takes three minutes, mostly in making and removing what the cases work on. */
-const EVERY = Number(process.env['COFFER_POSIX_EVERY'] ?? 40)
+const EVERY = Number(process.env['COFFER_POSIX_EVERY'] ?? 100)
 const SEED = process.env['COFFER_POSIX_SEED'] ?? String(Date.now() % 2 ** 31)
 const CASES_MIN = 25_000
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
