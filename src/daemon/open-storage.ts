@@ -135,7 +135,7 @@ async function assemble(
     committer: metadata,
     content: data.streams,
     now,
-    statistics: () => space.space,
+    statistics: group => (group === undefined ? space.space : quota.within(group, space.space)),
     hashKey: superblock.nameHashKey,
     entryChanged: options.entryChanged,
     isReadOnly,

@@ -4,6 +4,8 @@
 import type { AlertBoard } from '../alerts/index.ts'
 import type { BlockRecord } from '../blocks/index.ts'
 import { FilesystemError } from '../errors.ts'
+import type { DiskTotals } from '../vfs/index.ts'
+import type { DiskSpace } from './space-guard.ts'
 import type { StorageGroups } from './storage-groups.ts'
 
 /** How long the sum over the block files may be used while writes go on. */
@@ -38,12 +40,20 @@ export class QuotaGuard {
     const { quotaBytes, name } = this.#options.groups.byId(group)
     if (quotaBytes === 0) return
     this.#refresh()
-    const acceptedBytes = this.#acceptedBytes.get(group) ?? 0
-    const usedBytes = (this.#usedBytes.get(group) ?? 0) + acceptedBytes + this.#unflushedBytes
-    if (usedBytes + lengthBytes > quotaBytes) {
+    if (this.#takenBytes(group) + lengthBytes > quotaBytes) {
       throw new FilesystemError('EDQUOT', `The storage group ${name} is at its quota.`)
     }
-    this.#acceptedBytes.set(group, acceptedBytes + lengthBytes)
+    this.#acceptedBytes.set(group, (this.#acceptedBytes.get(group) ?? 0) + lengthBytes)
+  }
+
+  /** What df is to show of a group: its quota, where that is less than the disk. */
+  within(group: number, disk: DiskSpace): DiskTotals {
+    const { quotaBytes } = this.#options.groups.byId(group)
+    if (quotaBytes === 0 || quotaBytes >= disk.totalBytes) return disk
+    this.#refresh()
+    const freeBytes = Math.max(0, quotaBytes - this.#takenBytes(group))
+    const availableBytes = Math.min(freeBytes, disk.freeBytes)
+    return { totalBytes: quotaBytes, freeBytes, availableBytes }
   }
 
   /** Raises and clears the alerts of groups with a quota. Called regularly. */
@@ -61,6 +71,12 @@ export class QuotaGuard {
       if (level >= NEAR_SHARE && level < REACHED_SHARE) alerts.raise('QUOTA_NEAR', text, name)
       else alerts.clear('QUOTA_NEAR', name)
     }
+  }
+
+  /** Stored, and accepted as if nothing of it were to be saved. */
+  #takenBytes(group: number): number {
+    const acceptedBytes = this.#acceptedBytes.get(group) ?? 0
+    return (this.#usedBytes.get(group) ?? 0) + acceptedBytes + this.#unflushedBytes
   }
 
   #refresh(): void {

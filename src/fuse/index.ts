@@ -31,7 +31,7 @@ export interface MountFilesystemOptions {
 /**
  * Mounts `filesystem` and serves it until it is unmounted. The process stays alive that long.
  * @throws MountError MOUNT_POINT_MISSING, MOUNT_POINT_NOT_DIRECTORY, MOUNT_POINT_BUSY, MOUNT_POINT_DEAD,
- *   MOUNT_REFUSED, FUSE_MISSING, FUSE_TOO_OLD, or an errno's name
+ *   MOUNT_REFUSED, ALLOW_OTHER_REFUSED, FUSE_MISSING, FUSE_TOO_OLD, or an errno's name
  */
 export async function mountFilesystem(
   options: MountFilesystemOptions,

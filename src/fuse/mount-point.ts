@@ -98,5 +98,12 @@ export function errorCode(error: unknown): string | undefined {
 export function asMountError(error: unknown): MountError {
   if (error instanceof MountError) return error
   const message = error instanceof Error ? error.message : String(error)
+  // fusermount3's words, of which nothing but the option's name is sure to stay
+  if (message.includes('user_allow_other')) {
+    const remedy = 'write the line `user_allow_other` into /etc/fuse.conf, or start without it'
+    return new MountError('ALLOW_OTHER_REFUSED', `Only root may use --allow-other: ${remedy}.`, {
+      cause: error,
+    })
+  }
   return new MountError(errorCode(error) ?? 'EIO', message, { cause: error })
 }

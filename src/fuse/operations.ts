@@ -150,13 +150,17 @@ function runRename(
 ): void | Promise<void> {
   const noReplace = (flags & RenameFlag.NO_REPLACE) !== 0
   const exchange = (flags & RenameFlag.EXCHANGE) !== 0
-  const known = RenameFlag.NO_REPLACE | RenameFlag.EXCHANGE
-  if ((flags & ~known) !== 0 || (noReplace && exchange)) throw new FilesystemError('EINVAL')
+  const whiteout = (flags & RenameFlag.WHITEOUT) !== 0
+  const known = RenameFlag.NO_REPLACE | RenameFlag.EXCHANGE | RenameFlag.WHITEOUT
+  if ((flags & ~known) !== 0 || (exchange && (noReplace || whiteout))) {
+    throw new FilesystemError('EINVAL')
+  }
   const name = request.name(namesOffset)
   const newName = request.name(namesOffset + name.length + 1)
   const newParent = request.u64(0)
   const caller = request.caller()
-  return filesystem.rename(request.node, name, newParent, newName, { noReplace, exchange }, caller)
+  const options = { noReplace, exchange, whiteout }
+  return filesystem.rename(request.node, name, newParent, newName, options, caller)
 }
 
 define<void>(Opcode.RENAME, {

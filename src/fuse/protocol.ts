@@ -130,7 +130,7 @@ export const SETXATTR_IN_COMPAT_BYTES = 8
 export const SETXATTR_IN_BYTES = 16
 export const FSYNC_DATA_ONLY = 1 << 0
 
-export const RenameFlag = { NO_REPLACE: 1, EXCHANGE: 2 } as const
+export const RenameFlag = { NO_REPLACE: 1, EXCHANGE: 2, WHITEOUT: 4 } as const
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
 

@@ -60,7 +60,8 @@ export class Files {
     if (inode.isDirectory) throw new FilesystemError('EISDIR')
     if (!inode.isRegular) throw new FilesystemError('ENXIO')
     this.#parts.contents.checkAccess(inode.container)
-    if ((flags & O_TRUNC) !== 0 && inode.sizeBytes > 0) {
+    // of an empty file, too: its times move
+    if ((flags & O_TRUNC) !== 0 && !isNew) {
       const waiting = this.#parts.attributes.truncate(inode, 0)
       if (waiting !== undefined) return waiting.then(() => this.#handle(inode, flags, isNew))
     }

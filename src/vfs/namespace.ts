@@ -31,6 +31,7 @@ const LINKS_MAX = 2 ** 31
 const GENERATION = 1
 const NODE_TYPES = new Set([S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK])
 const SYMLINK_PERMISSIONS = 0o777
+const ROOT_CALLER: Caller = { uid: 0, gid: 0, pid: 0 }
 
 export interface NamespaceParts {
   readonly table: InodeTable
@@ -166,12 +167,14 @@ export class Namespace {
     newParent: InodeNumber,
     newName: ByteString,
     flags: RenameFlags,
+    caller?: Caller,
   ): void {
     const from = this.#writableDirectory(parent)
     const to = this.#writableDirectory(newParent)
     checkName(name)
     checkName(newName)
-    if (flags.noReplace && flags.exchange) throw new FilesystemError('EINVAL')
+    const leavesWhiteout = flags.whiteout === true
+    if (flags.exchange && (flags.noReplace || leavesWhiteout)) throw new FilesystemError('EINVAL')
     if (from.container !== to.container) throw new FilesystemError('EXDEV')
     const source = this.#existing(from, name)
     if (this.#isWithin(to, source)) throw new FilesystemError('EINVAL')
@@ -179,6 +182,7 @@ export class Namespace {
     if (dentry === undefined) {
       if (flags.exchange) throw new FilesystemError('ENOENT')
       this.#move(from, name, to, newName, source, this.#now())
+      if (leavesWhiteout) this.#whiteOut(from, name, caller)
       return
     }
     if (flags.noReplace) throw new FilesystemError('EEXIST')
@@ -187,6 +191,7 @@ export class Namespace {
     const victim = this.#table.get(dentry.inode)
     if (flags.exchange) this.#exchange(from, name, source, to, newName, victim)
     else this.#replace(from, name, source, to, newName, victim)
+    if (leavesWhiteout) this.#whiteOut(from, name, caller)
   }
 
   /** Takes a name out of its directory, as unlink and rmdir do, without their checks. */
@@ -209,6 +214,11 @@ export class Namespace {
     // The reaper reports its own failures.
     void this.#leave(to, newName, victim, now)
     this.#move(from, name, to, newName, source, now)
+  }
+
+  /** A device 0:0, which says "nothing here" to a union filesystem. */
+  #whiteOut(directory: Inode, name: ByteString, caller: Caller = ROOT_CALLER): void {
+    this.#make(directory.number, name, { mode: S_IFCHR, caller })
   }
 
   #exchange(

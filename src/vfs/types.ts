@@ -102,8 +102,10 @@ export interface WriteContext {
   readonly flags: number
 }
 
-/** RENAME_NOREPLACE and RENAME_EXCHANGE of renameat2(2). */
+/** RENAME_NOREPLACE, RENAME_EXCHANGE and RENAME_WHITEOUT of renameat2(2). */
 export interface RenameFlags {
   readonly noReplace: boolean
   readonly exchange: boolean
+  /** leaves a device 0:0 in the old place, with which union filesystems hide what lies below; absent = false */
+  readonly whiteout?: boolean
 }

@@ -20,6 +20,8 @@ import { Xattrs } from './xattrs.ts'
 export interface DiskTotals {
   readonly totalBytes: number
   readonly freeBytes: number
+  /** what may really be written, where that is less: a quota can promise more than the disk has left */
+  readonly availableBytes?: number
 }
 
 export interface VfsOptions {
@@ -27,8 +29,8 @@ export interface VfsOptions {
   readonly committer: Committer
   readonly content: ContentStore
   readonly now: () => Timestamp
-  /** the disk's totals, for statfs */
-  readonly statistics: () => DiskTotals
+  /** For statfs: what a storage group may take and has left; without one, the disk's totals. */
+  readonly statistics: (group: number | undefined) => DiskTotals
   /** at least 16 secret bytes, always the same ones for a store: the places of names in directories depend on them */
   readonly hashKey: Uint8Array
   /** a name at the root came or went without the kernel's doing: it must forget what it remembers of the name */

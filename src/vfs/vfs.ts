@@ -71,7 +71,7 @@ interface CreatedFile {
 export class Vfs implements CommitParticipant {
   readonly #metadata: MetadataReader
   readonly #committer: Committer
-  readonly #statistics: () => DiskTotals
+  readonly #statistics: (group: number | undefined) => DiskTotals
   readonly #isReadOnly: () => boolean
   readonly #table: InodeTable
   readonly #dentries: Dentries
@@ -251,10 +251,10 @@ export class Vfs implements CommitParticipant {
     newParent: InodeNumber,
     newName: ByteString,
     flags: RenameFlags,
-    _caller?: Caller,
+    caller?: Caller,
   ): void {
     this.#checkWritable()
-    this.#namespace.rename(parent, name, newParent, newName, flags)
+    this.#namespace.rename(parent, name, newParent, newName, flags, caller)
   }
 
   link(number: InodeNumber, newParent: InodeNumber, newName: ByteString, _caller?: Caller): Entry {
@@ -277,14 +277,17 @@ export class Vfs implements CommitParticipant {
     return this.#attributes.set(number, changes)
   }
 
-  statfs(_inode?: InodeNumber): FilesystemStatistics {
-    const { totalBytes, freeBytes } = this.#statistics()
-    const freeBlocks = Math.floor(freeBytes / STATFS_BLOCK_BYTES)
+  /** Of the inode's storage group; of the disk at the top of the mount. */
+  statfs(number?: InodeNumber): FilesystemStatistics {
+    const inode = number === undefined ? undefined : this.#table.find(number)
+    const container = inode === undefined ? undefined : this.#containers.byId(inode.container)
+    const totals = this.#statistics(container?.group)
+    const { totalBytes, freeBytes, availableBytes = freeBytes } = totals
     return {
       blockSizeBytes: STATFS_BLOCK_BYTES,
       totalBlocks: Math.floor(totalBytes / STATFS_BLOCK_BYTES),
-      freeBlocks,
-      availableBlocks: freeBlocks,
+      freeBlocks: Math.floor(freeBytes / STATFS_BLOCK_BYTES),
+      availableBlocks: Math.floor(availableBytes / STATFS_BLOCK_BYTES),
       totalInodes: STATFS_INODES,
       freeInodes: STATFS_INODES - this.#table.usedNumbers,
       nameLengthMax: NAME_BYTES_MAX,

@@ -1,14 +1,68 @@
-// mount(8) finds scripts/mount.coffer: here it is called as mount(8) calls it.
+// mount(8) and systemd find what they need: the helper scripts/mount.coffer, by itself, by mount -t and by a line in
+// /etc/fstab, and the unit scripts/coffer@.service.
 
-import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { execFile, execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import { MountedCoffer, mountSkipReason } from '../helpers/mounted.ts'
 
 const HELPER = resolve(import.meta.dirname, '../../../scripts/mount.coffer')
+const UNIT = resolve(import.meta.dirname, '../../../scripts/coffer@.service')
+const LAUNCHER = resolve(import.meta.dirname, '../../../scripts/coffer')
+const SYSTEMD_ANALYZE = '/usr/bin/systemd-analyze'
 const run = promisify(execFile)
+
+/** Debian's nobody */
+const USER_ID = 65_534
+const AS_USER = `setpriv --reuid=${USER_ID} --regid=${USER_ID} --clear-groups`
+
+/** In a mount namespace of its own: mount(8)'s helpers are found in /sbin alone, and lines in /etc/fstab alone. */
+const PREPARE = `
+mkdir "$BASE/layer"
+mount -t tmpfs tmpfs "$BASE/layer"
+mkdir "$BASE/layer/upper" "$BASE/layer/work"
+sbin=$(readlink -f /sbin)
+mount -t overlay overlay -o "lowerdir=$sbin,upperdir=$BASE/layer/upper,workdir=$BASE/layer/work" "$sbin"
+ln -s "$HELPER" "$sbin/mount.coffer"
+mknod "$BASE/fuse" c 10 229
+chmod 666 "$BASE/fuse"
+mount --bind "$BASE/fuse" /dev/fuse
+echo user_allow_other > "$BASE/fuse.conf"
+mount --bind "$BASE/fuse.conf" /etc/fuse.conf
+mount --bind "$BASE/fstab" /etc/fstab
+`
+
+const MOUNTS = `
+mount -t coffer -o "socket=$BASE/own.sock,allow_other" "$BASE/own" "$BASE/mnt"
+grep -c " $BASE/mnt .*fuse.coffer.*allow_other" /proc/self/mountinfo
+umount "$BASE/mnt"
+${AS_USER} bash -euo pipefail -c 'mount "$HOME/mnt"
+  grep -o " $HOME/mnt .*user_id=[0-9]*" /proc/self/mountinfo | grep -o "user_id=.*"
+  umount "$HOME/mnt"
+  while [[ -e $HOME/sock ]]; do sleep 0.1; done'
+chown -R 0:0 "$HOME"
+mount "$HOME/mnt"
+grep -o " $HOME/mnt .*noexec" /proc/self/mountinfo | grep -o noexec
+umount "$HOME/mnt"
+`
+
+function canPrepare(): boolean {
+  try {
+    execFileSync('unshare', ['-m', 'true'], { stdio: 'ignore' })
+    execFileSync('bash', ['-c', `${AS_USER} test -r ${LAUNCHER}`], { stdio: 'ignore' })
+    return existsSync('/etc/fuse.conf') && existsSync('/etc/fstab')
+  } catch {
+    return false
+  }
+}
+
+const skipReason =
+  mountSkipReason ||
+  (canPrepare() ? false : 'needs a mount namespace, and a checkout that nobody may read')
 
 test('mount -t coffer', { skip: mountSkipReason }, async t => {
   const coffer = new MountedCoffer()
@@ -23,4 +77,34 @@ test('mount -t coffer', { skip: mountSkipReason }, async t => {
   await t.rejects(run(HELPER, [store, mount, '-o', 'sideways']), { code: 1, stderr: /sideways/ })
   await run('umount', [mount])
   await run(HELPER, [store, mount, '-f', '-o', options])
+})
+
+test('mount(8) with the helper in its place', { skip: skipReason }, async t => {
+  const base = mkdtempSync(join(tmpdir(), 'coffer-helper-'))
+  t.teardown(() => rm(base, { recursive: true, force: true }))
+  const home = join(base, 'home')
+  chmodSync(base, 0o755)
+  for (const folder of [home, join(base, 'mnt'), join(home, 'mnt')]) mkdirSync(folder)
+  for (const folder of [home, join(home, 'mnt')]) chownSync(folder, USER_ID, USER_ID)
+  const options = `noauto,user,allow_other,socket=${home}/sock`
+  writeFileSync(join(base, 'fstab'), `${home}/store ${home}/mnt coffer ${options} 0 0\n`)
+  const env = { ...process.env, BASE: base, HOME: home, HELPER }
+  const script = `${PREPARE}${MOUNTS}`
+  const { stdout } = await run('unshare', ['-m', 'bash', '-euo', 'pipefail', '-c', script], { env })
+  t.same(stdout.split('\n'), ['1', `user_id=${USER_ID}`, 'noexec', ''])
+})
+
+test('the systemd unit', async t => {
+  const text = await readFile(UNIT, 'utf8')
+  t.match(text, /^ExecStart=\/usr\/local\/bin\/coffer run --store=\S+ --mount=\S+/m)
+  t.match(text, /^Type=notify$/m)
+  if (!existsSync(SYSTEMD_ANALYZE)) return
+  // the program has to be there
+  const folder = t.testdir()
+  const unit = join(folder, 'coffer@.service')
+  await writeFile(unit, text.replaceAll('/usr/local/bin/coffer', LAUNCHER))
+  const { stdout, stderr } = await run(SYSTEMD_ANALYZE, ['verify', '--man=no', unit])
+  t.equal(stdout, '')
+  // other units of this machine may have their own troubles
+  t.notMatch(stderr, /coffer/)
 })
