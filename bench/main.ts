@@ -1,5 +1,5 @@
-// The benchmark: coffer clear and encrypted, a filesystem that does nothing, and a plain directory, measured in turns within one run, because
-// the disks and processors of a machine differ from hour to hour more than what is compared here.
+// The benchmark: coffer clear and encrypted, gocryptfs where it is installed, a filesystem that does nothing, and a plain
+// directory, measured in turns within one run, because the disks and processors of a machine differ from hour to hour more than what is compared here.
 
 import { existsSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -10,13 +10,24 @@ import { parseOptions, USAGE, type BenchOptions } from './options.ts'
 import { saveResults } from './results.ts'
 import { Sources } from './sources.ts'
 import { formatMemory, formatTable, type Row } from './table.ts'
-import { CofferTarget, NothingTarget, PlainTarget, type Target } from './targets.ts'
+import {
+  CofferTarget,
+  GocryptfsTarget,
+  NothingTarget,
+  PlainTarget,
+  type Target,
+} from './targets.ts'
 import { measure, WORKLOADS } from './workloads.ts'
 
 /** As shells report an end by SIGINT. */
 const INTERRUPTED_STATUS = 130
 
 const say = (line: string): void => console.error(line)
+
+function isInstalled(program: string): boolean {
+  const folders = (process.env['PATH'] ?? '').split(':')
+  return folders.some(folder => existsSync(join(folder, program)))
+}
 
 /** One measurement of every workload on every target, each on a fresh store. */
 async function measureAll(
@@ -29,6 +40,7 @@ async function measureAll(
   const targets: Target[] = [
     new CofferTarget(join(base, 'coffer')),
     new CofferTarget(join(base, 'sealed'), 'sealed'),
+    ...(isInstalled('gocryptfs') ? [new GocryptfsTarget(join(base, 'gocryptfs'))] : []),
     new NothingTarget(join(base, 'nothing')),
     new PlainTarget(join(base, 'plain')),
   ]
@@ -77,7 +89,12 @@ async function bench(
   say('making the data to write')
   await sources.make(options.sizeBytes, signal)
   const rows = WORKLOADS.map(({ id, label, unit }): Row => {
-    return { id, label, unit, samples: { coffer: [], sealed: [], nothing: [], plain: [] } }
+    return {
+      id,
+      label,
+      unit,
+      samples: { coffer: [], sealed: [], gocryptfs: [], nothing: [], plain: [] },
+    }
   })
   const loadBefore = loadavg()
   for (let index = 0; index < options.runs; index += 1) {

@@ -11,15 +11,16 @@ export interface Row {
   readonly id: string
   readonly label: string
   readonly unit: Unit
-  /** of every run */
+  /** of every run; none of a target that isn't installed */
   readonly samples: Readonly<Record<TargetName, number[]>>
 }
 
 export interface Summary {
   readonly medians: Readonly<Record<TargetName, number>>
+  /** the middle of the ratios within each run, since the machine changes more between runs */
   readonly sealedToClear: number
-  readonly toPlain: number
-  readonly toNothing: number
+  readonly sealedToGocryptfs: number
+  readonly sealedToPlain: number
 }
 
 export function median(samples: readonly number[]): number {
@@ -30,16 +31,23 @@ export function median(samples: readonly number[]): number {
   return (lower + upper) / 2
 }
 
+function medianRatio(above: readonly number[], below: readonly number[]): number {
+  return median(above.map((value, run) => value / (below[run] ?? Number.NaN)))
+}
+
 export function summarize({ samples }: Row): Summary {
-  const coffer = median(samples.coffer)
-  const sealed = median(samples.sealed)
-  const nothing = median(samples.nothing)
-  const plain = median(samples.plain)
+  const { coffer, sealed, gocryptfs, nothing, plain } = samples
   return {
-    medians: { coffer, sealed, nothing, plain },
-    sealedToClear: sealed / coffer,
-    toPlain: coffer / plain,
-    toNothing: coffer / nothing,
+    medians: {
+      coffer: median(coffer),
+      sealed: median(sealed),
+      gocryptfs: median(gocryptfs),
+      nothing: median(nothing),
+      plain: median(plain),
+    },
+    sealedToClear: medianRatio(sealed, coffer),
+    sealedToGocryptfs: medianRatio(sealed, gocryptfs),
+    sealedToPlain: medianRatio(sealed, plain),
   }
 }
 
@@ -64,27 +72,29 @@ export function formatTable(rows: readonly Row[]): string {
     'unit',
     'coffer',
     'encrypted',
+    'gocryptfs',
     'do-nothing',
     'plain',
     'encrypted/clear',
-    'coffer/plain',
-    'coffer/do-nothing',
-    'coffer min-max',
+    'encrypted/gocryptfs',
+    'encrypted/plain',
+    'encrypted min-max',
   ]
   const lines = rows.map(row => {
-    const { medians, sealedToClear, toPlain, toNothing } = summarize(row)
-    const { coffer } = row.samples
+    const { medians, sealedToClear, sealedToGocryptfs, sealedToPlain } = summarize(row)
+    const { sealed } = row.samples
     return [
       row.label,
       row.unit,
       medians.coffer.toFixed(0),
       medians.sealed.toFixed(0),
+      medians.gocryptfs.toFixed(0),
       medians.nothing.toFixed(0),
       medians.plain.toFixed(0),
       sealedToClear.toFixed(2),
-      toPlain.toFixed(2),
-      toNothing.toFixed(2),
-      `${Math.min(...coffer).toFixed(0)}-${Math.max(...coffer).toFixed(0)}`,
+      sealedToGocryptfs.toFixed(2),
+      sealedToPlain.toFixed(2),
+      `${Math.min(...sealed).toFixed(0)}-${Math.max(...sealed).toFixed(0)}`,
     ]
   })
   return layOut([header, ...lines])

@@ -1,4 +1,5 @@
-// What is compared: coffer on a real mount, the same with encryption, a filesystem that does nothing over the same transport, a plain directory.
+// What is compared: coffer on a real mount, the same with encryption, gocryptfs, a filesystem that does nothing over the
+// same transport, a plain directory.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +12,7 @@ const LAUNCHER = script('../../scripts/coffer')
 const CONTAINER = 'bench'
 const GROUP = 'sealed'
 
-export type TargetName = 'coffer' | 'sealed' | 'nothing' | 'plain'
+export type TargetName = 'coffer' | 'sealed' | 'gocryptfs' | 'nothing' | 'plain'
 
 export interface Target {
   readonly name: TargetName
@@ -145,6 +146,43 @@ export class NothingTarget implements Target {
     }
     await unmountLazily(this.directory)
     await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** An encrypting filesystem that many trust; each file is a file of its own below. */
+export class GocryptfsTarget implements Target {
+  readonly name = 'gocryptfs'
+  readonly directory: string
+  readonly #cipher: string
+  readonly #passphrase: string
+
+  constructor(base: string) {
+    this.directory = join(base, 'mnt')
+    this.#cipher = join(base, 'cipher')
+    this.#passphrase = join(base, 'passphrase')
+  }
+
+  async start(): Promise<void> {
+    await mkdir(this.directory, { recursive: true })
+    await mkdir(this.#cipher)
+    await writeFile(this.#passphrase, 'only for the benchmark\n')
+    await run('gocryptfs', ['-q', '-init', '-passfile', this.#passphrase, this.#cipher])
+    await this.#mount()
+  }
+
+  async #mount(): Promise<void> {
+    const how = ['-q', '-passfile', this.#passphrase]
+    await run('gocryptfs', [...how, this.#cipher, this.directory])
+  }
+
+  async restart(): Promise<void> {
+    await run('umount', [this.directory])
+    await this.#mount()
+  }
+
+  async remove(): Promise<void> {
+    await unmountLazily(this.directory)
+    await rm(join(this.#cipher, '..'), { recursive: true, force: true })
   }
 }
 

@@ -31,7 +31,7 @@ constexpr size_t kPiecesMax = 1000;
 constexpr std::chrono::seconds kAbandonPatience{2};
 
 // How long the owner waits awake for the next request: the time in which a program that has got its answer usually asks
-// again. Measured: see docs/decisions/0009-waiting-awake.md.
+// again. Measured: see docs/decisions/0011-waiting-awake.md.
 constexpr std::chrono::microseconds kOwnerPatience{50};
 // So many requests in a row are read by the owner before other events have their turn.
 constexpr uint32_t kRowMax = 32;
