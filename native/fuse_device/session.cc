@@ -59,18 +59,13 @@ uint32_t WordAt(const uint8_t* request, size_t offset) {
 }
 
 RequestKind KindOf(const uint8_t* request, uint32_t length) {
-  if (length < kReadSizeOffset + sizeof(uint32_t)) {
-    // Shorter ones are small, whatever they are.
-    if (length < kOpcodeOffset + sizeof(uint32_t)) return RequestKind::kUnanswered;
-  }
+  const auto has = [length](size_t offset) { return length >= offset + sizeof(uint32_t); };
+  if (!has(kOpcodeOffset)) return RequestKind::kUnanswered;
   const uint32_t opcode = WordAt(request, kOpcodeOffset);
   if (opcode == kForget || opcode == kBatchForget || opcode == kInterrupt) return RequestKind::kUnanswered;
-  if (length > kSmallBytesMax) return RequestKind::kBulk;
-  if (opcode == kRead && length >= kReadSizeOffset + sizeof(uint32_t) &&
-      WordAt(request, kReadSizeOffset) > kSmallBytesMax) {
-    return RequestKind::kBulk;
-  }
-  return RequestKind::kSmall;
+  const bool is_long_read =
+      opcode == kRead && has(kReadSizeOffset) && WordAt(request, kReadSizeOffset) > kSmallBytesMax;
+  return is_long_read || length > kSmallBytesMax ? RequestKind::kBulk : RequestKind::kSmall;
 }
 
 int WriteVectors(int number, const std::vector<iovec>& vectors) {

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import t from 'tap'
 import { OpenStore, sha256 } from '../helpers/open-store.ts'
 
-const KILLS = Number(process.env['COFFER_CLEANER_KILLS'] ?? 20)
+const KILLS = Number(process.env['COFFER_CLEANER_KILLS'] ?? 12)
 const VICTIM = resolve(import.meta.dirname, 'cleaner-victim.js')
 const PASSPHRASE = Buffer.from('correct horse')
 const OUTPUT_BYTES_MAX = 1024 * 1024

@@ -12,7 +12,7 @@ import { DURABLE_STEPS, FAULT_KINDS, type FaultKind } from '../../src/fault-poin
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
 import { describe, SCENARIOS } from './encryption-scenarios.ts'
 
-const FAULTS = Number(process.env['COFFER_FAULTS'] ?? 12)
+const FAULTS = Number(process.env['COFFER_FAULTS'] ?? 6)
 const VICTIM = resolve(import.meta.dirname, 'fault-victim.js')
 /** Tries at the same time: most of one is waiting for the disk. */
 const LANES = 3

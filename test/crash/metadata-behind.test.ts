@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { mountSkipReason, startedCoffer, shell, tool } from '../helpers/mounted.ts'
 
-const ATTEMPTS = 12
+const ATTEMPTS = 4
 
 t.test(
   'metadata that lost commits is refused again and again, and nothing is deleted',

@@ -7,6 +7,7 @@ import { readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { connectControl } from '../../src/control/client.ts'
 
 const run = promisify(execFile)
 
@@ -96,7 +97,10 @@ export class MountedCoffer {
 
   /** SIGKILL. The dead mount stays: taking it away is the next start's business. */
   async kill(): Promise<void> {
-    const { pid } = await this.json<{ pid: number }>('status')
+    // Not by the CLI, which takes longer to begin than a kill takes.
+    const control = await connectControl(this.socket)
+    const { pid } = await control.call('system.status', {})
+    control.close()
     process.kill(pid, 'SIGKILL')
     while (await isRunning(pid)) await new Promise(done => setTimeout(done, 10))
   }
