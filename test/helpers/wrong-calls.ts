@@ -32,7 +32,7 @@ const samples: Readonly<Record<string, string>> = {
 /** A quarter of what a line may have. */
 const HUGE_CHARACTERS = 256 * 1024
 const HUGE_NUMBERS = ['1e308', '-1e308', '9007199254740993']
-const DEPTH = 10_000
+const DEPTH = 24
 
 const hugeString = JSON.stringify('x'.repeat(HUGE_CHARACTERS))
 const hugeArray = `[${Array.from({ length: HUGE_CHARACTERS / 2 }, () => '0').join(',')}]`

@@ -110,6 +110,9 @@ def do_fallocate(op):
     check(call(fd(op), op["mode"], op["offset"], op["size"]))
 
 
+DIRECTORY_DATA = "a directory: what a filesystem says of its data is its own affair"
+
+
 def do_seek_kinds(op):
     """Leaves the handle's position, which what follows depends on."""
     place = os.lseek(fd(op), 0, os.SEEK_CUR)
@@ -124,7 +127,7 @@ def walk_kinds(op):
     number = fd(op)
     status = os.fstat(number)
     if stat.S_ISDIR(status.st_mode):
-        return "a directory: what a filesystem says of its data is its own affair"
+        return DIRECTORY_DATA
     end = status.st_size
     at = 0
     while at < end:
@@ -143,7 +146,10 @@ def walk_kinds(op):
 
 
 def do_seek_outside(op):
-    end = os.fstat(fd(op)).st_size
+    status = os.fstat(fd(op))
+    if stat.S_ISDIR(status.st_mode):
+        return DIRECTORY_DATA
+    end = status.st_size
     return os.lseek(fd(op), end + op["offset"], op["whence"])
 
 

@@ -240,7 +240,7 @@ t.test('truncated, flipped, missing: an older state or none, never another one',
         else if (what === 'truncate') await truncate(path, offset)
         else {
           if (what === 'flip') bytes[offset] = (bytes[offset] ?? 0) ^ 0x10
-          else bytes.fill(0, offset, offset + 4096)
+          else bytes.fill(0, offset, Math.min(offset + 4096, bytes.length))
           await writeFile(path, bytes)
         }
       }
