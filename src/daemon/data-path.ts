@@ -114,7 +114,8 @@ export function buildDataPath(options: DataPathOptions): DataPath {
   })
   const streams = new StreamStore({
     buffers: new StreamBuffers(
-      new Uint8Array(allocateArena(STREAM_BUFFER_BYTES, { prefault: true })),
+      // Touched as it is used: a daemon that begins or idles shouldn't take what only many writers need.
+      new Uint8Array(allocateArena(STREAM_BUFFER_BYTES)),
     ),
     extents,
     reader,
