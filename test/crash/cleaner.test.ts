@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { BARE_NODE } from '../helpers/bare-node.ts'
 import { OpenStore, sha256 } from '../helpers/open-store.ts'
 
 const KILLS = Number(process.env['COFFER_CLEANER_KILLS'] ?? 12)
@@ -26,9 +27,9 @@ interface Outcome {
 
 function runVictim(directory: string, seed: number, step: number): Promise<Outcome> {
   return new Promise(done => {
-    const args = [VICTIM, directory, String(seed), String(step)]
+    const args = [...BARE_NODE, VICTIM, directory, String(seed), String(step)]
     const child = execFile(
-      process.execPath,
+      'env',
       args,
       { maxBuffer: OUTPUT_BYTES_MAX },
       (error, stdout, stderr) => {

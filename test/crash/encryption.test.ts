@@ -8,6 +8,7 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { BARE_NODE } from '../helpers/bare-node.ts'
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
 import { describe, GROUP, SCENARIOS, type Scenario } from './encryption-scenarios.ts'
 
@@ -34,9 +35,9 @@ interface Outcome {
 }
 
 function runVictim(directory: string, scenario: number, step: number): Promise<Outcome> {
-  const args = [VICTIM, directory, String(scenario), String(step)]
+  const args = [...BARE_NODE, VICTIM, directory, String(scenario), String(step)]
   return new Promise((done, reject) => {
-    const child = execFile(process.execPath, args, (error, stdout, stderr) => {
+    const child = execFile('env', args, (error, stdout, stderr) => {
       if (error !== null && child.signalCode !== 'SIGKILL') {
         reject(new Error(stderr))
         return

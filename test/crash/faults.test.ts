@@ -8,6 +8,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { BARE_NODE } from '../helpers/bare-node.ts'
 import { DURABLE_STEPS, FAULT_KINDS, type FaultKind } from '../../src/fault-points.ts'
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
 import { describe, SCENARIOS } from './encryption-scenarios.ts'
@@ -62,8 +63,8 @@ interface Outcome {
 function runVictim(directory: string, operation: string, fault: string): Promise<Outcome> {
   const env = { ...process.env, COFFER_FAULT: fault }
   return new Promise((done, reject) => {
-    const args = [VICTIM, directory, operation]
-    const child = execFile(process.execPath, args, { env }, (error, output, trace) => {
+    const args = [...BARE_NODE, VICTIM, directory, operation]
+    const child = execFile('env', args, { env }, (error, output, trace) => {
       const isKilled = child.signalCode === 'SIGKILL'
       if (error !== null && !isKilled) reject(new Error(trace))
       else done({ output, trace, isKilled })

@@ -77,6 +77,8 @@ test('a normal user mounts, writes, restarts and stops', { skip: skipReason() },
   ]
   const told = await tool(
     'env',
+    '-u',
+    'NODE_OPTIONS',
     ...variables,
     'unshare',
     '-m',
