@@ -113,7 +113,7 @@ async function within<T>(what: string, seconds: number, promise: Promise<T>): Pr
 async function send(path: string, message: string | Buffer, count = 1): Promise<RawClient> {
   const client = new RawClient(path)
   client.socket.write(message)
-  await within('an answer, or the end of the connection', 20, client.collect(count))
+  await within('an answer, or the end of the connection', 60, client.collect(count))
   client.socket.destroy()
   return client
 }
@@ -145,7 +145,7 @@ async function flood(path: string): Promise<RawClient> {
   }
   client.socket.on('drain', pour)
   pour()
-  await within('the end of a flood', 20, client.closed)
+  await within('the end of a flood', 60, client.closed)
   return client
 }
 
