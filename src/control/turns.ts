@@ -3,8 +3,10 @@
 
 /** Requests run on for so long before the rest of the loop has its turn; the loop as a whole may be held for 20 ms. */
 const SLICE_MS = 2
-/** After work of one millisecond the socket rests for so many: floods get a sixth of the loop, with
- * which a writer beside them keeps more than half of its speed (bench/abuse.ts). */
+/**
+ * After work of one millisecond the socket rests for so many: floods get a sixth of the loop, with which a writer beside
+ * them keeps more than half of its speed (bench/abuse.ts).
+ */
 const REST_FACTOR = 5
 /** Timers are no finer; shorter rests add up until they are worth one. */
 const REST_MS_MIN = 1
