@@ -4,6 +4,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import type { Level } from 'level'
 import { packFrame, parseFrame } from './frame.ts'
+import { packSequence, parseSequence } from './sequence.ts'
 import { openDatabase, SEQUENCE_KEY } from './store.ts'
 
 const RANGE_BATCH_ENTRIES = 1000
@@ -31,7 +32,7 @@ export class OfflineMetadata {
   /** Number of the last commit. @throws StoreError RECORD_DAMAGED */
   get sequence(): number {
     const record = this.get(SEQUENCE_KEY)
-    return record === undefined ? 0 : Number(Buffer.from(record).readBigUInt64LE(0))
+    return record === undefined ? 0 : parseSequence(record)
   }
 
   /** All of them or none; `value` is null for a record that is deleted. */
@@ -73,9 +74,7 @@ export class OfflineMetadata {
 
   /** The number that the next commit follows on. */
   async setSequence(sequence: number): Promise<void> {
-    const value = Buffer.alloc(8)
-    value.writeBigUInt64LE(BigInt(sequence))
-    await this.write([{ key: SEQUENCE_KEY, value }])
+    await this.write([{ key: SEQUENCE_KEY, value: packSequence(sequence) }])
   }
 
   async close(): Promise<void> {
