@@ -189,12 +189,19 @@ function storagePairs(stats: SystemStats | GroupStats): Pair[] {
     ['Blocks', stats.blocks],
     ['Physical Bytes', formatSize(stats.physicalBytes)],
     ['Metadata Bytes', formatSize(stats.metadataBytes)],
+    ['Keys', keysText(stats.keys)],
   ]
+}
+
+function keysText({ active, decryptOnly, retired }: GroupStats['keys']): string {
+  return `${active} active, ${decryptOnly} decrypt-only, ${retired} retired`
 }
 
 function processPairs(stats: SystemStats): Pair[] {
   return [
     ['Memory', formatSize(stats.rssBytes)],
+    ['Index Entries', stats.indexEntries],
+    ['Index Size', formatSize(stats.indexBytes)],
     ['Index Entries Added', stats.indexEntriesAdded],
     ['Event Loop Delay p99', milliseconds(stats.eventLoopDelayP99Microseconds)],
     ['Event Loop Delay Max', milliseconds(stats.eventLoopDelayMaxMicroseconds)],

@@ -24,6 +24,17 @@ const storage = {
   blocks: count,
 }
 
+/** What keys there are, by their states. */
+const keys = z
+  .object({
+    active: count.describe('new data is sealed with it; one for each encrypted group'),
+    decryptOnly: count.describe(
+      'data is sealed with it, and moved to the active one by the cleaner',
+    ),
+    retired: count.describe('nothing is sealed with it; its material is erased'),
+  })
+  .describe('content encryption keys')
+
 /** Of clients and of dedupe, over some time. */
 const counters = {
   bytesWritten: bytes.describe('by clients'),
@@ -57,10 +68,11 @@ const containerStats = z.object({
   files: count,
   currentBytes: bytes,
 })
-const groupStats = z.object({ name: groupName, ...savings, ...storage })
+const groupStats = z.object({ name: groupName, ...savings, ...storage, keys })
 const systemStats = z.object({
   ...savings,
   ...storage,
+  keys,
   rssBytes: bytes.describe("the daemon's resident memory"),
   held: z
     .object({
@@ -88,6 +100,8 @@ const systemStats = z.object({
     .describe(
       'since the store was made; a killed daemon loses what it counted after its last commit',
     ),
+  indexEntries: count.describe('of the chunk index: one for each chunk'),
+  indexBytes: bytes.describe('about what the chunk index takes of the metadata'),
   indexEntriesAdded: count.describe(
     'entries of the chunk index written since the start, for stored and for moved chunks',
   ),

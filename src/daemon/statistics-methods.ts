@@ -3,6 +3,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContainerStats, GroupStats, SystemStats } from '../control/index.ts'
+import type { KeyInfo } from '../crypto/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
 import type { ContainerInfo } from '../vfs/index.ts'
 import type { Counters } from './lifetime-counters.ts'
@@ -38,8 +39,10 @@ export class StatisticsMethods {
     const { heapUsed, external } = process.memoryUsage()
     const { counters } = storage
     const rates = throughput.summary()
+    const totals = sumBlocks(storage.blockRecords())
     return {
-      ...(await this.#chain(storage.vfs.containers(), sumBlocks(storage.blockRecords()))),
+      ...(await this.#chain(storage.vfs.containers(), totals)),
+      keys: this.#keys(storage.groups.list()),
       rssBytes: process.memoryUsage.rss(),
       held: {
         ...storage.vfs.held,
@@ -58,6 +61,8 @@ export class StatisticsMethods {
         since: new Date(counters.sinceSeconds * 1000).toISOString(),
         ...withHitRate(counters.lifetime()),
       },
+      indexEntries: totals.chunks,
+      indexBytes: await storage.indexSizeBytes(),
       indexEntriesAdded: storage.indexEntriesAdded,
       operations: {
         read: latencies.read.summary(),
@@ -90,10 +95,12 @@ export class StatisticsMethods {
   /** @throws CofferError GROUP_NOT_FOUND */
   async storageGroup(name: string): Promise<GroupStats> {
     const { storage } = this.#options
-    const { id } = storage.groups.named(name)
+    const group = storage.groups.named(name)
+    const { id } = group
     const containers = storage.vfs.containers().filter(container => container.group === id)
     const records = [...storage.blockRecords()].filter(record => record.group === id)
-    return { name, ...(await this.#chain(containers, sumBlocks(records))) }
+    const chain = await this.#chain(containers, sumBlocks(records))
+    return { name, ...chain, keys: this.#keys([group]) }
   }
 
   /** @throws CofferError CONTAINER_NOT_FOUND */
@@ -105,6 +112,17 @@ export class StatisticsMethods {
       group: storage.groups.byId(group).name,
       files: fileCount,
       currentBytes: logicalBytes,
+    }
+  }
+
+  #keys(groups: readonly { readonly id: number }[]): GroupStats['keys'] {
+    const { encryption } = this.#options.storage
+    const keys = groups.flatMap(({ id }) => encryption.info(id)?.keys ?? [])
+    const count = (state: KeyInfo['state']) => keys.filter(key => key.state === state).length
+    return {
+      active: count('active'),
+      decryptOnly: count('decrypt-only'),
+      retired: count('retired'),
     }
   }
 

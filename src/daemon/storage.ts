@@ -5,6 +5,7 @@ import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
 import type { Scanner } from '../scan/index.ts'
+import { indexRange } from '../dedupe/index.ts'
 import type { ChunkIndex } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { MetadataCopies, MetadataCopiesOptions, RebuildParts } from '../recovery/index.ts'
@@ -115,6 +116,12 @@ export class Storage {
   /** Entries of the chunk index that were written since the start. */
   get indexEntriesAdded(): number {
     return this.#parts.index.addedCount
+  }
+
+  /** About what the chunk index takes on disk. */
+  async indexSizeBytes(): Promise<number> {
+    const { from, to } = indexRange()
+    return await this.metadata.sizeBytes(from, to)
   }
 
   get copies(): MetadataCopies {

@@ -205,6 +205,12 @@ function indexKey(group: number, fingerprint: Uint8Array): Buffer {
   return key
 }
 
+/** From the first key of any group's entries to the first behind them. */
+export function indexRange(): { from: Uint8Array; to: Uint8Array } {
+  const from = Buffer.from([TABLE.chunk])
+  return { from, to: prefixEnd(from) }
+}
+
 /** The key and the record of an entry, for whoever makes an index from nothing. */
 export function indexEntry(
   group: number,

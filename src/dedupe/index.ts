@@ -1,5 +1,5 @@
 export { AppendGatherer } from './append-gatherer.ts'
-export { ChunkIndex, indexEntry, parseLocation } from './chunk-index.ts'
+export { ChunkIndex, indexEntry, indexRange, parseLocation } from './chunk-index.ts'
 export {
   Deduplicator,
   type ChunkAppender,

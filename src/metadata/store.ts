@@ -108,6 +108,15 @@ function unreadable(error: unknown): never {
   throw new StoreError('METADATA_UNREADABLE', 'The metadata database is damaged.', { cause: error })
 }
 
+/** What `level` is on Node, and its types don't say. */
+interface SizedDatabase {
+  approximateSize(from: Uint8Array, to: Uint8Array): Promise<number>
+}
+
+function knowsSizes(database: object): database is SizedDatabase {
+  return 'approximateSize' in database
+}
+
 export class MetadataStore implements MetadataReader, Committer {
   readonly #database: Level<Uint8Array, Buffer>
   readonly #options: MetadataStoreOptions
@@ -148,6 +157,12 @@ export class MetadataStore implements MetadataReader, Committer {
     return frames.map((frame, index) =>
       frame === undefined ? undefined : parseFrame(keys[index] ?? SEQUENCE_KEY, frame),
     )
+  }
+
+  /** About what the records with `from` <= key < `to` take on disk, in tables; those in LevelDB's log alone don't count. */
+  async sizeBytes(from: Uint8Array, to: Uint8Array): Promise<number> {
+    if (!knowsSizes(this.#database)) throw new Error('the database has no approximateSize')
+    return await this.#database.approximateSize(from, to)
   }
 
   range(

@@ -45,6 +45,7 @@ const counters = {
   chunksStored: 25,
 }
 const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
+const keys = { active: 1, decryptOnly: 2, retired: 3 }
 
 export function fakeTarget(
   status: Partial<SystemStatus> = {},
@@ -139,6 +140,7 @@ export function fakeTarget(
     'stats.system': async () => ({
       ...savings,
       ...storage,
+      keys,
       rssBytes: 1024 ** 2,
       held: {
         openFiles: 2,
@@ -158,6 +160,8 @@ export function fakeTarget(
       throughput: { now: rates(1.5), minute: rates(2.5), hour: rates(0.5) },
       sinceStart: counters,
       lifetime: { since: now, ...counters, bytesWritten: 2 * 1024 ** 4 },
+      indexEntries: 24,
+      indexBytes: 2048,
       indexEntriesAdded: 26,
       operations: {
         read: latency,
@@ -185,6 +189,7 @@ export function fakeTarget(
       name,
       ...savings,
       ...storage,
+      keys,
     }),
     'stats.container': async ({ name }) => ({
       name,

@@ -66,6 +66,22 @@ t.test('what was committed is there after reopening, and the sequence counts com
   await second.store.close()
 })
 
+t.test('the size of a range is about that of its records, and of nothing else', async t => {
+  const directory = await directoryOf(t)
+  const first = await openIn(directory)
+  const pending = participate(first.store)
+  const count = 10_000
+  for (let index = 0; index < count; index++) pending.set(`D${index}`, 'x'.repeat(100))
+  await first.store.commit()
+  await first.store.close()
+  // Opening writes what the log holds into tables.
+  const { store } = await openIn(directory)
+  const bytes = await store.sizeBytes(key('D'), key('E'))
+  t.ok(bytes > count * 100 && bytes < count * 150, `${bytes} bytes`)
+  t.equal(await store.sizeBytes(key('E'), key('F')), 0)
+  await store.close()
+})
+
 t.test('concurrent commits share one, and each sees its own changes durable', async t => {
   const { store } = await openIn(await directoryOf(t))
   const pending = participate(store)

@@ -85,6 +85,12 @@ t.test('contents are nowhere in the store once the group is encrypted', { skip }
   t.ok((keys.keys[0]?.bytes ?? 0) > 300_000)
   const [group] = (await coffer.json<{ groups: Group[] }>('storage-group', 'show', 'vault')).groups
   t.match(group, { isEncrypted: true, isLocked: false, encryptedPercent: 100 })
+
+  await coffer.coffer('storage-group', 'rotate-key', 'vault')
+  const counted = { active: 1, decryptOnly: 1, retired: 0 }
+  t.match(await coffer.json('stats', 'storage-group', 'vault'), { keys: counted })
+  t.match(await coffer.json('stats', 'system'), { keys: counted })
+  t.match(await coffer.json('stats', 'storage-group', 'open'), { keys: { active: 0 } })
 })
 
 t.test('a locked group', { skip }, async t => {
