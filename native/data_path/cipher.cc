@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 
@@ -50,38 +51,8 @@ std::atomic<CipherKind> current = BestCipher();
 
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
-EVP_CIPHER_CTX* ThreadContext() {
-  thread_local CipherContext context(EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free);
-  if (!context) throw std::bad_alloc();
-  return context.get();
-}
-
 void Require(int result) {
   if (result != 1) throw std::runtime_error("OpenSSL refused an AES-GCM operation");
-}
-
-void EncryptOpenSsl(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> associated,
-                    std::span<const uint8_t> from, uint8_t* to, uint8_t* tag) {
-  EVP_CIPHER_CTX* context = ThreadContext();
-  int length = 0;
-  Require(EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key, nonce));
-  Require(EVP_EncryptUpdate(context, nullptr, &length, associated.data(), static_cast<int>(associated.size())));
-  Require(EVP_EncryptUpdate(context, to, &length, from.data(), static_cast<int>(from.size())));
-  Require(EVP_EncryptFinal_ex(context, to + length, &length));
-  Require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag));
-}
-
-bool DecryptOpenSsl(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> associated,
-                    std::span<const uint8_t> from, uint8_t* to, const uint8_t* tag) {
-  EVP_CIPHER_CTX* context = ThreadContext();
-  int length = 0;
-  uint8_t expected[kTagBytes];
-  std::memcpy(expected, tag, kTagBytes);
-  Require(EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key, nonce));
-  Require(EVP_DecryptUpdate(context, nullptr, &length, associated.data(), static_cast<int>(associated.size())));
-  Require(EVP_DecryptUpdate(context, to, &length, from.data(), static_cast<int>(from.size())));
-  Require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagBytes, expected));
-  return EVP_DecryptFinal_ex(context, to + length, &length) == 1;
 }
 
 bool IsEqual(const uint8_t* left, const uint8_t* right, size_t bytes) {
@@ -103,39 +74,108 @@ void SetCipher(CipherKind kind) { current = kind == CipherKind::kIpsecMb ? BestC
 
 CipherKind CurrentCipher() { return current; }
 
-void Encrypt(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> associated,
-             std::span<const uint8_t> from, uint8_t* to, uint8_t* tag) {
+struct GcmMessage::State {
+  CipherKind kind = CipherKind::kOpenSsl;
+  CipherContext context{nullptr, EVP_CIPHER_CTX_free};
 #ifdef COFFER_HAVE_IPSEC_MB
-  if (current == CipherKind::kIpsecMb) {
+  alignas(64) gcm_key_data expanded;
+  gcm_context_data running;
+#endif
+
+  static State& OfThread() {
+    thread_local State state;
+    return state;
+  }
+
+  EVP_CIPHER_CTX* OpenSsl() {
+    if (!context) context.reset(EVP_CIPHER_CTX_new());
+    if (!context) throw std::bad_alloc();
+    return context.get();
+  }
+};
+
+GcmMessage::GcmMessage(Direction direction, const uint8_t* key, const uint8_t* nonce,
+                       std::span<const uint8_t> associated)
+    : state_(State::OfThread()), direction_(direction) {
+  state_.kind = current;
+#ifdef COFFER_HAVE_IPSEC_MB
+  if (state_.kind == CipherKind::kIpsecMb) {
     IMB_MGR* manager = Multi().manager;
-    alignas(64) gcm_key_data expanded;
-    gcm_context_data context;
-    IMB_AES256_GCM_PRE(manager, key, &expanded);
-    IMB_AES256_GCM_ENC(manager, &expanded, &context, to, from.data(), from.size(), nonce, associated.data(),
-                       associated.size(), tag, kTagBytes);
-    explicit_bzero(&expanded, sizeof expanded);
+    IMB_AES256_GCM_PRE(manager, key, &state_.expanded);
+    IMB_AES256_GCM_INIT(manager, &state_.expanded, &state_.running, nonce, associated.data(), associated.size());
     return;
   }
 #endif
-  EncryptOpenSsl(key, nonce, associated, from, to, tag);
+  int length = 0;
+  const int is_sealing = direction_ == Direction::kSeal ? 1 : 0;
+  Require(EVP_CipherInit_ex(state_.OpenSsl(), EVP_aes_256_gcm(), nullptr, key, nonce, is_sealing));
+  Require(EVP_CipherUpdate(state_.OpenSsl(), nullptr, &length, associated.data(), static_cast<int>(associated.size())));
+}
+
+GcmMessage::~GcmMessage() {
+#ifdef COFFER_HAVE_IPSEC_MB
+  explicit_bzero(&state_.expanded, sizeof state_.expanded);
+  explicit_bzero(&state_.running, sizeof state_.running);
+#endif
+  if (state_.context) EVP_CIPHER_CTX_reset(state_.context.get());
+}
+
+void GcmMessage::Update(std::span<const uint8_t> from, uint8_t* to) {
+#ifdef COFFER_HAVE_IPSEC_MB
+  if (state_.kind == CipherKind::kIpsecMb) {
+    IMB_MGR* manager = Multi().manager;
+    if (direction_ == Direction::kSeal) {
+      IMB_AES256_GCM_ENC_UPDATE(manager, &state_.expanded, &state_.running, to, from.data(), from.size());
+    } else {
+      IMB_AES256_GCM_DEC_UPDATE(manager, &state_.expanded, &state_.running, to, from.data(), from.size());
+    }
+    return;
+  }
+#endif
+  int length = 0;
+  Require(EVP_CipherUpdate(state_.OpenSsl(), to, &length, from.data(), static_cast<int>(from.size())));
+}
+
+void GcmMessage::Seal(uint8_t* tag) {
+#ifdef COFFER_HAVE_IPSEC_MB
+  if (state_.kind == CipherKind::kIpsecMb) {
+    IMB_AES256_GCM_ENC_FINALIZE(Multi().manager, &state_.expanded, &state_.running, tag, kTagBytes);
+    return;
+  }
+#endif
+  int length = 0;
+  uint8_t nothing[kTagBytes];
+  Require(EVP_CipherFinal_ex(state_.OpenSsl(), nothing, &length));
+  Require(EVP_CIPHER_CTX_ctrl(state_.OpenSsl(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag));
+}
+
+bool GcmMessage::Open(const uint8_t* tag) {
+  uint8_t expected[kTagBytes];
+#ifdef COFFER_HAVE_IPSEC_MB
+  if (state_.kind == CipherKind::kIpsecMb) {
+    IMB_AES256_GCM_DEC_FINALIZE(Multi().manager, &state_.expanded, &state_.running, expected, kTagBytes);
+    return IsEqual(expected, tag, kTagBytes);
+  }
+#endif
+  int length = 0;
+  uint8_t nothing[kTagBytes];
+  std::memcpy(expected, tag, kTagBytes);
+  Require(EVP_CIPHER_CTX_ctrl(state_.OpenSsl(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, expected));
+  return EVP_CipherFinal_ex(state_.OpenSsl(), nothing, &length) == 1;
+}
+
+void Encrypt(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> associated,
+             std::span<const uint8_t> from, uint8_t* to, uint8_t* tag) {
+  GcmMessage message(GcmMessage::Direction::kSeal, key, nonce, associated);
+  message.Update(from, to);
+  message.Seal(tag);
 }
 
 bool Decrypt(const uint8_t* key, const uint8_t* nonce, std::span<const uint8_t> associated,
              std::span<const uint8_t> from, uint8_t* to, const uint8_t* tag) {
-#ifdef COFFER_HAVE_IPSEC_MB
-  if (current == CipherKind::kIpsecMb) {
-    IMB_MGR* manager = Multi().manager;
-    alignas(64) gcm_key_data expanded;
-    gcm_context_data context;
-    uint8_t computed[kTagBytes];
-    IMB_AES256_GCM_PRE(manager, key, &expanded);
-    IMB_AES256_GCM_DEC(manager, &expanded, &context, to, from.data(), from.size(), nonce, associated.data(),
-                       associated.size(), computed, kTagBytes);
-    explicit_bzero(&expanded, sizeof expanded);
-    return IsEqual(computed, tag, kTagBytes);
-  }
-#endif
-  return DecryptOpenSsl(key, nonce, associated, from, to, tag);
+  GcmMessage message(GcmMessage::Direction::kOpen, key, nonce, associated);
+  message.Update(from, to);
+  return message.Open(tag);
 }
 
 void DeriveBlockKey(const uint8_t* content_key, std::span<const uint8_t> salt, uint8_t* out) {

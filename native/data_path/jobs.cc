@@ -91,7 +91,7 @@ void AppendJob::Run() {
       header.page = static_cast<uint32_t>((offset + starts[index]) / kPageBytes);
       header.first_ordinal = ordinal;
       ordinal += counts[index];
-      SealRegion(header, file->key(), region);
+      SealRegion(header, file->key(), slices[index], region);
       if (verify) VerifyRegion(header, file->key(), {region, header.file_bytes()}, slices[index]);
       pages_.push_back(header.page);
       ordinals_.push_back(header.first_ordinal);

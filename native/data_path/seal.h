@@ -27,13 +27,17 @@ class Damage : public std::runtime_error {
 };
 
 /**
- * First half: table and compressed data into `region` (kRegionBytesMax bytes), after the space of the header. Sets
- * the header's lengths and algorithm; `wanted` is what the policy asks for.
+ * First half: the table into `region` (kRegionBytesMax bytes), after the space of the header, and the data behind it
+ * where it shrinks; otherwise the data stays where it is, for the second half to take. Sets the header's lengths and
+ * algorithm; `wanted` is what the policy asks for.
  */
 void GatherRegion(std::span<const ChunkSlice> chunks, Algorithm wanted, RegionHeader& header, uint8_t* region);
 
-/** Second half, when the page is known: header, encryption or checksum, padding. `key` is null for clear regions. */
-void SealRegion(const RegionHeader& header, const uint8_t* key, uint8_t* region);
+/**
+ * Second half, when the page is known: header, encryption or checksum, padding. Data that isn't compressed is sealed on
+ * its only way from the chunks' memory to the region. `key` is null for clear regions.
+ */
+void SealRegion(const RegionHeader& header, const uint8_t* key, std::span<const ChunkSlice> chunks, uint8_t* region);
 
 /**
  * Opens the region at the start of `region` into `out` (kPayloadBytesMax bytes): the table, then the raw bytes.

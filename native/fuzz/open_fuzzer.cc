@@ -64,7 +64,9 @@ void FuzzRegion(uint8_t how, const uint8_t* bytes, size_t size) {
   if ((how & kSeal) != 0 && size >= kRegionHeaderBytes && ParseRegionHeader(region.data(), header) &&
       header.file_bytes() <= size) {
     key = kKey;
-    SealRegion(header, key, region.data());
+    // What it says of itself is sealed where it is.
+    const ChunkSlice data{nullptr, {region.data() + kRegionHeaderBytes + header.table_bytes(), header.stored_bytes}};
+    SealRegion(header, key, {&data, 1}, region.data());
   }
   OpenAsRead(region, key);
 }
@@ -84,7 +86,7 @@ void WriteSeed(const std::string& directory, Algorithm algorithm, uint8_t how) {
   header.sequence = 5;
   std::vector<uint8_t> region(kRegionBytesMax);
   GatherRegion(chunks, algorithm, header, region.data());
-  SealRegion(header, nullptr, region.data());
+  SealRegion(header, nullptr, chunks, region.data());
   const std::string path =
       directory + "/region-" + std::to_string(static_cast<int>(algorithm)) + "-" + std::to_string(how);
   std::FILE* file = std::fopen(path.c_str(), "w");

@@ -1,8 +1,9 @@
 // Append and read back, in every way of sealing.
 
 import t from 'tap'
-import { randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import {
+  chunkOf,
   CLEAR,
   COMPRESSIONS,
   KEYED,
@@ -12,7 +13,7 @@ import {
   temporaryDirectory,
   textChunk,
 } from './helpers.ts'
-import { BLOCK_CHUNKS_MAX, BLOCK_FILE_BYTES_MAX } from '../../src/blocks/index.ts'
+import { BLOCK_CHUNKS_MAX, BLOCK_FILE_BYTES_MAX, type NewChunk } from '../../src/blocks/index.ts'
 import { setCipher } from '../../src/native/data-path.ts'
 
 for (const compression of COMPRESSIONS) {
@@ -24,6 +25,9 @@ for (const compression of COMPRESSIONS) {
         ...Array.from({ length: 60 }, (_, index) => textChunk(1 + randomInt(100_000), index + 1)),
         ...Array.from({ length: 60 }, () => randomChunk(1 + randomInt(256 * 1024))),
         ...Array.from({ length: 3000 }, () => randomChunk(1 + randomInt(20))),
+        // As cut from a stream: one behind the other in memory, with gaps where chunks were known.
+        ...inARow(textChunk(2 ** 20, 9).data),
+        ...inARow(randomBytes(2 ** 20)).filter((_, index) => index % 7 !== 3),
       ]
       const locations = await store.append({ ...policy, compression }, chunks, 5)
       t.ok(await readsBack(store, chunks, locations), 'reads back while open')
@@ -52,7 +56,8 @@ t.test('OpenSSL and libipsec-mb write and read the same regions', async t => {
   t.teardown(() => void setCipher('auto'))
   const directory = await temporaryDirectory(t)
   const store = await openStore(directory)
-  const chunks = [textChunk(5000), randomChunk(200_000)]
+  const odd = Array.from({ length: 50 }, (_, index) => randomChunk(index * 37 + 1))
+  const chunks = [textChunk(5000), randomChunk(200_000), ...odd, ...inARow(randomBytes(100_000))]
   setCipher('openssl')
   const byOpenSsl = await store.append(KEYED, chunks, 1)
   setCipher('auto')
@@ -127,3 +132,13 @@ t.test('a block file holds no more chunks than there are ordinals', async t => {
   t.equal(new Set(few.map(({ block, ordinal }) => `${block}:${ordinal}`)).size, few.length)
   await store.close()
 })
+
+function inARow(data: Uint8Array): NewChunk[] {
+  const chunks: NewChunk[] = []
+  for (let at = 0; at < data.length;) {
+    const end = Math.min(data.length, at + 1 + randomInt(60_000))
+    chunks.push(chunkOf(data.subarray(at, end)))
+    at = end
+  }
+  return chunks
+}
