@@ -3,7 +3,13 @@
 import { inodeKey, PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
-import { EXTENT_PAGE_BYTES, packExtents, parseExtents } from './extent.ts'
+import {
+  EXTENT_PAGE_BYTES,
+  measureExtents,
+  packExtents,
+  PackedPage,
+  parseExtents,
+} from './extent.ts'
 import type { Extent, ExtentPage } from './extent.ts'
 
 /** Pages of up to some 10 KiB each: about 40 MiB at most. */
@@ -13,6 +19,13 @@ const CACHED_PAGES_MAX = 2048
 export interface ExtentWatcher {
   /** @returns where the chunk lies; another place than the extent's own when it has been moved */
   put(location: ChunkLocation, chunkLengthBytes: number): ChunkLocation
+}
+
+/** Pages of one file, and the storage group of their chunks. */
+export interface PageRange {
+  readonly firstPage: number
+  readonly endPage: number
+  readonly group: number
 }
 
 const NO_EXTENTS: readonly Extent[] = []
@@ -154,6 +167,61 @@ export class ExtentMap implements CommitParticipant {
   }
 
   /**
+   * The first byte from the start of the page on that no extent of an earlier page covers. From one such place to the
+   * next, a page's own extents are all there is. @throws StoreError RECORD_DAMAGED
+   */
+  ownStartBytes(inode: number, page: number): number {
+    const startBytes = page * EXTENT_PAGE_BYTES
+    const before = page === 0 ? undefined : this.#packed(inode, page - 1)
+    if (before === undefined) return startBytes
+    return Math.max(startBytes, (page - 1) * EXTENT_PAGE_BYTES + measureExtents(before).endBytes)
+  }
+
+  /**
+   * Whole pages of `target` become those of `source`, record by record: what ownStartBytes says of the pages' ends is
+   * where the range begins and ends. No extent of the target begins in the first page before that range.
+   * @returns by how much the target's mapped bytes have grown (negative: shrunk)
+   * @throws StoreError RECORD_DAMAGED
+   */
+  sharePages(source: number, pages: PageRange, target: number, shiftPages: number): number {
+    const { firstPage, endPage, group } = pages
+    const shiftBytes = shiftPages * EXTENT_PAGE_BYTES
+    const records: (Uint8Array | undefined)[] = []
+    for (let page = firstPage; page < endPage; page++) records.push(this.#packed(source, page))
+    let grownBytes = this.replace(
+      target,
+      group,
+      this.ownStartBytes(source, firstPage) + shiftBytes,
+      this.ownStartBytes(source, endPage) + shiftBytes,
+      [],
+    )
+    for (const [index, record] of records.entries()) {
+      if (record === undefined) continue
+      const page = firstPage + index + shiftPages
+      const { mappedBytes } = measureExtents(record)
+      if (mappedBytes === 0) continue
+      grownBytes += mappedBytes
+      const packed = new PackedPage(page * EXTENT_PAGE_BYTES, record)
+      const isWatched = this.#watcher !== undefined
+      this.#set(
+        target,
+        page,
+        isWatched ? { group, extents: this.#watched(packed.extents) } : packed,
+      )
+    }
+    return grownBytes
+  }
+
+  /** A page's record as it is, or will be; undefined when it has none. */
+  #packed(inode: number, page: number): Uint8Array | undefined {
+    const key = pageKey(inode, page)
+    const pending = this.#pending.get(key.toString('latin1'))
+    if (pending === undefined) return this.#metadata.get(key)
+    if (pending === null) return undefined
+    return recordOf(page, pending)
+  }
+
+  /**
    * The first page from `page` on, before `endPage`, that has extents: large holes are passed over at once.
    * @returns where it starts, in bytes
    */
@@ -169,8 +237,7 @@ export class ExtentMap implements CommitParticipant {
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
     const numberOf = (key: Buffer): number => key.readUInt32BE(9)
     for (const name of this.#pending.keys()) {
-      if (name < low || name >= high || (this.#pending.get(name)?.extents.length ?? 0) === 0)
-        continue
+      if (name < low || name >= high || isEmpty(this.#pending.get(name))) continue
       next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
     }
     for await (const { key } of this.#metadata.range(from, to)) {
@@ -206,8 +273,8 @@ export class ExtentMap implements CommitParticipant {
   collect(batch: MetadataWriter): void {
     for (const [name, page] of this.#pending.collect()) {
       const key = Buffer.from(name, 'latin1')
-      if (page === null || page.extents.length === 0) batch.delete(key)
-      else batch.put(key, packExtents(key.readUInt32BE(9) * EXTENT_PAGE_BYTES, page))
+      if (page === null || isEmpty(page)) batch.delete(key)
+      else batch.put(key, recordOf(key.readUInt32BE(9), page))
     }
   }
 
@@ -256,6 +323,16 @@ export class ExtentMap implements CommitParticipant {
     this.#clean.delete(name)
     this.#pending.set(name, extents)
   }
+}
+
+function isEmpty(page: ExtentPage | null | undefined): boolean {
+  if (page === null || page === undefined) return true
+  return !(page instanceof PackedPage) && page.extents.length === 0
+}
+
+function recordOf(page: number, extents: ExtentPage): Uint8Array {
+  if (extents instanceof PackedPage) return extents.record
+  return packExtents(page * EXTENT_PAGE_BYTES, extents)
 }
 
 function pageOf(offsetBytes: number): number {

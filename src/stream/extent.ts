@@ -62,22 +62,12 @@ export function parseExtents(pageStartBytes: number, value: Uint8Array): ExtentP
   const extents: Extent[] = []
   let endBytes = 0
   for (let at = PAGE_HEADER_BYTES; at < record.length; at += EXTENT_BYTES) {
-    const startBytes = record.readUInt32LE(at)
-    const lengthBytes = record.readUInt32LE(at + 4)
-    if (startBytes < endBytes || startBytes >= EXTENT_PAGE_BYTES || lengthBytes === 0) {
-      throw new StoreError('RECORD_DAMAGED', 'An extent record is out of order.')
-    }
-    const chunkOffsetBytes = record.readUInt32LE(at + 8)
-    const chunkLengthBytes = record.readUInt32LE(at + 12)
-    if (chunkLengthBytes > CHUNK_BYTES_MAX || chunkOffsetBytes + lengthBytes > chunkLengthBytes) {
-      throw new StoreError('RECORD_DAMAGED', 'An extent reaches beyond its chunk.')
-    }
-    endBytes = startBytes + lengthBytes
+    endBytes = checkedEndBytes(record, at, endBytes)
     extents.push({
-      startBytes: pageStartBytes + startBytes,
-      lengthBytes,
-      chunkOffsetBytes,
-      chunkLengthBytes,
+      startBytes: pageStartBytes + record.readUInt32LE(at),
+      lengthBytes: record.readUInt32LE(at + 4),
+      chunkOffsetBytes: record.readUInt32LE(at + 8),
+      chunkLengthBytes: record.readUInt32LE(at + 12),
       location: {
         block: record.readUInt32LE(at + 16),
         page: record.readUInt16LE(at + 20),
@@ -88,6 +78,61 @@ export function parseExtents(pageStartBytes: number, value: Uint8Array): ExtentP
     })
   }
   return { group: record.readUInt16LE(1), extents }
+}
+
+/**
+ * What a record's extents cover, without making objects of them. `endBytes`: where the last one ends, within the page
+ * or beyond it.
+ * @throws StoreError as parseExtents
+ */
+export function measureExtents(value: Uint8Array): { mappedBytes: number; endBytes: number } {
+  const record = headedRecord(value)
+  checkLength(record)
+  let endBytes = 0
+  let mappedBytes = 0
+  for (let at = PAGE_HEADER_BYTES; at < record.length; at += EXTENT_BYTES) {
+    endBytes = checkedEndBytes(record, at, endBytes)
+    mappedBytes += record.readUInt32LE(at + 4)
+  }
+  return { mappedBytes, endBytes }
+}
+
+/** Where the extent at `at` ends. @throws StoreError RECORD_DAMAGED unless it is sound, and behind the one before */
+function checkedEndBytes(record: Buffer, at: number, beforeEndBytes: number): number {
+  const startBytes = record.readUInt32LE(at)
+  const lengthBytes = record.readUInt32LE(at + 4)
+  if (startBytes < beforeEndBytes || startBytes >= EXTENT_PAGE_BYTES || lengthBytes === 0) {
+    throw new StoreError('RECORD_DAMAGED', 'An extent record is out of order.')
+  }
+  const chunkLengthBytes = record.readUInt32LE(at + 12)
+  if (
+    chunkLengthBytes > CHUNK_BYTES_MAX ||
+    record.readUInt32LE(at + 8) + lengthBytes > chunkLengthBytes
+  ) {
+    throw new StoreError('RECORD_DAMAGED', 'An extent reaches beyond its chunk.')
+  }
+  return startBytes + lengthBytes
+}
+
+/** A page as the record that it was read from: objects are made when somebody asks for them, which a copy never does. */
+export class PackedPage implements ExtentPage {
+  readonly group: number
+  readonly record: Uint8Array
+  readonly #pageStartBytes: number
+  #extents: readonly Extent[] | undefined
+
+  /** @param record of one extent at least; stays as it is. @throws StoreError UNKNOWN_VERSION */
+  constructor(pageStartBytes: number, record: Uint8Array) {
+    this.group = groupOfExtents(record)
+    this.record = record
+    this.#pageStartBytes = pageStartBytes
+  }
+
+  /** @throws StoreError RECORD_DAMAGED */
+  get extents(): readonly Extent[] {
+    this.#extents ??= parseExtents(this.#pageStartBytes, this.record).extents
+    return this.#extents
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
 import { FilesystemError } from '../errors.ts'
 import { SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
+import { EXTENT_PAGE_BYTES } from './extent.ts'
 import type { Extent } from './extent.ts'
 import { FileRuns } from './file-runs.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
@@ -310,6 +311,21 @@ export class FileStream implements FlushOwner {
       endBytes,
       extents,
     )
+    this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
+    this.#stableSizeBytes = this.#sizeBytes
+    this.#changed()
+  }
+
+  /**
+   * The same with all extents of whole pages of `source`, which come to lie `shiftPages` further on: as
+   * ExtentMap.sharePages. There must be no unflushed data. @throws EFBIG
+   */
+  adoptPages(source: number, firstPage: number, endPage: number, shiftPages: number): void {
+    const { extents } = this.#services
+    const endBytes = extents.ownStartBytes(source, endPage) + shiftPages * EXTENT_PAGE_BYTES
+    if (endBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
+    const range = { firstPage, endPage, group: this.group }
+    this.#mappedBytes += extents.sharePages(source, range, this.inode, shiftPages)
     this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
     this.#stableSizeBytes = this.#sizeBytes
     this.#changed()

@@ -56,7 +56,13 @@ export class StreamStore {
   ): Promise<void> {
     const { extents } = this.#services
     this.#services.checkAccess(target.group)
-    await shareRange(extents, source, sourceStartBytes, target, targetStartBytes, lengthBytes)
+    await shareRange(extents, {
+      source,
+      sourceStartBytes,
+      target,
+      targetStartBytes,
+      lengthBytes,
+    })
   }
 
   /** As ContentStore.discard. */
