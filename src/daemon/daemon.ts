@@ -201,6 +201,9 @@ class Daemon implements RunningDaemon {
     try {
       await this.#storage.close()
     } finally {
+      // The kernel ends the session first and then drops its cache of the mount, which can take longer than all of this;
+      // who asked for the end is answered after that, so the control socket has to be there.
+      await this.#unmounting?.catch(() => {})
       await Promise.all(this.#servers.map(server => server.close()))
     }
   }
