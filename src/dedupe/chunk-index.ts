@@ -54,7 +54,12 @@ export class ChunkIndex implements CommitParticipant {
     group: number,
     fingerprints: readonly Uint8Array[],
   ): Promise<(ChunkLocation | undefined)[]> {
-    const found = await this.locate(group, fingerprints)
+    return await this.lookupNamed(fingerprints.map(fingerprint => chunkName(group, fingerprint)))
+  }
+
+  /** The same for the names of chunks. */
+  async lookupNamed(names: readonly string[]): Promise<(ChunkLocation | undefined)[]> {
+    const found = await this.#locateNamed(names)
     return found.map(location => {
       if (location === undefined || this.#isUsable(location.block)) return location
       this.#refusedCount++
@@ -67,15 +72,19 @@ export class ChunkIndex implements CommitParticipant {
     group: number,
     fingerprints: readonly Uint8Array[],
   ): Promise<(ChunkLocation | undefined)[]> {
+    return await this.#locateNamed(fingerprints.map(fingerprint => chunkName(group, fingerprint)))
+  }
+
+  async #locateNamed(names: readonly string[]): Promise<(ChunkLocation | undefined)[]> {
     const found: (ChunkLocation | undefined)[] = []
     const askedKeys: Buffer[] = []
     const askedPlaces: number[] = []
-    for (const [place, fingerprint] of fingerprints.entries()) {
-      const key = indexKey(group, fingerprint)
-      const pending = this.#pending.get(key.toString('latin1'))
+    for (let place = 0; place < names.length; place++) {
+      const name = names[place] ?? ''
+      const pending = this.#pending.get(name)
       found.push(pending ?? undefined)
       if (pending === undefined) {
-        askedKeys.push(key)
+        askedKeys.push(Buffer.from(name, 'latin1'))
         askedPlaces.push(place)
       }
     }
@@ -93,7 +102,12 @@ export class ChunkIndex implements CommitParticipant {
 
   /** A chunk whose bytes have been written; the entry goes into the next commit, which syncs the bytes first. */
   add(group: number, fingerprint: Uint8Array, location: ChunkLocation): void {
-    this.#pending.set(indexKey(group, fingerprint).toString('latin1'), location)
+    this.addNamed(chunkName(group, fingerprint), location)
+  }
+
+  /** The same by its name. */
+  addNamed(name: string, location: ChunkLocation): void {
+    this.#pending.set(name, location)
     this.#addedCount++
   }
 
@@ -121,7 +135,7 @@ export class ChunkIndex implements CommitParticipant {
       location === undefined
         ? current === undefined
         : current !== undefined && current !== null && isSamePlace(current, location)
-    if (isMeant) this.#pending.delete(indexKey(group, fingerprint).toString('latin1'))
+    if (isMeant) this.#pending.delete(chunkName(group, fingerprint))
     return isMeant
   }
 
@@ -195,6 +209,14 @@ export class ChunkIndex implements CommitParticipant {
   settled(): void {
     this.#pending.settled()
   }
+}
+
+/**
+ * What tells a chunk from all others, as a text for maps: the bytes of its key in the index. Made once for each chunk that
+ * is stored, since making and hashing it costs more than the look into a map.
+ */
+export function chunkName(group: number, fingerprint: Uint8Array): string {
+  return indexKey(group, fingerprint).toString('latin1')
 }
 
 function indexKey(group: number, fingerprint: Uint8Array): Buffer {

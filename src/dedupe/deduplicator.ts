@@ -2,6 +2,7 @@
 // the same chunk at the same time share one append.
 
 import type { ChunkLocation, NewChunk, SealingPolicy } from '../blocks/block-store.ts'
+import { chunkName } from './chunk-index.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 
 /** What dedupe needs of the block layer. */
@@ -43,10 +44,16 @@ export interface DedupeCounts {
   readonly chunksStored: number
 }
 
+/** A chunk among those of an append that is under way. */
+interface Storing {
+  readonly append: Promise<ChunkLocation[]>
+  readonly place: number
+}
+
 export class Deduplicator {
   readonly #options: DeduplicatorOptions
-  /** group and fingerprint => the append that is storing the chunk */
-  readonly #inFlight = new Map<string, Promise<ChunkLocation>>()
+  /** chunk's name => the append that is storing it */
+  readonly #inFlight = new Map<string, Storing>()
 
   #lookups = 0
   #hits = 0
@@ -68,12 +75,10 @@ export class Deduplicator {
    */
   async store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
     const { index, hits } = this.#options
-    const found = await index.lookup(
-      group,
-      chunks.map(chunk => chunk.fingerprint),
-    )
+    const names = chunks.map(chunk => chunkName(group, chunk.fingerprint))
+    const found = await index.lookupNamed(names)
     // In this turn: what somebody is appending is in flight or in the index.
-    const storing = this.#storeUnknown(group, chunks, found)
+    const storing = this.#storeUnknown(group, chunks, names, found)
     const checking = hits.check(chunks, found)
     // Both have ended before the chunks' memory goes back.
     const [locations, damaged] = await storing.then(
@@ -116,36 +121,37 @@ export class Deduplicator {
   async #storeUnknown(
     group: number,
     chunks: readonly NewChunk[],
+    names: readonly string[],
     found: readonly (ChunkLocation | undefined)[],
   ): Promise<ChunkLocation[]> {
     const known = [...found]
     const fresh: NewChunk[] = []
-    const freshKeys: string[] = []
+    const freshNames: string[] = []
     const freshPlaces: number[] = []
-    const waiting: [place: number, location: Promise<ChunkLocation>][] = []
+    const waiting: [place: number, storing: Storing][] = []
     const within = new Map<string, number>()
     const twins: [place: number, first: number][] = []
     for (const [place, chunk] of chunks.entries()) {
       if (known[place] !== undefined) continue
-      const key = `${group}:${Buffer.from(chunk.fingerprint).toString('latin1')}`
-      const first = within.get(key)
-      const elsewhere = this.#inFlight.get(key)
+      const name = names[place] ?? ''
+      const first = within.get(name)
+      const elsewhere = this.#inFlight.get(name)
       if (first !== undefined) twins.push([place, first])
       else if (elsewhere !== undefined) waiting.push([place, elsewhere])
       else {
-        within.set(key, place)
+        within.set(name, place)
         fresh.push(chunk)
-        freshKeys.push(key)
+        freshNames.push(name)
         freshPlaces.push(place)
       }
     }
     this.#lookups += chunks.length
     this.#hits += chunks.length - fresh.length
     if (fresh.length > 0) {
-      const locations = await this.#append(group, fresh, freshKeys)
+      const locations = await this.#append(group, fresh, freshNames)
       for (const [index, place] of freshPlaces.entries()) known[place] = locations[index]
     }
-    for (const [place, location] of waiting) known[place] = await location
+    for (const [place, { append, place: theirs }] of waiting) known[place] = (await append)[theirs]
     for (const [place, first] of twins) known[place] = known[first]
     return known.map(location => {
       if (location === undefined) throw new Error('a stored chunk has no location')
@@ -153,30 +159,27 @@ export class Deduplicator {
     })
   }
 
-  async #append(group: number, chunks: NewChunk[], keys: string[]): Promise<ChunkLocation[]> {
+  async #append(
+    group: number,
+    chunks: readonly NewChunk[],
+    names: readonly string[],
+  ): Promise<ChunkLocation[]> {
     const { blocks, index, policyOf, sequence } = this.#options
-    const appended = blocks.append(policyOf(group), chunks, sequence())
-    for (const [place, key] of keys.entries()) {
-      const location = appended.then(locations => {
-        const own = locations[place]
-        if (own === undefined) throw new Error('an append returned too few locations')
-        return own
-      })
-      // Whoever waits for it sees the failure; nobody waiting is no unhandled rejection.
-      location.catch(() => {})
-      this.#inFlight.set(key, location)
-    }
+    const append = blocks.append(policyOf(group), chunks, sequence())
+    // Whoever waits for it sees a failure too.
+    for (const [place, name] of names.entries()) this.#inFlight.set(name, { append, place })
     try {
-      const locations = await appended
-      for (const [place, chunk] of chunks.entries()) {
+      const locations = await append
+      for (const [place, name] of names.entries()) {
         const location = locations[place]
-        if (location !== undefined) index.add(group, chunk.fingerprint, location)
+        if (location === undefined) throw new Error('an append returned too few locations')
+        index.addNamed(name, location)
       }
       this.#chunksStored += chunks.length
       this.#options.added(chunks.length)
       return locations
     } finally {
-      for (const key of keys) this.#inFlight.delete(key)
+      for (const name of names) this.#inFlight.delete(name)
     }
   }
 }
