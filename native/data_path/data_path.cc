@@ -11,6 +11,7 @@
 #include "common/job_pool.h"
 #include "common/napi_util.h"
 #include "common/secret_memory.h"
+#include "data_path/fingerprint.h"
 #include "data_path/jobs.h"
 #include "data_path/thread_memory.h"
 
@@ -125,19 +126,17 @@ napi_value CloseBlockFile(Call& call) {
 void FillChunks(napi_env env, napi_value datas, napi_value fingerprints, std::vector<ChunkSlice>& chunks) {
   uint32_t count = 0;
   if (napi_get_array_length(env, datas, &count) != napi_ok) throw ArgumentError("An array is expected");
+  const auto names = BytesOf(env, fingerprints);
+  if (names.size() != count * kFingerprintBytes) throw ArgumentError("A fingerprint has 32 bytes");
   chunks.reserve(count);
   for (uint32_t index = 0; index < count; index++) {
     napi_handle_scope scope;
     Check(napi_open_handle_scope(env, &scope));
     napi_value data;
-    napi_value fingerprint;
     Check(napi_get_element(env, datas, index, &data));
-    Check(napi_get_element(env, fingerprints, index, &fingerprint));
-    const auto name = BytesOf(env, fingerprint);
     const auto bytes = BytesOf(env, data);
-    if (name.size() != 32) throw ArgumentError("A fingerprint has 32 bytes");
     if (bytes.empty() || bytes.size() > kChunkBytesMax) throw ArgumentError("A chunk has 1 byte to 256 KiB");
-    chunks.push_back({name.data(), bytes});
+    chunks.push_back({names.data() + index * kFingerprintBytes, bytes});
     Check(napi_close_handle_scope(env, scope));
   }
 }

@@ -26,7 +26,7 @@ import {
   FINGERPRINT_BYTES,
   type NewChunk,
 } from './block-store.ts'
-import { packBatches, TABLE_ENTRY_BYTES, type Batch } from './packing.ts'
+import { chunkLists, packBatches, TABLE_ENTRY_BYTES, type Batch } from './packing.ts'
 import { REGION_SLOT_BYTES } from './region-cache.ts'
 import { scanBlockFile } from './scan.ts'
 
@@ -135,8 +135,7 @@ export class ChainWriter {
       sequence,
       algorithm: ALGORITHM.fast,
       verify: true,
-      datas: chunks.map(({ data }) => data),
-      fingerprints: chunks.map(({ fingerprint }) => fingerprint),
+      ...chunkLists(chunks),
       counts: Uint32Array.from(batch.counts),
     })
     part.reservedBytes += writtenBytes

@@ -27,7 +27,7 @@ import { codeOf, DamagedRegionError } from './errors.ts'
 import { FileReader, type LookupKey } from './file-reader.ts'
 import { clearLeftovers, type Leftovers } from './leftovers.ts'
 import { OpenBlockFile } from './open-block-file.ts'
-import { packBatches, type Batch } from './packing.ts'
+import { chunkLists, packBatches, type Batch } from './packing.ts'
 import { blockPath } from './paths.ts'
 import { RegionCache, regionIn } from './region-cache.ts'
 import { Syncer } from './syncer.ts'
@@ -294,13 +294,8 @@ export class LocalBlockStore implements BlockStore {
     written?: (bytes: number) => void,
   ): Promise<ChunkLocation[]> {
     const file = this.#reserve(policy, batch)
-    const datas: Uint8Array[] = []
-    const fingerprints: Uint8Array[] = []
     const total = batch.counts.reduce((sum, count) => sum + count, 0)
-    for (const chunk of chunks.slice(batch.first, batch.first + total)) {
-      datas.push(chunk.data)
-      fingerprints.push(chunk.fingerprint)
-    }
+    const lists = chunkLists(chunks.slice(batch.first, batch.first + total))
     try {
       const handle = await file.handle
       const result = await durably('block.append', () =>
@@ -308,8 +303,7 @@ export class LocalBlockStore implements BlockStore {
           sequence,
           algorithm: ALGORITHM[policy.compression],
           verify: this.#options.verify ?? true,
-          datas,
-          fingerprints,
+          ...lists,
           counts: Uint32Array.from(batch.counts),
         }),
       )

@@ -3,6 +3,7 @@
 import { BATCH_REGIONS_MAX } from '../native/data-path.ts'
 import {
   BLOCK_PAGE_BYTES,
+  FINGERPRINT_BYTES,
   REGION_CHUNKS_MAX,
   REGION_RAW_BYTES_MAX,
   type NewChunk,
@@ -85,4 +86,18 @@ export function packBatches(chunks: readonly NewChunk[]): Batch[] {
     first += chunkCount
   }
   return batches
+}
+
+/** The chunks as the addon takes them. */
+export function chunkLists(chunks: readonly NewChunk[]): {
+  datas: Uint8Array[]
+  fingerprints: Uint8Array
+} {
+  const datas: Uint8Array[] = []
+  const fingerprints = new Uint8Array(chunks.length * FINGERPRINT_BYTES)
+  for (const [index, { data, fingerprint }] of chunks.entries()) {
+    datas.push(data)
+    fingerprints.set(fingerprint, index * FINGERPRINT_BYTES)
+  }
+  return { datas, fingerprints }
 }

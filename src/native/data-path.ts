@@ -47,7 +47,8 @@ export interface AppendBatch {
   readonly verify: boolean
   /** not to be changed until the promise has settled, nor may the chunks' memory be */
   readonly datas: readonly Uint8Array[]
-  readonly fingerprints: readonly Uint8Array[]
+  /** those of all chunks, one behind the other: an array of small arrays costs more than sealing the chunks does */
+  readonly fingerprints: Uint8Array
   /** how many of the chunks go into each region; at most BATCH_REGIONS_MAX */
   readonly counts: Uint32Array
 }
@@ -125,7 +126,7 @@ interface DataPathAddon {
     algorithm: number,
     verify: boolean,
     datas: readonly Uint8Array[],
-    fingerprints: readonly Uint8Array[],
+    fingerprints: Uint8Array,
     counts: Uint32Array,
   ): Promise<AppendResult>
   readRegion(

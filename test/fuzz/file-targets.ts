@@ -123,7 +123,9 @@ async function makeBlockFile(): Promise<Buffer> {
       const datas = Array.from({ length: CHUNK_COUNT }, (_, index) =>
         Buffer.alloc(CHUNK_BYTES, `chunk ${index} of ${algorithm}, `),
       )
-      const fingerprints = datas.map(data => createHash('sha256').update(data).digest())
+      const fingerprints = Buffer.concat(
+        datas.map(data => createHash('sha256').update(data).digest()),
+      )
       const counts = Uint32Array.of(CHUNK_COUNT)
       const batch = { sequence: 5, algorithm, verify: true, datas, fingerprints, counts }
       await appendRegions(handle, batch)
