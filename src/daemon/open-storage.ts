@@ -4,6 +4,7 @@ import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
+import { RecordMender, RepairBook } from '../repair/index.ts'
 import { ScanBook } from '../scan/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { MetadataCopies } from '../recovery/index.ts'
@@ -12,6 +13,7 @@ import { openAlerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { buildCleaner, reportDamagedBlock } from './cleaning.ts'
+import { buildRepairer } from './repairing.ts'
 import { buildScanner } from './scanning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
@@ -176,7 +178,7 @@ async function assemble(
   })
   const scanBook = new ScanBook()
   await scanBook.load(metadata)
-  const scanner = buildScanner({
+  const scanning = {
     metadata,
     data,
     blocks,
@@ -190,7 +192,8 @@ async function assemble(
     nameHashKey: superblock.nameHashKey,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
-  })
+  }
+  const scanner = buildScanner(scanning)
   const counters = new LifetimeCounters(metadata, now().seconds, () => {
     const { read, written } = options.clientBytes()
     const client = {
@@ -212,7 +215,22 @@ async function assemble(
     isLocked: group => encryption.isLocked(group),
     inFlight: data.inFlight,
   })
+  const repairBook = new RepairBook()
+  await repairBook.load(metadata)
+  const mender = new RecordMender(metadata)
+  const repairer = buildRepairer({
+    ...scanning,
+    book: repairBook,
+    scanReport: () => scanner.report,
+    mender,
+    ids,
+    damage,
+    directory: directory.repairs,
+    isReadOnly,
+  })
   const participants = [
+    // First: what a layer writes counts.
+    mender,
     superblock,
     ids,
     groups,
@@ -223,6 +241,7 @@ async function assemble(
     book,
     schedules,
     scanBook,
+    repairBook,
     counters,
     ...alerting.participants,
   ]
@@ -249,6 +268,8 @@ async function assemble(
       note,
       cleaner,
       scanner,
+      repairer,
+      repairBook,
       counters,
       index,
       damage,
