@@ -187,12 +187,17 @@ export class Repairer {
 
   async #afterHealing(run: Run, look: Look, tries: ReadonlyMap<string, number>): Promise<Look> {
     await this.#options.heal()
-    const last =
-      look.lostCount === 0 ? look : await this.#look(run.group, run.pace, () => undefined)
+    const isDamaged =
+      look.lostCount > 0 || look.plan.actions.some(({ stage }) => stage === 'blocks')
+    const last = isDamaged ? await this.#look(run.group, run.pace, () => undefined) : look
     // What is planned still was tried in vain.
     const failed = last.plan.actions
-      .filter(({ text, stage }) => stage !== 'blocks' && tries.has(text))
-      .map(({ check, text }) => ({ check, text, why: 'It was tried, and is as it was.' }))
+      .filter(({ text, stage }) => stage === 'blocks' || tries.has(text))
+      .map(({ check, text, stage }) => ({
+        check,
+        text,
+        why: stage === 'blocks' ? 'Reading tells what is lost.' : 'It was tried, and is as it was.',
+      }))
     const left = [...last.plan.left, ...failed]
     run.report = {
       ...run.report,
