@@ -121,12 +121,13 @@ async function* names(
   for await (const { key, value } of snapshot.entries(from, prefixEnd(from))) {
     await step()
     if (value === undefined) continue
-    const place = nameOf(Buffer.from(key), value)
+    const place = placeAt(Buffer.from(key), value)
     if (place !== undefined) yield place
   }
 }
 
-function nameOf(key: Buffer, value: Uint8Array): NamePlace | undefined {
+/** undefined when the record makes no sense. */
+export function placeAt(key: Buffer, value: Uint8Array): NamePlace | undefined {
   try {
     const parent = inodeOf(key)
     const { hash, name } = parseDentryKey(key)

@@ -3,6 +3,7 @@ export { STAGES } from './actions.ts'
 export { backupName, packBackup, parseBackup, type RepairBackup } from './backup.ts'
 export { gatherEvidence, type Evidence, type Remains } from './evidence.ts'
 export { execute, type RepairTarget } from './execute.ts'
+export { namesOf } from './names-of.ts'
 export { planRepair } from './plan.ts'
 export { RecordMender } from './record-mender.ts'
 export {

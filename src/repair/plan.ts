@@ -1,10 +1,9 @@
 // From findings to actions. Pure: the same findings and the same evidence give the same plan. What no action is known for is
 // left alone, and said.
 
-import { containerKey, dentryKey } from '../vfs/index.ts'
 import { inodeKey, TABLE } from '../metadata/index.ts'
 import type { Discovery, NamePlace } from '../scan/index.ts'
-import { S_IFDIR } from '../vfs/index.ts'
+import { containerKey, dentryKey, S_IFDIR, shown } from '../vfs/index.ts'
 import { STAGES } from './actions.ts'
 import type { Action, Deed, LeftAlone, RepairPlan, Stage } from './actions.ts'
 import { inodeOf } from './evidence.ts'
@@ -177,7 +176,7 @@ class Planner {
     if (check === 'name-directory' && this.#salvaged.has(subject.parent)) {
       return this.#remains(found, subject.parent)
     }
-    const what = `${JSON.stringify(subject.name)} in directory ${subject.parent}`
+    const what = `${quoted(subject.name)} in directory ${subject.parent}`
     const keys = [keyOf(subject), ofInode(subject.parent), ofInode(subject.target)]
     const add = (text: string, kind: 'remove-name' | 'set-name-type' | 'restore-name') =>
       this.#add('names', found, text, { kind, name: subject }, keys)
@@ -235,7 +234,7 @@ class Planner {
     if (lost === undefined) {
       return this.#leave(found, `Where inode ${inode} belongs is known by its name alone.`)
     }
-    const text = `Make the record of container ${container} (${JSON.stringify(lost.name)}) anew.`
+    const text = `Make the record of container ${container} (${quoted(lost.name)}) anew.`
     const deed: Deed = { kind: 'restore-container', container, ...lost }
     this.#add('containers', found, text, deed, [containerKey(container)])
   }
@@ -289,14 +288,14 @@ class Planner {
       if (container === undefined) return this.#leave(found, WHY_UNKNOWN)
       const directory = { inode, container, children, subdirectories, hasXattrs }
       const [name] = names
-      const where = name === undefined ? 'in lost+found' : `as ${JSON.stringify(name.name)}`
+      const where = name === undefined ? 'in lost+found' : `as ${quoted(name.name)}`
       const text = `Make directory ${inode} anew ${where}; owner and permissions are lost.`
       this.#add('inodes', found, text, { kind: 'salvage-directory', directory, name }, keys)
     } else if (extents !== undefined) {
       if (container === undefined) return this.#leave(found, WHY_UNKNOWN)
       const { endBytes: sizeBytes, mappedBytes } = extents
       const file = { inode, container, sizeBytes, mappedBytes, hasXattrs }
-      const named = names.map(({ name }) => JSON.stringify(name)).join(', ')
+      const named = names.map(({ name }) => quoted(name)).join(', ')
       const was = named === '' ? '' : ` (was ${named})`
       const text = `Save what is left of inode ${inode}${was} in lost+found of container ${container}.`
       this.#add('inodes', found, text, { kind: 'salvage-file', file, names }, keys)
@@ -344,4 +343,8 @@ function ofInode(inode: number): Buffer {
 
 function signed(delta: number): string {
   return delta > 0 ? `+${delta}` : String(delta)
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(shown(name))
 }

@@ -191,6 +191,15 @@ export class Mending {
     return true
   }
 
+  /** A file that is given up loses a name; with its last one it goes. */
+  unlink(place: MendedName): boolean {
+    const { namespace, entryChanged } = this.#parts
+    if (place.type === S_IFDIR || !this.#isSaid(place)) return false
+    namespace.unlink(place.parent, place.name)
+    entryChanged(place.parent, place.name)
+    return true
+  }
+
   /** A name says the type that its inode has. */
   setNameType(place: MendedName): boolean {
     const { table, dentries, entryChanged } = this.#parts

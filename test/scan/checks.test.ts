@@ -11,12 +11,7 @@ import { parseBlockRecord } from '../../src/daemon/block-records.ts'
 import { inodeKey, TABLE } from '../../src/metadata/index.ts'
 import { CHECK_NAMES, checkNames, LostFiles, scanMetadata, Suspects } from '../../src/scan/index.ts'
 import type { CheckName, ScanParts } from '../../src/scan/index.ts'
-import {
-  decodeDentry,
-  decodeInode,
-  nameHash,
-  parseDentryKey,
-} from '../../src/vfs/index.ts'
+import { decodeDentry, decodeInode, nameHash, parseDentryKey } from '../../src/vfs/index.ts'
 import { breaks, extentsOf, Records } from '../helpers/broken-records.ts'
 import type { Place } from '../helpers/broken-records.ts'
 import { contentOf, OpenStore } from '../helpers/open-store.ts'
