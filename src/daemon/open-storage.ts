@@ -173,7 +173,7 @@ async function assemble(
     book,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
-    isWindowOpen: seconds => schedules.openAt(seconds) !== undefined,
+    isWindowOpen: seconds => schedules.openAt('cleaner', seconds) !== undefined,
     instrument: options.instrument,
   })
   const scanBook = new ScanBook()
@@ -193,7 +193,10 @@ async function assemble(
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
   }
-  const scanner = buildScanner(scanning)
+  const scanner = buildScanner({
+    ...scanning,
+    windowAt: seconds => schedules.openAt('scan', seconds)?.startSeconds,
+  })
   const counters = new LifetimeCounters(metadata, now().seconds, () => {
     const { read, written } = options.clientBytes()
     const client = {

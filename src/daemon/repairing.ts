@@ -12,7 +12,7 @@ import type { DamageWatch } from './damage-watch.ts'
 import { patientPace, scanParts } from './scanning.ts'
 import type { ScanningOptions } from './scanning.ts'
 
-export interface RepairingOptions extends Omit<ScanningOptions, 'book'> {
+export interface RepairingOptions extends Omit<ScanningOptions, 'book' | 'windowAt'> {
   readonly book: RepairBook
   /** of the last scan that ended */
   readonly scanReport: () => ScanReport | undefined

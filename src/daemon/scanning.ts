@@ -35,6 +35,8 @@ export interface ScanningOptions {
   readonly nameHashKey: Uint8Array
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
+  /** since when a window for scans has been open, in seconds since 1970; undefined when none is */
+  readonly windowAt: (nowSeconds: number) => number | undefined
 }
 
 export function buildScanner(options: ScanningOptions): Scanner {
@@ -43,12 +45,15 @@ export function buildScanner(options: ScanningOptions): Scanner {
     book: options.book,
     nowSeconds: options.nowSeconds,
     newPace: () => patientPace(options.clientBytes),
+    windowAt: options.windowAt,
     publish: report => publish(options, report),
   })
 }
 
 /** What scans and repairs look at. */
-export function scanParts(options: Omit<ScanningOptions, 'book' | 'events' | 'vfs'>): ScanParts {
+export function scanParts(
+  options: Omit<ScanningOptions, 'book' | 'events' | 'vfs' | 'windowAt'>,
+): ScanParts {
   const { metadata, data, blocks, groups, encryption } = options
   const exists = (id: number): boolean => groups.list().some(group => group.id === id)
   return {

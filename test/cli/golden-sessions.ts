@@ -167,6 +167,8 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'schedule add --day weekdays --cleaner --start 22:00 --stop 4:00' },
     { line: 'schedule add --day weekdays --start 22:00 --stop 4:00' },
     { line: 'schedule add --day never --cleaner --start 22:00 --stop 4:00' },
+    { line: 'schedule add --day sunday --scan --start 6:00 --stop 18:00' },
+    { line: 'schedule show' },
     { line: 'schedule delete one' },
     { line: 'schedule delete 1' },
   ],

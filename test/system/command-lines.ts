@@ -137,6 +137,7 @@ const scheduleLines: Line[] = [
   ['schedule add --day weekdays --cleaner --start 22:00 --stop 4:00', result('schedule.add')],
   ['schedule delete {id}', nothing],
   ['schedule --add --day sunday --cleaner --start 01:00 --stop 02:00', result('schedule.add')],
+  ['schedule add --day sunday --scan --start 06:00 --stop 18:00', result('schedule.add')],
   ['schedule show', result('schedule.show')],
   ['schedule --show', result('schedule.show')],
   ['schedule --delete {id}', nothing],
