@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { inodeKey, TABLE } from '../../src/metadata/index.ts'
+import { JobBoard } from '../../src/daemon/job-board.ts'
+import { repairMethods } from '../../src/daemon/repair-methods.ts'
 import { parseBackup } from '../../src/repair/index.ts'
 import type { RepairReport } from '../../src/repair/index.ts'
 import { CHECK_NAMES } from '../../src/scan/index.ts'
@@ -58,7 +60,7 @@ async function lostNames(store: OpenStore): Promise<string[]> {
   const found = vfs.lookup(root, 'lost+found')
   if (found === undefined) return []
   const { inode } = found.attributes
-  const handle = await vfs.opendir(inode)
+  const handle = vfs.opendir(inode)
   const names: string[] = []
   for (const { name } of await vfs.readdir(handle, 0, 100)) names.push(name)
   vfs.releasedir(handle)
@@ -182,6 +184,41 @@ t.test('what is lost stays EIO, is listed, and leaves the list when it is back',
   t.equal(again.quarantinedFileCount, 0, JSON.stringify(again))
   t.same(store.storage.repairBook.quarantine.files, [])
 })
+
+t.test(
+  'clearing the quarantine deletes only what is damaged still, and only when told to',
+  async t => {
+    const stores = await brokenStores(t)
+    const { file, link } = stores.inodes
+    const { store } = await repaired(t, stores, ({ records }) => {
+      for (const key of records.keys(TABLE.extents)) records.set(key, null)
+    })
+    const { storage } = store
+    const { 'maintenance.clearQuarantine': clear } = repairMethods(storage, new JobBoard(() => 0))
+    const caller = { gone: new AbortController().signal, notify: () => true }
+    const call = (deleteFiles: boolean, dryRun = false) => clear({ deleteFiles, dryRun }, caller)
+    const inodes = (files: readonly { inode: number }[]): number[] =>
+      files.map(({ inode }) => inode)
+    t.same(inodes((await call(true, true)).files), [file, link], 'a dry run')
+    t.same(inodes(storage.repairBook.quarantine.files), [file, link], 'forgets nothing')
+    t.match(await call(false), { fileCount: 2, deletedFileCount: 0 })
+    t.equal(storage.alerts.isRaised('DAMAGED_FILE', String(file)), false)
+    t.same(storage.repairBook.quarantine.files, [])
+    t.ok(store.size('a/file') > 0, 'the files are there')
+
+    await repair(store)
+    t.same(inodes(storage.repairBook.quarantine.files), [file, link], 'they are damaged still')
+    // Somebody has dealt with one of them meanwhile.
+    await store.truncate('a/two names', 0)
+    await store.patch('a/two names', 0, LINKED_CONTENT)
+    await store.sync()
+    t.match(await call(true), { deletedFileCount: 1 })
+    await storage.vfs.deletionsDone()
+    t.throws(() => store.size('a/file'), /there is no/)
+    t.equal(sha256(await store.read('a/two names')), sha256(LINKED_CONTENT))
+    t.match(await repair(store), { outcome: 'clean' })
+  },
+)
 
 t.test('records are kept as they were before they are changed', async t => {
   const stores = await brokenStores(t)
