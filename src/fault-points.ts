@@ -35,11 +35,15 @@ export const DURABLE_STEPS = [
   'mail-password.sync',
   'mail-password.rename',
   'mail-password.directory-sync',
+  'repair-backup.write',
+  'repair-backup.sync',
+  'repair-backup.rename',
+  'repair-backup.directory-sync',
 ] as const
 export type DurableStep = (typeof DURABLE_STEPS)[number]
 
 /** Small files that are written whole or not at all; see durable-file.ts. */
-export type DurableFile = 'format' | 'keystore' | 'mail-password'
+export type DurableFile = 'format' | 'keystore' | 'mail-password' | 'repair-backup'
 
 export const FAULT_KINDS = ['kill', 'EIO', 'ENOSPC', 'short'] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]

@@ -22,7 +22,8 @@ export { ScheduleBook } from './schedule-book.ts'
 export {
   localZone,
   windowDays,
-  type CleanerWindow,
+  type WeeklyWindow,
+  type WindowPurpose,
   type WindowDay,
   type WindowSpan,
 } from './schedule.ts'

@@ -1,4 +1,4 @@
-// The cleaner's weekly windows as the store keeps them: one record, since they are few and change together.
+// The weekly windows of the cleaner and of scans as the store keeps them: one record, since they are few and change together.
 
 import { CofferError, StoreError } from '../errors.ts'
 import { TABLE } from '../metadata/index.ts'
@@ -9,7 +9,7 @@ import type {
   MetadataWriter,
 } from '../metadata/index.ts'
 import { MINUTES_PER_DAY, nextOpening, windowAt } from './schedule.ts'
-import type { CleanerWindow, WindowDay, WindowSpan } from './schedule.ts'
+import type { WeeklyWindow, WindowDay, WindowPurpose, WindowSpan } from './schedule.ts'
 
 /** Seven days with a few windows each, and then some. */
 export const WINDOWS_MAX = 64
@@ -18,6 +18,9 @@ const KEY = Buffer.of(TABLE.schedule, ...Buffer.from('cleaner'))
 //  0 1 version   1 4 next id   5 1 count   then per window, by ascending id:
 //  0 4 id   4 1 day   5 2 start   7 2 stop      (minutes after midnight)
 const RECORD_VERSION = 1
+/** A window is for scans: the day has SCAN_BIT. Without one the record is of the version before. */
+const SCANS_RECORD_VERSION = 2
+const SCAN_BIT = 0x80
 const HEAD_BYTES = 6
 const WINDOW_BYTES = 9
 const ID_MAX = 2 ** 32 - 1
@@ -47,10 +50,10 @@ export class ScheduleBook implements CommitParticipant {
   /** what the windows' times are times of */
   readonly zone: string
   readonly #touched: () => void
-  readonly #windows = new Map<number, CleanerWindow>()
+  readonly #windows = new Map<number, WeeklyWindow>()
   #nextId = 1
   #isChanged = false
-  #answer: Answer | undefined
+  readonly #answers = new Map<WindowPurpose, Answer>()
 
   /**
    * @param zone see localZone()
@@ -67,12 +70,12 @@ export class ScheduleBook implements CommitParticipant {
   }
 
   /** By ascending id. */
-  get windows(): readonly CleanerWindow[] {
+  get windows(): readonly WeeklyWindow[] {
     return [...this.#windows.values()]
   }
 
   /** @throws CofferError SCHEDULE_EMPTY, SCHEDULE_EXISTS, SCHEDULE_LIMIT */
-  add(given: Omit<CleanerWindow, 'id'>): CleanerWindow {
+  add(given: Omit<WeeklyWindow, 'id'>): WeeklyWindow {
     if (!isTime(given.startMinutes) || !isTime(given.stopMinutes)) {
       throw new RangeError('no minute of a day')
     }
@@ -80,8 +83,9 @@ export class ScheduleBook implements CommitParticipant {
       const text = 'A window that stops when it starts is empty; give two times.'
       throw new CofferError('SCHEDULE_EMPTY', text)
     }
-    for (const { id, day, startMinutes, stopMinutes } of this.#windows.values()) {
-      if (day !== given.day || startMinutes !== given.startMinutes) continue
+    for (const { id, purpose, day, startMinutes, stopMinutes } of this.#windows.values()) {
+      if (purpose !== given.purpose || day !== given.day || startMinutes !== given.startMinutes)
+        continue
       if (stopMinutes !== given.stopMinutes) continue
       throw new CofferError('SCHEDULE_EXISTS', `Window ${id} says the same already.`)
     }
@@ -91,15 +95,15 @@ export class ScheduleBook implements CommitParticipant {
         `There are ${WINDOWS_MAX} windows already; delete one with "coffer schedule delete ID".`,
       )
     }
-    const { day, startMinutes, stopMinutes } = given
-    const window = { id: this.#nextId++, day, startMinutes, stopMinutes }
+    const { purpose, day, startMinutes, stopMinutes } = given
+    const window = { id: this.#nextId++, purpose, day, startMinutes, stopMinutes }
     this.#windows.set(window.id, window)
     this.#changed()
     return window
   }
 
   /** @returns the window that is gone. @throws CofferError SCHEDULE_NOT_FOUND */
-  delete(id: number): CleanerWindow {
+  delete(id: number): WeeklyWindow {
     const window = this.#windows.get(id)
     if (window === undefined) {
       throw new CofferError(
@@ -113,22 +117,22 @@ export class ScheduleBook implements CommitParticipant {
   }
 
   /** The window that is open and until when. Cheap enough to be asked every second. */
-  openAt(nowSeconds: number): WindowSpan | undefined {
-    const answer = this.#answer
+  openAt(purpose: WindowPurpose, nowSeconds: number): WindowSpan | undefined {
+    const answer = this.#answers.get(purpose)
     if (answer !== undefined && nowSeconds >= answer.sinceSeconds) {
       if (nowSeconds < answer.untilSeconds) return answer.span
     }
-    const span = windowAt(this.#windows.values(), nowSeconds, this.zone)
+    const span = windowAt(this.#windowsFor(purpose), nowSeconds, this.zone)
     // Another window that opens meanwhile may close later.
-    const next = this.nextAfter(nowSeconds)?.startSeconds ?? Number.POSITIVE_INFINITY
+    const next = this.nextAfter(purpose, nowSeconds)?.startSeconds ?? Number.POSITIVE_INFINITY
     const untilSeconds = Math.min(next, span?.endSeconds ?? next)
-    this.#answer = { sinceSeconds: nowSeconds, untilSeconds, span }
+    this.#answers.set(purpose, { sinceSeconds: nowSeconds, untilSeconds, span })
     return span
   }
 
   /** The opening that comes next, also when a window is open now. */
-  nextAfter(nowSeconds: number): WindowSpan | undefined {
-    return nextOpening(this.#windows.values(), nowSeconds, this.zone)
+  nextAfter(purpose: WindowPurpose, nowSeconds: number): WindowSpan | undefined {
+    return nextOpening(this.#windowsFor(purpose), nowSeconds, this.zone)
   }
 
   collect(batch: MetadataWriter): void {
@@ -140,20 +144,25 @@ export class ScheduleBook implements CommitParticipant {
 
   #changed(): void {
     this.#isChanged = true
-    this.#answer = undefined
+    this.#answers.clear()
     this.#touched()
+  }
+
+  #windowsFor(purpose: WindowPurpose): WeeklyWindow[] {
+    return this.windows.filter(window => window.purpose === purpose)
   }
 }
 
-function pack(nextId: number, windows: readonly CleanerWindow[]): Buffer {
+function pack(nextId: number, windows: readonly WeeklyWindow[]): Buffer {
   const record = Buffer.alloc(HEAD_BYTES + windows.length * WINDOW_BYTES)
-  record[0] = RECORD_VERSION
+  const isForScans = windows.some(({ purpose }) => purpose === 'scan')
+  record[0] = isForScans ? SCANS_RECORD_VERSION : RECORD_VERSION
   record.writeUInt32LE(nextId, 1)
   record[5] = windows.length
-  for (const [index, { id, day, startMinutes, stopMinutes }] of windows.entries()) {
+  for (const [index, { id, purpose, day, startMinutes, stopMinutes }] of windows.entries()) {
     const at = HEAD_BYTES + index * WINDOW_BYTES
     record.writeUInt32LE(id, at)
-    record[at + 4] = DAYS.indexOf(day)
+    record[at + 4] = DAYS.indexOf(day) | (purpose === 'scan' ? SCAN_BIT : 0)
     record.writeUInt16LE(startMinutes, at + 5)
     record.writeUInt16LE(stopMinutes, at + 7)
   }
@@ -161,26 +170,31 @@ function pack(nextId: number, windows: readonly CleanerWindow[]): Buffer {
 }
 
 /** Refuses whatever `pack` would not write. */
-function parse(record: Buffer): { nextId: number; windows: CleanerWindow[] } {
-  if (record[0] !== RECORD_VERSION) {
-    throw new StoreError('UNKNOWN_VERSION', "The cleaner's schedule is of an unknown version.")
+function parse(record: Buffer): { nextId: number; windows: WeeklyWindow[] } {
+  const version = record[0]
+  if (version !== RECORD_VERSION && version !== SCANS_RECORD_VERSION) {
+    throw new StoreError('UNKNOWN_VERSION', 'The schedule is of an unknown version.')
   }
   const count = record[5] ?? 0
   if (count > WINDOWS_MAX || record.length !== HEAD_BYTES + count * WINDOW_BYTES) throw damaged()
   const nextId = record.readUInt32LE(1)
-  const windows: CleanerWindow[] = []
+  const windows: WeeklyWindow[] = []
   let lastId = 0
   for (let at = HEAD_BYTES; at < record.length; at += WINDOW_BYTES) {
     const id = record.readUInt32LE(at)
-    const day = DAYS[record[at + 4] ?? DAYS.length]
+    const isForScans = ((record[at + 4] ?? 0) & SCAN_BIT) !== 0
+    const day = DAYS[(record[at + 4] ?? DAYS.length) & ~SCAN_BIT]
     const startMinutes = record.readUInt16LE(at + 5)
     const stopMinutes = record.readUInt16LE(at + 7)
     if (id <= lastId || day === undefined || startMinutes === stopMinutes) throw damaged()
     if (!isTime(startMinutes) || !isTime(stopMinutes)) throw damaged()
-    windows.push({ id, day, startMinutes, stopMinutes })
+    const purpose = isForScans ? 'scan' : 'cleaner'
+    windows.push({ id, purpose, day, startMinutes, stopMinutes })
     lastId = id
   }
   if (nextId <= lastId) throw damaged()
+  const hasScans = windows.some(({ purpose }) => purpose === 'scan')
+  if (hasScans !== (version === SCANS_RECORD_VERSION)) throw damaged()
   return { nextId, windows }
 }
 
@@ -189,5 +203,5 @@ function isTime(minutes: number): boolean {
 }
 
 function damaged(): StoreError {
-  return new StoreError('RECORD_DAMAGED', "The cleaner's schedule is damaged.")
+  return new StoreError('RECORD_DAMAGED', 'The schedule is damaged.')
 }

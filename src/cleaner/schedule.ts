@@ -1,4 +1,4 @@
-// When the cleaner's weekly windows are open. Pure: the time and the zone are parameters.
+// When weekly windows are open: the cleaner's, and those of scans. Pure: the time and the zone are parameters.
 //
 // A window is said in wall-clock time, which jumps. One rule covers every jump: a boundary is the first moment at which the
 // clock on the wall shows its time or a later one. So a window opens once a day, whether an hour is missing or comes twice.
@@ -36,8 +36,13 @@ export const windowDays = [
 
 export const MINUTES_PER_DAY = 24 * 60
 
-export interface CleanerWindow {
+/** What may go on in a window. */
+export const windowPurposes = ['cleaner', 'scan'] as const
+export type WindowPurpose = (typeof windowPurposes)[number]
+
+export interface WeeklyWindow {
   readonly id: number
+  readonly purpose: WindowPurpose
   /** when it opens; it may close on the next day */
   readonly day: WindowDay
   /** after midnight, below MINUTES_PER_DAY */
@@ -48,7 +53,7 @@ export interface CleanerWindow {
 
 /** One opening of a window. */
 export interface WindowSpan {
-  readonly window: CleanerWindow
+  readonly window: WeeklyWindow
   readonly startSeconds: number
   /** the first second at which it is closed again */
   readonly endSeconds: number
@@ -72,7 +77,7 @@ const DAYS_AHEAD = [-1, 0, 1, 2, 3, 4, 5, 6, 7, 8]
  * @param zone an IANA name that localZone() has given, or another that luxon knows
  */
 export function windowAt(
-  windows: Iterable<CleanerWindow>,
+  windows: Iterable<WeeklyWindow>,
   nowSeconds: number,
   zone: string,
 ): WindowSpan | undefined {
@@ -86,7 +91,7 @@ export function windowAt(
 
 /** The opening that comes next, also when one is open now. */
 export function nextOpening(
-  windows: Iterable<CleanerWindow>,
+  windows: Iterable<WeeklyWindow>,
   nowSeconds: number,
   zone: string,
 ): WindowSpan | undefined {
@@ -106,7 +111,7 @@ export function localZone(): string {
 }
 
 function* spans(
-  windows: Iterable<CleanerWindow>,
+  windows: Iterable<WeeklyWindow>,
   nowSeconds: number,
   zone: string,
   days: readonly number[],
@@ -129,7 +134,7 @@ function dateAfter(now: DateTime, days: number): { weekday: number; date: Day; n
   return { weekday: date.weekday, date, next: date.plus({ days: 1 }) }
 }
 
-function spanOn(window: CleanerWindow, date: Day, next: Day, zone: string): WindowSpan {
+function spanOn(window: WeeklyWindow, date: Day, next: Day, zone: string): WindowSpan {
   const { startMinutes, stopMinutes } = window
   const passesMidnight = stopMinutes < startMinutes
   const startSeconds = firstMoment(date, startMinutes, zone)

@@ -1,4 +1,4 @@
-// coffer maintenance reclaim-space | stop-reclaim-space | scan … | rebuild-index | diagnostics …
+// coffer maintenance reclaim-space | stop-reclaim-space | scan … | repair … | rebuild-index | diagnostics …
 
 import type { Argv } from 'yargs'
 
@@ -13,6 +13,7 @@ import { formatPairs, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 import { followJob, watchJob } from './progress.ts'
+import { addRepairCommands } from './repair.ts'
 import { addScanCommands } from './scan.ts'
 import { formatSize } from './sizes.ts'
 
@@ -20,13 +21,16 @@ export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv
   return yargs.command('maintenance', 'Maintenance of the store', family =>
     addDiagnosticsCommands(
       io,
-      addRebuildCommand(io, addScanCommands(io, addCleanerCommands(io, family))),
+      addRebuildCommand(
+        io,
+        addRepairCommands(io, addScanCommands(io, addCleanerCommands(io, family))),
+      ),
     )
       .example('$0 maintenance reclaim-space --wait', 'Give back the space of what was deleted')
       .demandCommand(
         1,
         1,
-        'Say what to do: maintenance reclaim-space, stop-reclaim-space, scan, scan-status, scan-report, stop-scan, rebuild-index or diagnostics.',
+        'Say what to do: maintenance reclaim-space, stop-reclaim-space, scan, scan-status, scan-report, stop-scan, repair, repair-history, clear-quarantine, rebuild-index or diagnostics.',
       ),
   )
 }

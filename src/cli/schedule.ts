@@ -25,7 +25,7 @@ const days = [
 ] as const
 
 export function addScheduleCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
-  return yargs.command('schedule', 'When the cleaner has its turn', family =>
+  return yargs.command('schedule', 'When the cleaner and scans have their turn', family =>
     family
       .command(
         'show',
@@ -37,15 +37,18 @@ export function addScheduleCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Gl
         },
       )
       .command('add', 'Add a weekly window', addOptions, async argv => {
-        // For one thing only so far; the option keeps room for others.
-        if (!argv.cleaner) throw new UsageError('Say what the window is for: --cleaner.')
+        if (argv.cleaner === argv.scan) {
+          throw new UsageError('Say what the window is for: --cleaner or --scan.')
+        }
+        const purpose = argv.scan ? 'scan' : 'cleaner'
         const { day, start, stop } = argv
         const reply = await withControl(io, argv, client =>
-          client.call('schedule.add', { day, start: padded(start), stop: padded(stop) }),
+          client.call('schedule.add', { purpose, day, start: padded(start), stop: padded(stop) }),
         )
         print(io, argv, reply, ({ id, ...window }) =>
           formatPairs([
             ['Id', id],
+            ['For', window.purpose],
             ['Day', window.day],
             ['Start', window.start],
             ['Stop', window.stop],
@@ -89,9 +92,15 @@ function addOptions(args: Argv<GlobalArgs>) {
       describe: 'When it opens',
     })
     .option('cleaner', { type: 'boolean', default: false, describe: 'For the cleaner' })
+    .option('scan', {
+      type: 'boolean',
+      default: false,
+      describe: 'For a scan of all data; it goes on in the next window',
+    })
     .option('start', { ...time, describe: 'hh:mm, local time of the daemon' })
     .option('stop', { ...time, describe: 'hh:mm; not later than the start: on the next day' })
     .example('$0 schedule add --day daily --cleaner --start 22:00 --stop 04:00', 'Every night')
+    .example('$0 schedule add --day sunday --scan --start 06:00 --stop 18:00', 'Every week')
 }
 
 /** `2:30` is meant as `02:30`. What is no time at all the daemon refuses. */
@@ -99,17 +108,23 @@ function padded(time: string): string {
   return /^\d:/.test(time) ? `0${time}` : time
 }
 
-function writeSchedule({ zone, windows, open, next }: Schedule): string {
+function writeSchedule({ zone, windows, open, next, scanOpen, scanNext }: Schedule): string {
   if (windows.length === 0) return 'There are no windows.\n'
   const table = formatTable(
-    ['Id', 'Day', 'Start', 'Stop'],
-    windows.map(({ id, day, start, stop }) => [id, day, start, stop]),
+    ['Id', 'For', 'Day', 'Start', 'Stop'],
+    windows.map(({ id, purpose, day, start, stop }) => [id, purpose, day, start, stop]),
   )
   const local = localTime(zone)
+  const opened = (now: Schedule['open']): string =>
+    now === null ? 'no' : `${now.id}, until ${local(now.closesAt)}`
+  const opening = (at: Schedule['next']): string =>
+    at === null ? 'never' : `${at.id}, at ${local(at.opensAt)}`
   const pairs = formatPairs([
     ['Time Zone', zone],
-    ['Open', open === null ? 'no' : `${open.id}, until ${local(open.closesAt)}`],
-    ['Next', next === null ? 'never' : `${next.id}, at ${local(next.opensAt)}`],
+    ['Cleaner Open', opened(open)],
+    ['Cleaner Next', opening(next)],
+    ['Scan Open', opened(scanOpen)],
+    ['Scan Next', opening(scanNext)],
   ])
   return `${table}\n${pairs}`
 }

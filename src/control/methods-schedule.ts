@@ -1,4 +1,4 @@
-// Control methods of the cleaner's weekly windows.
+// Control methods of the weekly windows of the cleaner and of scans.
 
 import { z } from 'zod'
 
@@ -20,10 +20,12 @@ const time = z
   .string()
   .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'is not a time; write hh:mm, 00:00 to 23:59')
 
+const purpose = z.enum(['cleaner', 'scan'])
 const windowId = z.int().positive()
 
 const window = z.object({
   id: windowId,
+  purpose: purpose.describe('scan: all data is read, and the scan goes on in the next window'),
   day,
   start: time,
   stop: time.describe('not later than the start: on the next day'),
@@ -33,22 +35,25 @@ const opening = z.object({ id: windowId, opensAt: isoTime, closesAt: isoTime })
 
 export const scheduleMethods = {
   'schedule.show': {
-    summary: "The cleaner's weekly windows, which one is open and which one opens next.",
+    summary: 'The weekly windows, which one is open and which one opens next.',
     params: nothing,
     result: z.object({
       zone: z.string().describe('the time zone of the windows'),
       windows: z.array(window),
-      open: opening.nullable(),
-      next: opening.nullable(),
+      open: opening.nullable().describe('of the cleaner'),
+      next: opening.nullable().describe('of the cleaner'),
+      scanOpen: opening.nullable(),
+      scanNext: opening.nullable(),
     }),
   },
   'schedule.add': {
-    summary: "Give the cleaner a weekly window. Times are the daemon's local time.",
-    params: z.strictObject({ day, start: time, stop: time }),
+    summary:
+      "Give the cleaner, or scans of all data, a weekly window. Times are the daemon's local time.",
+    params: z.strictObject({ purpose: purpose.default('cleaner'), day, start: time, stop: time }),
     result: window,
   },
   'schedule.delete': {
-    summary: 'Take a window away. A pass that runs in it stops.',
+    summary: 'Take a window away. A pass that runs in it stops, and a scan waits for the next one.',
     params: z.strictObject({ id: windowId }),
     result: nothing,
   },

@@ -10,6 +10,7 @@ import { diagnosticsMethods } from './methods-diagnostics.ts'
 import { containerMethods } from './methods-container.ts'
 import type { container } from './methods-container.ts'
 import { maintenanceMethods } from './methods-maintenance.ts'
+import { repairMethods } from './methods-repair.ts'
 import { scanMethods } from './methods-scan.ts'
 import { scheduleMethods } from './methods-schedule.ts'
 import { jobMethods, notifications } from './methods-jobs.ts'
@@ -42,6 +43,7 @@ export const methods = {
   ...diagnosticsMethods,
   ...maintenanceMethods,
   ...scanMethods,
+  ...repairMethods,
   ...scheduleMethods,
   ...jobMethods,
   'rpc.discover': { summary: 'This list, with JSON schemas.', params: nothing, result: discovery },
@@ -63,6 +65,7 @@ export type NotificationParams<N extends NotificationName> = z.output<Notificati
 export type SystemStatus = MethodResult<'system.status'>
 export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
 export type { CleanerPass, CleanerPlan, CleanerStats } from './methods-maintenance.ts'
+export type { QuarantineInfo, RepairInfo, RepairPlanInfo } from './methods-repair.ts'
 export type { ScanReport, ScanState, ScanSummary } from './methods-scan.ts'
 export type { DiagnosticsBundle } from './methods-diagnostics.ts'
 export type { ScheduleWindow } from './methods-schedule.ts'

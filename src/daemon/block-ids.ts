@@ -43,6 +43,14 @@ export class BlockIds implements CommitParticipant {
     return id
   }
 
+  /** Ids below are never given out. @returns whether the counter was behind */
+  raise(next: number): boolean {
+    if (next <= this.#next) return false
+    this.#next = next
+    this.#isChanged = true
+    return true
+  }
+
   collect(batch: MetadataWriter): void {
     if (!this.#isChanged) return
     this.#isChanged = false

@@ -8,6 +8,7 @@ import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
 import { maintenanceMethods } from './maintenance-methods.ts'
 import { recoveryMethods } from './recovery-methods.ts'
+import { repairMethods } from './repair-methods.ts'
 import { scanMethods } from './scan-methods.ts'
 import type { JobBoard } from './job-board.ts'
 import { jobMethods } from './job-methods.ts'
@@ -54,6 +55,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     ...maintenanceMethods(options.storage, options.jobs, options.now),
     ...recoveryMethods(options.storage, options.jobs),
     ...scanMethods(options.storage, options.jobs),
+    ...repairMethods(options.storage, options.jobs),
     ...alertMethods(options),
     ...scheduleMethods({
       schedules: options.storage.schedules,

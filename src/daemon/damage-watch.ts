@@ -124,7 +124,11 @@ export class DamageWatch {
     const needed = new Set<number>()
     for (const inode of files) {
       if (this.#isStopped) return
-      const damage = await this.#findInFile(inode)
+      const damage = await this.#findInFile(inode).catch((error: unknown) => {
+        // Its records can't be read: that is damage, too.
+        log('looking at inode %d: %O', inode, error)
+        return 'unknown' as const
+      })
       if (damage === 'none') alerts.clear('DAMAGED_FILE', String(inode))
       else if (damage !== 'unknown') {
         fileOffsets.set(inode, damage.offsetBytes)

@@ -4,6 +4,7 @@ import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
+import { RecordMender, RepairBook } from '../repair/index.ts'
 import { ScanBook } from '../scan/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { MetadataCopies } from '../recovery/index.ts'
@@ -12,6 +13,7 @@ import { openAlerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from './block-records.ts'
 import { buildCleaner, reportDamagedBlock } from './cleaning.ts'
+import { buildRepairer } from './repairing.ts'
 import { buildScanner } from './scanning.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { CommitNote } from './commit-note.ts'
@@ -171,12 +173,12 @@ async function assemble(
     book,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
-    isWindowOpen: seconds => schedules.openAt(seconds) !== undefined,
+    isWindowOpen: seconds => schedules.openAt('cleaner', seconds) !== undefined,
     instrument: options.instrument,
   })
   const scanBook = new ScanBook()
   await scanBook.load(metadata)
-  const scanner = buildScanner({
+  const scanning = {
     metadata,
     data,
     blocks,
@@ -190,6 +192,10 @@ async function assemble(
     nameHashKey: superblock.nameHashKey,
     nowSeconds: () => now().seconds,
     clientBytes: options.clientBytes,
+  }
+  const scanner = buildScanner({
+    ...scanning,
+    windowAt: seconds => schedules.openAt('scan', seconds)?.startSeconds,
   })
   const counters = new LifetimeCounters(metadata, now().seconds, () => {
     const { read, written } = options.clientBytes()
@@ -212,7 +218,22 @@ async function assemble(
     isLocked: group => encryption.isLocked(group),
     inFlight: data.inFlight,
   })
+  const repairBook = new RepairBook()
+  await repairBook.load(metadata)
+  const mender = new RecordMender(metadata)
+  const repairer = buildRepairer({
+    ...scanning,
+    book: repairBook,
+    scanReport: () => scanner.report,
+    mender,
+    ids,
+    damage,
+    directory: directory.repairs,
+    isReadOnly,
+  })
   const participants = [
+    // First: what a layer writes counts.
+    mender,
     superblock,
     ids,
     groups,
@@ -223,6 +244,7 @@ async function assemble(
     book,
     schedules,
     scanBook,
+    repairBook,
     counters,
     ...alerting.participants,
   ]
@@ -249,6 +271,8 @@ async function assemble(
       note,
       cleaner,
       scanner,
+      repairer,
+      repairBook,
       counters,
       index,
       damage,

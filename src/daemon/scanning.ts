@@ -13,7 +13,7 @@ import { Pace } from '../cleaner/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { cutAndFingerprint } from '../native/data-path.ts'
 import { Scanner } from '../scan/index.ts'
-import type { ScanBook, ScanReport } from '../scan/index.ts'
+import type { ScanBook, ScanParts, ScanPace, ScanReport } from '../scan/index.ts'
 import { nameHash } from '../vfs/index.ts'
 import type { Vfs } from '../vfs/index.ts'
 import { parseBlockRecord } from './block-records.ts'
@@ -35,12 +35,28 @@ export interface ScanningOptions {
   readonly nameHashKey: Uint8Array
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
+  /** since when a window for scans has been open, in seconds since 1970; undefined when none is */
+  readonly windowAt: (nowSeconds: number) => number | undefined
 }
 
 export function buildScanner(options: ScanningOptions): Scanner {
-  const { metadata, data, blocks, groups, encryption, book, nowSeconds } = options
-  const exists = (id: number): boolean => groups.list().some(group => group.id === id)
   return new Scanner({
+    ...scanParts(options),
+    book: options.book,
+    nowSeconds: options.nowSeconds,
+    newPace: () => patientPace(options.clientBytes),
+    windowAt: options.windowAt,
+    publish: report => publish(options, report),
+  })
+}
+
+/** What scans and repairs look at. */
+export function scanParts(
+  options: Omit<ScanningOptions, 'book' | 'events' | 'vfs' | 'windowAt'>,
+): ScanParts {
+  const { metadata, data, blocks, groups, encryption } = options
+  const exists = (id: number): boolean => groups.list().some(group => group.id === id)
+  return {
     metadata,
     blocks: {
       hasBlock: block => blocks.hasBlock(block),
@@ -65,24 +81,24 @@ export function buildScanner(options: ScanningOptions): Scanner {
     isCleaning: options.isCleaning,
     hashOf: nameHash(options.nameHashKey),
     parseBlockRecord,
-    book,
-    nowSeconds,
-    newPace: () =>
-      new Pace({
-        clientBytes: () => {
-          const { read, written } = options.clientBytes()
-          return read + written
-        },
-        isUrgent: false,
-        mayGoOn: () => true,
-      }),
-    publish: report => publish(options, report),
+  }
+}
+
+/** Clients come first. */
+export function patientPace(clientBytes: ScanningOptions['clientBytes']): ScanPace {
+  return new Pace({
+    clientBytes: () => {
+      const { read, written } = clientBytes()
+      return read + written
+    },
+    isUrgent: false,
+    mayGoOn: () => true,
   })
 }
 
 /** The fingerprint of one chunk: nothing is cut, since a chunk is shorter than the window in which a cut is looked for. */
 function fingerprintOf(
-  { groups, encryption }: ScanningOptions,
+  { groups, encryption }: Pick<ScanningOptions, 'groups' | 'encryption'>,
   id: number,
   chunk: Uint8Array,
 ): Promise<Uint8Array> | undefined {

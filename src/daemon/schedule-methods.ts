@@ -1,6 +1,6 @@
-// Control methods of the cleaner's weekly windows.
+// Control methods of the weekly windows.
 
-import type { CleanerWindow, ScheduleBook, WindowSpan } from '../cleaner/index.ts'
+import type { WeeklyWindow, ScheduleBook, WindowSpan } from '../cleaner/index.ts'
 import type { ControlTarget, ScheduleWindow } from '../control/index.ts'
 
 export interface ScheduleMethodsOptions {
@@ -14,6 +14,7 @@ export interface ScheduleMethodsOptions {
 type ScheduleMethods = Pick<ControlTarget, Extract<keyof ControlTarget, `schedule.${string}`>>
 
 const MINUTES_PER_HOUR = 60
+const PURPOSE_WORDS = { cleaner: 'the cleaner', scan: 'scans' } as const
 
 export function scheduleMethods(options: ScheduleMethodsOptions): ScheduleMethods {
   const { schedules, record, commit } = options
@@ -23,31 +24,35 @@ export function scheduleMethods(options: ScheduleMethodsOptions): ScheduleMethod
       return {
         zone: schedules.zone,
         windows: schedules.windows.map(showWindow),
-        open: showSpan(schedules.openAt(nowSeconds)),
-        next: showSpan(schedules.nextAfter(nowSeconds)),
+        open: showSpan(schedules.openAt('cleaner', nowSeconds)),
+        next: showSpan(schedules.nextAfter('cleaner', nowSeconds)),
+        scanOpen: showSpan(schedules.openAt('scan', nowSeconds)),
+        scanNext: showSpan(schedules.nextAfter('scan', nowSeconds)),
       }
     },
-    'schedule.add': async ({ day, start, stop }) => {
+    'schedule.add': async ({ purpose, day, start, stop }) => {
       const window = schedules.add({
+        purpose,
         day,
         startMinutes: minutes(start),
         stopMinutes: minutes(stop),
       })
-      record('SCHEDULE_CHANGED', `The cleaner has a new window: ${describe(window)}.`)
+      record('SCHEDULE_CHANGED', `There is a new window: ${describe(window)}.`)
       await commit()
       return showWindow(window)
     },
     'schedule.delete': async ({ id }) => {
       const window = schedules.delete(id)
-      record('SCHEDULE_CHANGED', `The cleaner has lost a window: ${describe(window)}.`)
+      record('SCHEDULE_CHANGED', `A window is gone: ${describe(window)}.`)
       await commit()
       return {}
     },
   }
 }
 
-function showWindow({ id, day, startMinutes, stopMinutes }: CleanerWindow): ScheduleWindow {
-  return { id, day, start: time(startMinutes), stop: time(stopMinutes) }
+function showWindow(window: WeeklyWindow): ScheduleWindow {
+  const { id, purpose, day, startMinutes, stopMinutes } = window
+  return { id, purpose, day, start: time(startMinutes), stop: time(stopMinutes) }
 }
 
 function showSpan(span: WindowSpan | undefined) {
@@ -56,9 +61,9 @@ function showSpan(span: WindowSpan | undefined) {
   return { id: window.id, opensAt: isoTime(startSeconds), closesAt: isoTime(endSeconds) }
 }
 
-function describe(window: CleanerWindow): string {
-  const { id, day, start, stop } = showWindow(window)
-  return `${id}, ${day} ${start} to ${stop}`
+function describe(window: WeeklyWindow): string {
+  const { id, purpose, day, start, stop } = showWindow(window)
+  return `${id}, ${day} ${start} to ${stop}, for ${PURPOSE_WORDS[purpose]}`
 }
 
 /** `hh:mm`, which the control edge has checked. */

@@ -4,6 +4,7 @@ import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { ScheduleBook } from '../cleaner/index.ts'
 import type { Cleaner, PassParts } from '../cleaner/index.ts'
+import type { RepairBook, Repairer } from '../repair/index.ts'
 import type { Scanner } from '../scan/index.ts'
 import { indexRange } from '../dedupe/index.ts'
 import type { ChunkIndex } from '../dedupe/index.ts'
@@ -62,6 +63,8 @@ export interface StorageParts {
   readonly note: CommitNote
   readonly cleaner: Cleaner
   readonly scanner: Scanner
+  readonly repairer: Repairer
+  readonly repairBook: RepairBook
   readonly counters: LifetimeCounters
   readonly index: ChunkIndex
   readonly damage: DamageWatch
@@ -79,6 +82,8 @@ export class Storage {
   readonly metadata: MetadataStore
   readonly cleaner: Cleaner
   readonly scanner: Scanner
+  readonly repairer: Repairer
+  readonly repairBook: RepairBook
   readonly counters: LifetimeCounters
   readonly damage: DamageWatch
   readonly #parts: StorageParts
@@ -94,6 +99,8 @@ export class Storage {
     this.metadata = parts.metadata
     this.cleaner = parts.cleaner
     this.scanner = parts.scanner
+    this.repairer = parts.repairer
+    this.repairBook = parts.repairBook
     this.counters = parts.counters
     this.damage = parts.damage
     this.#parts = parts
@@ -150,8 +157,10 @@ export class Storage {
 
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
-    const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, copies } = this.#parts
+    const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, repairer, copies } =
+      this.#parts
     await this.damage.stop()
+    await repairer.close()
     await scanner.close()
     await vfs.stop()
     await cleaner.close()

@@ -9,6 +9,7 @@
 //   keystores/  keystores of groups that have a passphrase
 //   mail-password  of the mail relay, mode 0600
 //   diagnostics/   bundles
+//   repairs/    records as they were before repairs changed them
 //   daemon.log
 
 import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
@@ -33,6 +34,7 @@ export interface StoreDirectory {
   readonly commitNote: string
   readonly mailPassword: string
   readonly diagnostics: string
+  readonly repairs: string
   /** nothing is in it yet */
   readonly isNew: boolean
 }
@@ -118,6 +120,7 @@ function placesIn(real: string): Omit<StoreDirectory, 'isNew'> {
     commitNote: join(real, 'commit-note'),
     mailPassword: join(real, 'mail-password'),
     diagnostics: join(real, 'diagnostics'),
+    repairs: join(real, 'repairs'),
   }
 }
 

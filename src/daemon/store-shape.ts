@@ -8,7 +8,7 @@ import { BLOCK_NAMES } from '../blocks/index.ts'
 import { StoreError } from '../errors.ts'
 
 const FILES = ['FORMAT', 'FORMAT.new', 'lock', 'commit-note', 'mail-password', 'daemon.log']
-const DIRECTORIES = ['metadata', 'copies', 'blocks', 'keystores', 'diagnostics']
+const DIRECTORIES = ['metadata', 'copies', 'blocks', 'keystores', 'diagnostics', 'repairs']
 
 /**
  * Looks at the kind of everything by whose name the daemon goes, which costs no more than listing it.
@@ -17,7 +17,7 @@ const DIRECTORIES = ['metadata', 'copies', 'blocks', 'keystores', 'diagnostics']
 export async function checkStoreShape(path: string): Promise<void> {
   for (const name of FILES) await checkOne(join(path, name), 'file')
   for (const name of DIRECTORIES) await checkOne(join(path, name), 'directory')
-  for (const name of ['metadata', 'copies', 'keystores', 'diagnostics']) {
+  for (const name of ['metadata', 'copies', 'keystores', 'diagnostics', 'repairs']) {
     for (const entry of await list(join(path, name)))
       check(join(path, name, entry.name), entry, 'file')
   }

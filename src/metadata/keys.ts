@@ -20,6 +20,7 @@ export const TABLE = {
   mail: 0x4d, // M "state", or M "N" index(8)
   schedule: 0x51, // Q "cleaner"
   scan: 0x5a, // Z "current", Z "reports", or Z "D" block(4)
+  repair: 0x52, // R "H" repair(4), or R "quarantine"
 } as const
 
 /** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */

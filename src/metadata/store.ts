@@ -152,6 +152,11 @@ export class MetadataStore implements MetadataReader, Committer {
     return frame === undefined ? undefined : parseFrame(key, frame)
   }
 
+  /** What lies there, checked or not: for whoever keeps a copy of a record before it is changed. */
+  frame(key: Uint8Array): Uint8Array | undefined {
+    return this.#read(() => this.#database.getSync(key))
+  }
+
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     const frames = await this.#database.getMany([...keys]).catch(unreadable)
     return frames.map((frame, index) =>

@@ -29,7 +29,11 @@ export async function checkBlockRecords(context: BlockContext): Promise<Map<numb
     const { block, group, lengthBytes } = record
     places.set(block, { group, lengthBytes })
     if (isOutOfLimits(record)) {
-      found('block-record', `The record of block file ${block} says what no block file can have.`)
+      found(
+        'block-record',
+        `The record of block file ${block} says what no block file can have.`,
+        undefined,
+      )
     }
     if (context.group !== undefined && context.group !== group) continue
     await checkFile(context, record)
@@ -61,12 +65,13 @@ async function checkFile(
   const problem = await problemOf(parts, path, record)
   if (!blocks.hasBlock(block)) return
   if (problem !== undefined) {
-    found(problem.check, `Block file ${block} ${problem.what}.`)
+    const subject = { block, reason: problem.what }
+    found(problem.check, `Block file ${block} ${problem.what}.`, subject)
     suspects.blame(record, problem.what, problem.isGone)
   }
   if (keyId !== 0 && groups.exists(group) && groups.isKeyKnown(group, keyId) === false) {
     const text = `Block file ${block} (${lengthBytes} bytes) needs key ${keyId} of storage group ${groups.nameOf(group)}, which is not there.`
-    if (blocks.hasBlock(block)) found('block-key', text)
+    if (blocks.hasBlock(block)) found('block-key', text, undefined)
   }
 }
 

@@ -8,12 +8,13 @@ import {
   groupOfExtents,
 } from '../stream/index.ts'
 import type { RawExtent } from '../stream/index.ts'
-import type { CheckName } from './checks.ts'
 import type { LostFiles } from './lost-files.ts'
 import { parsed } from './scan-context.ts'
 import type { BlockPlace, Row, ScanContext } from './scan-context.ts'
 
 const INODE_AND_TABLE_BYTES = 9
+
+type ExtentCheckName = 'extent-group' | 'extent-shape' | 'extent-block' | 'extent-place'
 
 export class ExtentCheck {
   coveredBytes = 0
@@ -36,7 +37,7 @@ export class ExtentCheck {
   /** Pages come in ascending order. At most one finding of each check is made of a page. */
   page(row: Row): void {
     const number = row.key.readUInt32BE(INODE_AND_TABLE_BYTES)
-    const told = new Map<CheckName, string>()
+    const told = new Map<ExtentCheckName, string>()
     const isRead = parsed(this.#context, row, () => {
       const group = groupOfExtents(row.value)
       if (this.#group !== undefined && group !== this.#group) {
@@ -48,11 +49,16 @@ export class ExtentCheck {
     if (isRead === undefined) this.isWhole = false
     for (const [check, what] of told) {
       const text = `Inode ${this.#inode}, page ${number} of 4 MiB, ${what}.`
-      this.#context.found(check, text)
+      this.#context.found(check, text, undefined)
     }
   }
 
-  #extent(extent: RawExtent, page: number, group: number, told: Map<CheckName, string>): void {
+  #extent(
+    extent: RawExtent,
+    page: number,
+    group: number,
+    told: Map<ExtentCheckName, string>,
+  ): void {
     const startBytes = page * EXTENT_PAGE_BYTES + extent.startBytes
     const endBytes = startBytes + extent.lengthBytes
     if (startBytes < this.#endBytes || isMisshapen(extent) || endBytes > FILE_BYTES_MAX) {

@@ -73,6 +73,11 @@ class Cursor {
     this.inode = value ? numberOf(value.key) : Number.POSITIVE_INFINITY
   }
 
+  /** Of the row. */
+  get key(): Buffer {
+    return this.row?.key ?? Buffer.alloc(0)
+  }
+
   async close(): Promise<void> {
     await this.#rows.return()
   }
@@ -86,15 +91,20 @@ async function reportStrays(
   xattrs: Cursor,
   marks: Cursor,
 ): Promise<void> {
-  for (const [check, cursor, what] of [
-    ['extent-inode', extents, 'Extents'],
-    ['xattr-inode', xattrs, 'Extended attributes'],
-    ['orphan-mark', marks, 'A mark for deletion'],
-  ] as const) {
-    for (; cursor.inode < number; await cursor.next()) {
-      const text = `${what} belong to inode ${cursor.inode}, which does not exist.`
-      found(check, text)
-    }
+  const textOf = (what: string, inode: number): string =>
+    `${what} belong to inode ${inode}, which does not exist.`
+  for (; extents.inode < number; await extents.next()) {
+    const { inode, key } = extents
+    found('extent-inode', textOf('Extents', inode), { key, inode, exists: false })
+  }
+  for (; xattrs.inode < number; await xattrs.next()) {
+    const { inode, key } = xattrs
+    found('xattr-inode', textOf('Extended attributes', inode), { key, inode })
+  }
+  for (; marks.inode < number; await marks.next()) {
+    const { inode } = marks
+    const text = textOf('A mark for deletion', inode)
+    found('orphan-mark', text, { inode, isMarked: true, exists: false })
   }
 }
 
@@ -109,6 +119,7 @@ function checkInode(
     found(
       'inode-container',
       `Inode ${number} lies in container ${inode.container}, which does not exist.`,
+      { inode: number, container: inode.container },
     )
   }
   const type = inode.mode & S_IFMT
@@ -130,14 +141,12 @@ async function checkExtents(
   const { containers, found } = context
   const check = new ExtentCheck(context, number, containers.get(inode.container)?.group, lost)
   const isRegular = (inode.mode & S_IFMT) === S_IFREG
-  let isReported = false
   for (; extents.inode === number; await extents.next()) {
     if (extents.row === undefined) break
     if (isRegular) check.page(extents.row)
-    else if (!isReported) {
-      isReported = true
+    else {
       const text = `Inode ${number} has extents, and is no regular file.`
-      found('extent-inode', text)
+      found('extent-inode', text, { key: extents.key, inode: number, exists: true })
     }
   }
   const isWhole = check.isWhole && !unreadable.has(number)
@@ -148,6 +157,7 @@ async function checkExtents(
   found(
     'inode-mapped',
     `Inode ${number} counts ${inode.mappedBytes} stored bytes, and has ${coveredBytes}.`,
+    { inode: number, delta: coveredBytes - inode.mappedBytes },
   )
 }
 
@@ -164,7 +174,7 @@ async function checkXattrs(
   // They go before the inode that is about to be deleted.
   if (inode.linkCount === 0 || has === inode.hasXattrs) return
   const text = `Inode ${number} says that it has ${has ? 'no' : 'some'} extended attributes.`
-  context.found('xattr-flag', text)
+  context.found('xattr-flag', text, { inode: number, has })
 }
 
 async function checkMark(
@@ -178,10 +188,10 @@ async function checkMark(
   if (isMarked === (inode.linkCount === 0)) return
   if (isMarked) {
     const text = `Inode ${number} is marked for deletion, and counts ${inode.linkCount} links.`
-    found('orphan-mark', text)
+    found('orphan-mark', text, { inode: number, isMarked, exists: true })
   } else {
     const text = `Inode ${number} counts no links, and is not marked for deletion.`
-    found('orphan-mark', text)
+    found('orphan-mark', text, { inode: number, isMarked, exists: true })
   }
 }
 
@@ -193,11 +203,11 @@ function checkContainers(
     const { files, bytes } = sums.get(id) ?? { files: 0, bytes: 0 }
     if (files !== fileCount) {
       const text = `Container ${id} counts ${fileCount} files, and has ${files}.`
-      found('container-files', text)
+      found('container-files', text, { container: id, delta: files - fileCount })
     }
     if (bytes !== logicalBytes) {
       const text = `Container ${id} counts ${logicalBytes} bytes, and its files have ${bytes}.`
-      found('container-bytes', text)
+      found('container-bytes', text, { container: id, delta: bytes - logicalBytes })
     }
   }
 }

@@ -24,10 +24,10 @@ export async function checkIndexEntries(context: ScanContext, isSweeping: boolea
     if (place === undefined) {
       if (isSweeping) continue
       const text = `An index entry refers to block file ${location.block}, which has no record.`
-      found('index-block', text)
+      found('index-block', text, { key: row.key })
     } else if (isMisplaced(location, place, row.key.readUInt16BE(GROUP_AT))) {
       const text = `An index entry refers to no place of block file ${location.block}.`
-      found('index-place', text)
+      found('index-place', text, { key: row.key })
     }
   }
 }

@@ -14,7 +14,6 @@ import {
 } from '../vfs/index.ts'
 import type { ContainerFields } from '../vfs/index.ts'
 import { checkBlockRecords, greatestBlock, nextBlockOf } from './block-records.ts'
-import type { CheckName } from './checks.ts'
 import type { ScanParts } from './contract.ts'
 import { checkFiles } from './files.ts'
 import { checkIndexEntries } from './index-entries.ts'
@@ -22,6 +21,7 @@ import type { LostFiles } from './lost-files.ts'
 import { checkNames } from './names.ts'
 import { bufferOf, numberOf, parsed, rows } from './scan-context.ts'
 import type { ScanContext } from './scan-context.ts'
+import type { Found } from './subjects.ts'
 import type { Suspects } from './suspects.ts'
 
 /** Tables that the other checks read. */
@@ -43,7 +43,7 @@ export type MetadataPhase = (typeof METADATA_PHASES)[number]
 export interface MetadataScanOptions {
   /** only this storage group's block files and index entries; names and files are always looked at whole */
   readonly group: number | undefined
-  readonly found: (check: CheckName, text: string) => void
+  readonly found: Found
   /** block files that can't be read whole, as far as is known; those that are missing are added */
   readonly suspects: Suspects
   /** gets what can't be read any more */
@@ -104,8 +104,9 @@ async function checkRecords(
   for await (const entry of snapshot.entries(from, to)) {
     await step(entry.key.length + (entry.value?.length ?? 0))
     const hex = bufferOf(entry.key).toString('hex')
-    if (!isKnown) found('table-known', `The record ${hex} belongs to no table.`)
-    else if (entry.damage !== undefined) found('record-readable', entry.damage)
+    if (!isKnown) found('table-known', `The record ${hex} belongs to no table.`, undefined)
+    else if (entry.damage !== undefined)
+      found('record-readable', entry.damage, { key: bufferOf(entry.key) })
   }
 }
 
@@ -122,11 +123,15 @@ async function checkContainerRecords(context: BaseContext): Promise<Map<number, 
       found(
         'container-group',
         `Container ${id} belongs to storage group ${container.group}, which does not exist.`,
+        undefined,
       )
     }
     // A container that is being deleted loses its directory a commit earlier than its record.
     if (!container.deleting && !isDirectoryOf(snapshot, container.root, id)) {
-      found('container-root', `Container ${id} has no top directory.`)
+      found('container-root', `Container ${id} has no top directory.`, {
+        container: id,
+        root: container.root,
+      })
     }
   }
   return containers
@@ -149,7 +154,9 @@ async function checkCounters(context: ScanContext): Promise<void> {
   const nextBlock = nextBlockOf(snapshot) ?? 1
   const lastBlock = greatestBlock(blocks)
   if (lastBlock >= nextBlock) {
-    found('counter-block', `Block file ${lastBlock} exists, and ${nextBlock} is to come next.`)
+    found('counter-block', `Block file ${lastBlock} exists, and ${nextBlock} is to come next.`, {
+      next: lastBlock + 1,
+    })
   }
   const record = snapshot.get(COUNTERS_KEY)
   if (record === undefined) return
@@ -157,11 +164,13 @@ async function checkCounters(context: ScanContext): Promise<void> {
   const lastContainer = Math.max(0, ...containers.keys())
   if (lastContainer >= counters.nextContainer) {
     const text = `Container ${lastContainer} exists, and ${counters.nextContainer} is to come next.`
-    found('counter-container', text)
+    found('counter-container', text, { next: lastContainer + 1 })
   }
   const from = inodeKey(TABLE.inode, counters.nextInode)
   for await (const { key } of snapshot.entries(from, prefixEnd(Buffer.of(TABLE.inode)))) {
     const number = numberOf(bufferOf(key))
-    found('counter-inode', `Inode ${number} exists, and ${counters.nextInode} is to come next.`)
+    found('counter-inode', `Inode ${number} exists, and ${counters.nextInode} is to come next.`, {
+      next: number + 1,
+    })
   }
 }

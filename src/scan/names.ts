@@ -16,7 +16,8 @@ import {
 } from '../vfs/index.ts'
 import type { InodeFields } from '../vfs/index.ts'
 import { bufferOf, numberOf, parsed, rows } from './scan-context.ts'
-import type { Row, ScanContext } from './scan-context.ts'
+import type { ScanContext } from './scan-context.ts'
+import type { NamePlace } from './subjects.ts'
 
 /** About 40 bytes each: 20 MB. */
 const WINDOW_INODES_MAX = 2 ** 19
@@ -72,7 +73,7 @@ async function gather(
       to = number
       break
     }
-    if (entry.damage !== undefined) found('record-readable', entry.damage)
+    if (entry.damage !== undefined) found('record-readable', entry.damage, { key })
     const row = entry.value && { key, value: bufferOf(entry.value) }
     const inode = row && parsed(context, row, () => decodeInode(row.value, number))
     numbers.push(number)
@@ -100,7 +101,10 @@ async function countNames(context: ScanContext, window: InodeWindow): Promise<vo
   for await (const row of rows(context, Buffer.of(TABLE.dentry), undefined, isFirst)) {
     const parent = numberOf(row.key)
     const dentry = parsed(context, row, () => decodeDentry(row.value, parent), isFirst)
-    if (dentry !== undefined) counter.count(row, parent, dentry.inode, dentry.type)
+    if (dentry !== undefined) {
+      const { hash, name } = parseDentryKey(row.key)
+      counter.count({ parent, name, hash, target: dentry.inode, type: dentry.type })
+    }
   }
 }
 
@@ -117,10 +121,10 @@ class NameCounter {
     this.#window = window
   }
 
-  count(row: Row, parent: number, target: number, type: number): void {
-    if (parent !== this.#parent) this.#enter(parent)
-    if (this.#covers(parent)) this.#countInDirectory(row, parent, type)
-    if (this.#covers(target)) this.#countForInode(row, parent, target, type)
+  count(name: NamePlace): void {
+    if (name.parent !== this.#parent) this.#enter(name.parent)
+    if (this.#covers(name.parent)) this.#countInDirectory(name)
+    if (this.#covers(name.target)) this.#countForInode(name)
   }
 
   #covers(inode: number): boolean {
@@ -136,47 +140,51 @@ class NameCounter {
         : this.#window.containers[this.#parentPlace]
   }
 
-  #countInDirectory({ key }: Row, parent: number, type: number): void {
+  #countInDirectory(subject: NamePlace): void {
     const { found, parts } = this.#context
     const { types, children, subdirectories } = this.#window
-    const { hash, name } = parseDentryKey(key)
+    const { parent, hash, name, type } = subject
     const place = this.#parentPlace
     const parentType = place === undefined ? undefined : types[place]
     if (place === undefined || (parentType !== S_IFDIR && parentType !== UNKNOWN_TYPE)) {
       const what = place === undefined ? 'does not exist' : 'is no directory'
-      found('name-directory', `${quoted(name)} lies in inode ${parent}, which ${what}.`)
+      found('name-directory', `${quoted(name)} lies in inode ${parent}, which ${what}.`, subject)
       return
     }
     children[place] = (children[place] ?? 0) + 1
     if (type === S_IFDIR) subdirectories[place] = (subdirectories[place] ?? 0) + 1
     if (parts.hashOf(name) !== hash) {
       const text = `${quoted(name)} in directory ${parent} lies where nobody finds it.`
-      found('name-hash', text)
+      found('name-hash', text, subject)
     }
   }
 
-  #countForInode({ key }: Row, parent: number, target: number, type: number): void {
+  #countForInode(subject: NamePlace): void {
     const { found } = this.#context
     const { numbers, types, names, parents, containers } = this.#window
-    const { name } = parseDentryKey(key)
+    const { parent, name, target, type } = subject
     const place = placeOf(numbers, target)
     const where = `${quoted(name)} in directory ${parent}`
     if (place === undefined) {
       const text = `${where} leads to inode ${target}, which does not exist.`
-      found('name-inode', text)
+      found('name-inode', text, subject)
       return
     }
     names[place] = (names[place] ?? 0) + 1
     parents[place] = parent
     if (types[place] === UNKNOWN_TYPE) return
     if (types[place] !== type) {
-      found('name-type', `${where} says another type than inode ${target} has.`)
+      found('name-type', `${where} says another type than inode ${target} has.`, subject)
     }
-    const container = containers[place]
+    const container = containers[place] ?? 0
     const isForeign = parent !== ROOT_INODE && container !== this.#parentContainer
     if (isForeign && this.#parentContainer !== undefined) {
       const text = `${where} lies in container ${this.#parentContainer}, its inode ${target} in ${container}.`
-      found('name-container', text)
+      found('name-container', text, {
+        ...subject,
+        container: this.#parentContainer,
+        inodeContainer: container,
+      })
     }
   }
 
@@ -237,22 +245,24 @@ function compareInode(
   if (inode.linkCount === 0 && names === 0) return
   if (names === 0 && !mayBeNameless) {
     const text = `Inode ${number} of container ${inode.container} has no name.`
-    found('inode-lost', text)
+    found('inode-lost', text, { inode: number, container: inode.container })
   }
   const links = isDirectory ? 2 + subdirectories : names
   if (links !== inode.linkCount && links > 0) {
     const text = `Inode ${number} counts ${inode.linkCount} links, and has ${links}.`
-    found('inode-links', text)
+    found('inode-links', text, { inode: number, delta: links - inode.linkCount })
   }
   if (!isDirectory) return
   if (children !== inode.childCount) {
     const text = `Directory ${number} counts ${inode.childCount} entries, and has ${children}.`
-    found('inode-children', text)
+    found('inode-children', text, { inode: number, delta: children - inode.childCount })
   }
-  if (names > 1) found('inode-parent', `Directory ${number} has ${names} names.`)
-  else if (names + Number(number === ROOT_INODE) > 0 && parent !== inode.parent) {
+  if (names > 1) {
+    const text = `Directory ${number} has ${names} names.`
+    found('inode-parent', text, { inode: number, was: inode.parent, parent: 0 })
+  } else if (names + Number(number === ROOT_INODE) > 0 && parent !== inode.parent) {
     const text = `Directory ${number} lies in directory ${parent}, and says ${inode.parent}.`
-    found('inode-parent', text)
+    found('inode-parent', text, { inode: number, was: inode.parent, parent })
   }
 }
 

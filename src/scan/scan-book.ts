@@ -32,6 +32,8 @@ const current = z.strictObject({
   nextBlock: count,
   readBytes: count,
   readBlocks: count,
+  /** it waits between the windows of the schedule */
+  isScheduled: z.boolean().default(false),
 })
 
 const report = z.strictObject({
@@ -116,6 +118,13 @@ export class ScanBook implements CommitParticipant {
     this.#current = begun
     this.#isChanged = true
     return begun
+  }
+
+  /** The scan that waits for its next window is given up. */
+  drop(): void {
+    this.#dropSuspects()
+    this.#current = undefined
+    this.#isChanged = true
   }
 
   /** The running scan is further. */

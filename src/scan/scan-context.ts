@@ -4,8 +4,8 @@ import type { BlockRecord } from '../blocks/index.ts'
 import { prefixEnd } from '../metadata/index.ts'
 import type { MetadataSnapshot } from '../metadata/index.ts'
 import type { ContainerFields } from '../vfs/index.ts'
-import type { CheckName } from './checks.ts'
 import type { ScanParts } from './contract.ts'
+import type { Found } from './subjects.ts'
 import type { Suspects } from './suspects.ts'
 
 export interface ScanContext {
@@ -18,7 +18,7 @@ export interface ScanContext {
   readonly blocks: ReadonlyMap<number, BlockPlace>
   /** block files that can't be read whole */
   readonly suspects: Suspects
-  readonly found: (check: CheckName, text: string) => void
+  readonly found: Found
   /** called for every record with its size. @throws when the scan is stopped */
   readonly step: (bytes: number) => Promise<void>
 }
@@ -47,7 +47,7 @@ export async function* rows(
       continue
     }
     damaged?.(key)
-    if (reports) found('record-readable', entry.damage)
+    if (reports) found('record-readable', entry.damage, { key })
   }
 }
 
@@ -64,7 +64,7 @@ export function parsed<Fields>(
     // What a parser says of a record that it doesn't understand; anything else is a mistake in here.
     if (!(error instanceof Error) || !('code' in error)) throw error
     if (reports) {
-      found('record-readable', `${error.message} (key ${key.toString('hex')})`)
+      found('record-readable', `${error.message} (key ${key.toString('hex')})`, { key })
     }
     return undefined
   }

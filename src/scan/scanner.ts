@@ -20,6 +20,8 @@ export interface ScannerOptions extends ScanParts {
   readonly book: ScanBook
   readonly nowSeconds: () => number
   readonly newPace: () => ScanPace
+  /** since when a window for scans has been open, in seconds since 1970; undefined when none is */
+  readonly windowAt: (nowSeconds: number) => number | undefined
   /** says what is damaged, and ends what earlier reports said and this one doesn't */
   readonly publish: (report: ScanReport) => void
 }
@@ -41,6 +43,8 @@ interface Run {
   readonly suspects: Suspects
   readonly lockedGroups: Set<number>
   recordCount: number
+  /** its window has closed */
+  isPaused: boolean
   done: Promise<ScanReport>
 }
 
@@ -72,7 +76,12 @@ export class Scanner {
    * @throws CofferError SCAN_BUSY
    */
   start(
-    what: { readonly readsData: boolean; readonly group?: number | undefined },
+    what: {
+      readonly readsData: boolean
+      readonly group?: number | undefined
+      /** goes on in the windows of the schedule only */
+      readonly isScheduled?: boolean
+    },
     told?: (progress: ScanProgress) => void,
   ): { scan: RunningScan; done: Promise<ScanReport> } {
     if (this.#run !== undefined || this.#isClosed) {
@@ -85,12 +94,18 @@ export class Scanner {
       nextBlock: 0,
       readBytes: 0,
       readBlocks: 0,
+      isScheduled: what.isScheduled ?? false,
     })
     return { scan, done: this.#begin(scan, new Suspects(), told) }
   }
 
   /** @returns the report of the scan that ran, undefined when there was none */
   async stop(): Promise<ScanReport | undefined> {
+    const { book, metadata } = this.#options
+    if (this.#run === undefined && book.current?.isScheduled === true) {
+      book.drop()
+      metadata.touched()
+    }
     this.#run?.pace.stop()
     return this.#run?.done
   }
@@ -98,15 +113,39 @@ export class Scanner {
   /** No scan begins any more; one that runs goes on after the next start. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.stop()
+    this.#run?.pace.stop()
+    await this.#run?.done
   }
 
-  /** Called regularly: goes on with what a restart interrupted. */
+  /**
+   * Called regularly: goes on with what a restart or the end of a window interrupted, begins what a window is for, and lets
+   * it wait when that closes.
+   */
   tick(): void {
-    const { book } = this.#options
+    const { book, nowSeconds, windowAt } = this.#options
+    if (this.#isClosed) return
+    const openedSeconds = windowAt(nowSeconds())
+    const run = this.#run
+    if (run !== undefined) {
+      if (!run.scan.isScheduled || openedSeconds !== undefined) return
+      run.isPaused = true
+      run.pace.stop()
+      return
+    }
     const interrupted = book.current
-    if (interrupted === undefined || this.#run !== undefined || this.#isClosed) return
-    void this.#begin(interrupted, new Suspects(book.suspects()), undefined)
+    if (interrupted !== undefined) {
+      if (interrupted.isScheduled && openedSeconds === undefined) return
+      void this.#begin(interrupted, new Suspects(book.suspects()), undefined)
+    } else if (openedSeconds !== undefined && !this.#hasScannedSince(openedSeconds)) {
+      this.start({ readsData: true, isScheduled: true })
+    }
+  }
+
+  /** One scan of everything in one opening of a window, however it ended and whoever began it. */
+  #hasScannedSince(seconds: number): boolean {
+    const { report } = this.#options.book
+    if (report === undefined || !report.readsData || report.group !== null) return false
+    return report.endedSeconds >= seconds
   }
 
   #begin(
@@ -125,6 +164,7 @@ export class Scanner {
       suspects,
       lockedGroups: new Set(),
       recordCount: 0,
+      isPaused: false,
       // Not before this scan is known as the running one.
       done: Promise.resolve().then(() => this.#work(run)),
     }
@@ -255,8 +295,8 @@ export class Scanner {
       lockedGroups: [...run.lockedGroups].sort((a, b) => a - b),
     }
     this.#run = undefined
-    // A shutdown interrupts a scan; what is still written down as running goes on after the next start.
-    if (this.#isClosed && outcome === 'stopped') return report
+    // A shutdown interrupts a scan, and so does the end of a window; what is still written down as running goes on later.
+    if ((this.#isClosed || run.isPaused) && outcome === 'stopped') return report
     book.end(report)
     metadata.touched()
     publish(report)

@@ -253,14 +253,17 @@ export class ExtentMap implements CommitParticipant {
   async discardSlice(inode: number, countMax: number): Promise<boolean> {
     const prefix = inodeKey(TABLE.extents, inode)
     let count = 0
-    for await (const { key } of this.#metadata.range(prefix, prefixEnd(prefix))) {
+    const drop = (key: Uint8Array): boolean => {
       const name = Buffer.from(key).toString('latin1')
-      if (this.#pending.get(name) === null) continue
+      if (this.#pending.get(name) === null) return false
       this.#clean.delete(name)
       this.#pending.delete(name)
       this.#droppedCount++
-      if (++count >= countMax) return true
+      return true
     }
+    // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever.
+    const pages = this.#metadata.range(prefix, prefixEnd(prefix), drop)
+    for await (const { key } of pages) if (drop(key) && ++count >= countMax) return true
     for (const name of this.#pending.dirtyKeys()) {
       if (name.startsWith(prefix.toString('latin1')) && this.#pending.get(name) !== null) {
         this.#pending.delete(name)

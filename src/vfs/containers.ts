@@ -69,6 +69,24 @@ export class Containers {
     this.#changed(id)
   }
 
+  /** Its top directory is another one than its record said. */
+  setRoot(id: number, root: InodeNumber): void {
+    const container = this.#containers.get(id)
+    if (container === undefined) return
+    container.root = root
+    this.#changed(id)
+  }
+
+  /** What it counts is corrected. @returns whether it could be: nothing counts less than nothing */
+  recount(id: number, logicalBytes: number, files: number): boolean {
+    const container = this.#containers.get(id)
+    if (container === undefined || container.fileCount + files < 0) return false
+    container.logicalBytes += logicalBytes
+    container.fileCount += files
+    this.#changed(id)
+    return true
+  }
+
   remove(id: number): void {
     this.#containers.delete(id)
     this.#removedFiles.delete(id)

@@ -1,4 +1,5 @@
 export {
+  containerKey,
   COUNTERS_KEY,
   decodeContainer,
   decodeCounters,
@@ -7,6 +8,13 @@ export {
 export { decodeDentry, dentryKey, parseDentryKey, type Dentry } from './records/dentry-record.ts'
 export { decodeInode, type InodeFields } from './records/inode-record.ts'
 export { decodeXattrs } from './records/xattr-record.ts'
+export {
+  LOST_AND_FOUND,
+  Mending,
+  type MendedName,
+  type SalvagedDirectory,
+  type SalvagedFile,
+} from './mending.ts'
 export { ROOT_INODE } from './inode-table.ts'
 export { nameHash, type NameHash } from './name-hash.ts'
 export { S_IFDIR, S_IFMT, S_IFREG } from './linux.ts'

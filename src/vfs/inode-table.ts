@@ -90,6 +90,15 @@ export class InodeTable {
     return inode
   }
 
+  /** Numbers below are never given out again. */
+  raiseCounters(nextInode: number, nextContainer: number): boolean {
+    const isRaised =
+      nextInode > this.#counters.nextInode || nextContainer > this.#counters.nextContainer
+    this.#counters.nextInode = Math.max(this.#counters.nextInode, nextInode)
+    this.#counters.nextContainer = Math.max(this.#counters.nextContainer, nextContainer)
+    return isRaised
+  }
+
   nextContainer(): number {
     return this.#counters.nextContainer++
   }

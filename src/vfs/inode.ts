@@ -20,7 +20,8 @@ export class Inode implements InodeFields {
   sizeBytes: number
   mappedBytes: number
   readonly deviceNumber: number
-  readonly container: number
+  /** changes only by a repair */
+  container: number
   parent: InodeNumber
   childCount: number
   hasXattrs: boolean

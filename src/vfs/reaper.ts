@@ -49,6 +49,16 @@ export class Reaper {
     this.#marks.set(inode.number, null)
   }
 
+  /** Takes a mark away that belongs to no inode, or to one that has a name. */
+  unmark(number: InodeNumber): void {
+    this.#marks.set(number, null)
+  }
+
+  /** The inode's data is being deleted: nothing can keep it any more. */
+  isReaping(number: InodeNumber): boolean {
+    return this.#reaping.has(number)
+  }
+
   /** A handle or a reference of the kernel has gone. */
   reapUnheld(inode: Inode): Promise<void> | undefined {
     const { table, xattrs } = this.#parts

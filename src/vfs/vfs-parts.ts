@@ -10,6 +10,7 @@ import { Dentries } from './dentries.ts'
 import { Files } from './files.ts'
 import { InodeTable, ROOT_INODE } from './inode-table.ts'
 import { Listings } from './listings.ts'
+import { Mending } from './mending.ts'
 import { nameHash } from './name-hash.ts'
 import { Namespace } from './namespace.ts'
 import { Reaper } from './reaper.ts'
@@ -58,6 +59,7 @@ export interface VfsParts {
   readonly files: Files
   readonly listings: Listings
   readonly trees: ContainerTrees
+  readonly mending: Mending
 }
 
 /** A new store gets its root here. */
@@ -89,6 +91,16 @@ export function makeParts(options: VfsOptions): VfsParts {
     entryChanged,
     reportError,
   })
+  const mending = new Mending({
+    table,
+    dentries,
+    xattrs,
+    containers,
+    namespace,
+    reaper,
+    now,
+    entryChanged,
+  })
   if (table.find(ROOT_INODE) === undefined) table.createAs(ROOT_INODE, rootFields(now()))
   return {
     table,
@@ -102,5 +114,6 @@ export function makeParts(options: VfsOptions): VfsParts {
     files,
     listings,
     trees,
+    mending,
   }
 }

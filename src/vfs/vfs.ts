@@ -19,6 +19,7 @@ import type { Files } from './files.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { NAME_BYTES_MAX, O_EXCL, O_TRUNC, S_IFLNK } from './linux.ts'
+import type { Mending } from './mending.ts'
 import type { Listings } from './listings.ts'
 import type { Namespace } from './namespace.ts'
 import type { Reaper } from './reaper.ts'
@@ -84,6 +85,8 @@ export class Vfs implements CommitParticipant {
   readonly #files: Files
   readonly #listings: Listings
   readonly #trees: ContainerTrees
+  /** for repairs */
+  readonly mending: Mending
 
   /** `start` must have resolved before the first operation. */
   constructor(options: VfsOptions) {
@@ -103,6 +106,7 @@ export class Vfs implements CommitParticipant {
     this.#files = parts.files
     this.#listings = parts.listings
     this.#trees = parts.trees
+    this.mending = parts.mending
   }
 
   /** Loads the containers and finishes what an earlier run left. */

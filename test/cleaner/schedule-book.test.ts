@@ -7,7 +7,7 @@ import { windowAt, windowDays } from '../../src/cleaner/schedule.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
 const ZONE = 'Europe/Berlin'
-const night = { day: 'daily', startMinutes: 60, stopMinutes: 300 } as const
+const night = { purpose: 'cleaner', day: 'daily', startMinutes: 60, stopMinutes: 300 } as const
 
 function open(metadata: MemoryMetadata): ScheduleBook {
   const book = new ScheduleBook(metadata, ZONE)
@@ -20,7 +20,8 @@ t.test('windows of every day survive a restart, and ids are not used again', asy
   const book = open(metadata)
   await metadata.commit()
   t.equal(metadata.records.size, 0, 'no record without windows')
-  for (const day of windowDays) book.add({ day, startMinutes: 1439, stopMinutes: 0 })
+  for (const day of windowDays)
+    book.add({ purpose: 'cleaner', day, startMinutes: 1439, stopMinutes: 0 })
   book.delete(10)
   await metadata.commit()
   const again = open(metadata)
@@ -41,6 +42,26 @@ t.test('what makes no sense is refused', async t => {
   }
   t.throws(() => book.add({ ...night, day: 'monday' }), { code: 'SCHEDULE_LIMIT' })
   t.equal(book.windows.length, WINDOWS_MAX)
+})
+
+t.test('windows for scans and for the cleaner are kept apart', async t => {
+  const metadata = new MemoryMetadata()
+  const book = open(metadata)
+  book.add(night)
+  const scans = { ...night, purpose: 'scan' } as const
+  t.equal(book.add({ ...scans, startMinutes: 120 }).id, 2)
+  book.add(scans)
+  t.throws(() => book.add(scans), { code: 'SCHEDULE_EXISTS' })
+  await metadata.commit()
+  const again = open(metadata)
+  t.same(again.windows, book.windows)
+  const midnight = Date.parse('2026-11-22T23:00Z') / 1000
+  t.equal(again.openAt('scan', midnight + 3600)?.window.id, 3)
+  t.equal(again.openAt('cleaner', midnight + 3600)?.window.id, 1)
+  again.delete(1)
+  t.equal(again.openAt('cleaner', midnight + 3600), undefined)
+  t.equal(again.nextAfter('cleaner', midnight), undefined)
+  t.equal(again.nextAfter('scan', midnight)?.startSeconds, midnight + 3600)
 })
 
 t.test('a record that was not written by us is refused', async t => {
@@ -71,13 +92,22 @@ t.test('a record that was not written by us is refused', async t => {
     t.throws(() => open(metadata), { code: 'RECORD_DAMAGED' }, name)
   }
   metadata.records.set(key, edit(Buffer.from(good), 0, 2))
+  t.throws(() => open(metadata), { code: 'RECORD_DAMAGED' }, 'no window is for scans')
+  metadata.records.set(key, edit(Buffer.from(good), 6 + 4, 0x80))
+  t.throws(() => open(metadata), { code: 'RECORD_DAMAGED' }, 'a window is for scans')
+  metadata.records.set(key, edit(Buffer.from(good), 0, 3))
   t.throws(() => open(metadata), { code: 'UNKNOWN_VERSION' })
 })
 
 t.test('remembered answers are those that would be found', async t => {
   const time = fc.integer({ min: 0, max: 1439 })
   const windows = fc.array(
-    fc.record({ day: fc.constantFrom(...windowDays), startMinutes: time, stopMinutes: time }),
+    fc.record({
+      purpose: fc.constant('cleaner' as const),
+      day: fc.constantFrom(...windowDays),
+      startMinutes: time,
+      stopMinutes: time,
+    }),
     { maxLength: 5 },
   )
   // Steps back too: a clock may be set.
@@ -92,7 +122,8 @@ t.test('remembered answers are those that would be found', async t => {
       }
       now += step
       const found = windowAt(book.windows, now, ZONE)
-      if (found?.endSeconds !== book.openAt(now)?.endSeconds) throw new Error(`at ${now}`)
+      if (found?.endSeconds !== book.openAt('cleaner', now)?.endSeconds)
+        throw new Error(`at ${now}`)
     }
   })
   t.doesNotThrow(() => fc.assert(property, { numRuns: 50 }))

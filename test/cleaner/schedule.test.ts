@@ -5,15 +5,15 @@ import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import t from 'tap'
 import { localZone, nextOpening, windowAt, windowDays } from '../../src/cleaner/schedule.ts'
-import type { CleanerWindow, WindowDay, WindowSpan } from '../../src/cleaner/schedule.ts'
+import type { WeeklyWindow, WindowDay, WindowSpan } from '../../src/cleaner/schedule.ts'
 
 const ZONES = ['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'America/Havana', 'UTC']
 const MINUTE = 60
 const HOUR = 3600
 const DAY = 86_400
 
-function window(day: WindowDay, start: string, stop: string, id = 1): CleanerWindow {
-  return { id, day, startMinutes: minutes(start), stopMinutes: minutes(stop) }
+function window(day: WindowDay, start: string, stop: string, id = 1): WeeklyWindow {
+  return { id, purpose: 'cleaner', day, startMinutes: minutes(start), stopMinutes: minutes(stop) }
 }
 
 function minutes(text: string): number {
@@ -25,7 +25,7 @@ function seconds(iso: string): number {
 }
 
 /** All openings whose beginning is in a span of time. */
-function openings(windows: CleanerWindow[], from: number, to: number, zone: string) {
+function openings(windows: WeeklyWindow[], from: number, to: number, zone: string) {
   const found: { opens: string; lasts: number }[] = []
   let at = from - 1
   for (;;) {
@@ -114,10 +114,10 @@ const times = fc.oneof(
   // Where clocks jump.
   { weight: 2, arbitrary: fc.integer({ min: 0, max: 4 * 60 }) },
 )
-const anyWindow: fc.Arbitrary<CleanerWindow> = fc
+const anyWindow: fc.Arbitrary<WeeklyWindow> = fc
   .record({ day: fc.constantFrom(...windowDays), startMinutes: times, stopMinutes: times })
   .filter(({ startMinutes, stopMinutes }) => startMinutes !== stopMinutes)
-  .map(window => ({ ...window, id: 1 }))
+  .map(window => ({ ...window, id: 1, purpose: 'cleaner' as const }))
 
 t.test('over a year every due day has exactly one opening', async t => {
   const property = fc.property(anyWindow, fc.constantFrom(...ZONES), (window, zone) => {
@@ -144,7 +144,7 @@ t.test('over a year every due day has exactly one opening', async t => {
 })
 
 /** From its first second to its last, and not a second more. */
-function checkEnds(window: CleanerWindow, span: WindowSpan, zone: string): void {
+function checkEnds(window: WeeklyWindow, span: WindowSpan, zone: string): void {
   const { startSeconds, endSeconds } = span
   const opening = (at: number) => windowAt([window], at, zone)?.startSeconds
   if (opening(startSeconds) !== startSeconds) throw new Error('is not open when it opens')
@@ -177,7 +177,7 @@ t.test('the local zone is one that is known', async t => {
   t.throws(() => windowAt([], 0, 'Mars/Olympus'), RangeError)
 })
 
-function showsOpen(window: CleanerWindow, weekday: number, now: number): boolean {
+function showsOpen(window: WeeklyWindow, weekday: number, now: number): boolean {
   const { day, startMinutes, stopMinutes } = window
   const yesterday = weekday === 1 ? 7 : weekday - 1
   if (startMinutes < stopMinutes) {

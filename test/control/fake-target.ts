@@ -11,6 +11,7 @@ import { JobBoard } from '../../src/daemon/job-board.ts'
 import { jobMethods } from '../../src/daemon/job-methods.ts'
 import { CofferError } from '../../src/errors.ts'
 import { fakeCleaner } from './fake-cleaner.ts'
+import { fakeRepairs } from './fake-repairs.ts'
 import { fakeScans } from './fake-scans.ts'
 import { fakeAlerting } from './fake-alerting.ts'
 import { fakeSchedule } from './fake-schedule.ts'
@@ -56,6 +57,7 @@ export function fakeTarget(
   return {
     ...fakeCleaner(board),
     ...fakeScans(board),
+    ...fakeRepairs(board),
     'system.status': async () => ({
       version: '0.1.0',
       pid: process.pid,

@@ -67,6 +67,11 @@ async function run(store: OpenStore): Promise<void> {
     case 'password':
       await writeDurably('mail-password', join(directory, 'mail-password'), 'secret')
       return
+    case 'repair': {
+      const { outcome, text } = await store.storage.repairer.start(undefined).done
+      if (outcome !== 'repaired') throw new Error(text)
+      return
+    }
     case 'stop':
       await store.close()
       return
@@ -96,6 +101,12 @@ async function main(): Promise<void> {
     store.storage.groups.update(GROUP, { compression: 'none' })
     say('changing v/f0')
     store.remove('v/f0')
+    await store.sync()
+  }
+  if (operation === 'repair') {
+    const { vfs } = store.storage
+    const inode = vfs.lookup(vfs.containerByName('v').root, 'f0')?.attributes.inode ?? 0
+    vfs.mending.addLinks(inode, 3)
     await store.sync()
   }
   const scenario = SCENARIOS.find(({ name }) => name === operation)

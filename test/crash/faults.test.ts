@@ -26,6 +26,7 @@ const OPERATIONS = [
   'clean',
   'delete',
   'password',
+  'repair',
   'stop',
   'another passphrase',
   'encryption on',
@@ -156,6 +157,10 @@ async function checkStore(t: Checks, directory: string, operation: Operation, ou
       const state = (await describe(store)).replace(/ retired/g, ' decrypt-only')
       const isExpected = states.some(each => state.startsWith(each.replace(/, keys: .*/, '')))
       t.ok(isExpected, `${state}, of ${states.join(' | ')}`)
+    }
+    if (operation === 'repair') {
+      const { outcome } = await store.storage.repairer.start(undefined).done
+      t.ok(['clean', 'repaired'].includes(outcome), `a second repair finishes: ${outcome}`)
     }
     t.same(await wrongFiles(store, promised), [], 'what was promised is there')
     if (store.storage.groups.find('vault') === undefined) store.storage.groups.add('vault', 'fast')

@@ -112,8 +112,8 @@ function writtenPasses(): PassBook {
 
 function writtenSchedule(): ScheduleBook {
   const book = new ScheduleBook(new MemoryMetadata(), 'Europe/Berlin')
-  book.add({ day: 'daily', startMinutes: 60, stopMinutes: 300 })
-  book.add({ day: 'saturday', startMinutes: 1439, stopMinutes: 0 })
+  book.add({ purpose: 'cleaner', day: 'daily', startMinutes: 60, stopMinutes: 300 })
+  book.add({ purpose: 'scan', day: 'saturday', startMinutes: 1439, stopMinutes: 0 })
   return book
 }
 
@@ -178,7 +178,7 @@ const TABLES: readonly Table[] = [
   {
     name: 'schedule',
     write: writtenSchedule,
-    load: metadata => new ScheduleBook(metadata, 'Europe/Berlin').openAt(NOW_SECONDS),
+    load: metadata => new ScheduleBook(metadata, 'Europe/Berlin').openAt('cleaner', NOW_SECONDS),
   },
   { name: 'block-record', write: writtenBlocks, load: metadata => loadBlockRecords(metadata) },
   { name: 'block-ids', write: writtenIds, load: metadata => new BlockIds(metadata) },

@@ -146,6 +146,67 @@ t.test('a scan that a restart interrupts goes on where it was', async t => {
   await again.close()
 })
 
+t.test(
+  'a scheduled scan keeps to its windows, goes on in the next one, and is made once in each',
+  async t => {
+    const { directory } = await storeOfFiles(t, ['one', 'two', 'three', 'four'])
+    const at = (day: number, hour: number, minute = 0): number =>
+      new Date(2026, 10, day, hour, minute).getTime() / 1000
+    let seconds = at(24, 12)
+    const open = (): Promise<OpenStore> => OpenStore.open(directory, { now: () => seconds })
+    const store = await open()
+    const noon = { startMinutes: 12 * 60 + 10, stopMinutes: 13 * 60 }
+    store.storage.schedules.add({ purpose: 'scan', day: 'daily', ...noon })
+    store.storage.schedules.add({
+      purpose: 'cleaner',
+      day: 'daily',
+      startMinutes: 0,
+      stopMinutes: 720,
+    })
+    const { scanner } = store.storage
+    scanner.tick()
+    t.equal(scanner.running, undefined, 'before its window')
+    seconds = at(24, 12, 10)
+    scanner.tick()
+    t.match(scanner.running, { scan: { readsData: true, isScheduled: true, id: 1 } })
+    while ((scanner.running?.scan.readBlocks ?? 4) < 1) await sleep(1)
+    seconds = at(24, 13)
+    scanner.tick()
+    while (scanner.running !== undefined) await sleep(1)
+    scanner.tick()
+    t.equal(scanner.running, undefined, 'behind its window')
+    t.equal(scanner.report, undefined, 'and it has not ended')
+    await store.close()
+
+    const next = await open()
+    t.teardown(() => next.close())
+    const again = next.storage.scanner
+    again.tick()
+    t.equal(again.running, undefined, 'a restart is no window')
+    seconds = at(25, 12, 30)
+    again.tick()
+    t.match(again.running, { scan: { id: 1 } })
+    t.ok((again.running?.scan.readBlocks ?? 0) >= 1, 'not from the start')
+    while (again.running !== undefined) await sleep(1)
+    t.match(again.report, { id: 1, outcome: 'clean', readBlocks: 4 })
+    again.tick()
+    t.equal(again.running, undefined, 'once in a window')
+    seconds = at(26, 12, 30)
+    again.tick()
+    t.match(again.running, { scan: { id: 2 } })
+    seconds = at(26, 14)
+    again.tick()
+    while (again.running !== undefined) await sleep(1)
+    await again.stop()
+    seconds = at(27, 12, 30)
+    again.tick()
+    t.match(again.running, { scan: { id: 2, readBlocks: 0 } }, 'what was stopped begins anew')
+    await again.stop()
+    again.tick()
+    t.equal(again.running, undefined, 'and not again in this window')
+  },
+)
+
 t.test('one at a time, stopped when told to', async t => {
   const { directory } = await storeOfFiles(t, ['one', 'two'])
   const store = await OpenStore.open(directory)

@@ -15,6 +15,7 @@ export interface Surroundings {
 }
 
 const result = <M extends keyof typeof methods>(method: M): z.ZodType => methods[method].result
+const repairInfo = methods['maintenance.repairHistory'].result.shape.repairs.element
 const pass = methods['stats.cleaner'].result.shape.history.element
 
 /** Lists that may run side by side; each is run in its order. */
@@ -94,6 +95,10 @@ const cleanerLines: Line[] = [
   ['maintenance --scan_report', result('maintenance.scanReport')],
   ['maintenance stop-scan', result('maintenance.stopScan')],
   ['maintenance --stop_scan', result('maintenance.stopScan')],
+  ['maintenance repair --dry-run', result('maintenance.planRepair')],
+  ['maintenance repair --wait', repairInfo],
+  ['maintenance --repair_history', result('maintenance.repairHistory')],
+  ['maintenance clear-quarantine --yes', result('maintenance.clearQuarantine')],
 ]
 
 const watchLines: Line[] = [
@@ -132,6 +137,7 @@ const scheduleLines: Line[] = [
   ['schedule add --day weekdays --cleaner --start 22:00 --stop 4:00', result('schedule.add')],
   ['schedule delete {id}', nothing],
   ['schedule --add --day sunday --cleaner --start 01:00 --stop 02:00', result('schedule.add')],
+  ['schedule add --day sunday --scan --start 06:00 --stop 18:00', result('schedule.add')],
   ['schedule show', result('schedule.show')],
   ['schedule --show', result('schedule.show')],
   ['schedule --delete {id}', nothing],

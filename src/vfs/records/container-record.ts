@@ -12,7 +12,8 @@ export interface ContainerFields {
   name: ByteString
   /** the storage group's id */
   readonly group: number
-  readonly root: InodeNumber
+  /** changes only by a repair */
+  root: InodeNumber
   readonly created: Timestamp
   /** nothing names it any more, its tree is being reclaimed */
   deleting: boolean
