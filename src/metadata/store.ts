@@ -6,7 +6,7 @@ import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
-import { durably } from '../fault-points.ts'
+import { durably, isLost } from '../fault-points.ts'
 import type {
   CheckedEntry,
   CommitParticipant,
@@ -320,7 +320,8 @@ export class MetadataStore implements MetadataReader, Committer {
       await this.#options.syncData()
       const sequence = this.#sequence + 1
       writer.put(SEQUENCE_KEY, packSequence(sequence))
-      await durably('metadata.batch', () => batch.write({ sync: true }))
+      const sync = !isLost('metadata.batch')
+      await durably('metadata.batch', () => batch.write({ sync }))
       this.#sequence = sequence
     } finally {
       await batch.close()
