@@ -44,6 +44,11 @@ export interface MetadataStoreOptions {
   readonly createIfMissing: boolean
   /** Makes durable what the batch will refer to: block bytes before metadata (promise 1). */
   readonly syncData: () => Promise<void>
+  /**
+   * Rejects when the disk has no room for a commit: LevelDB can't go on after a write that failed, so it isn't begun. What
+   * was to be committed waits.
+   */
+  readonly checkRoom?: () => Promise<void>
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
   /** Sees what goes into a commit, before anybody knows whether it will be one. */
@@ -115,6 +120,8 @@ export class MetadataStore implements MetadataReader, Committer {
   #sequence: number
   #waiters: Waiter[] = []
   #isRunning = false
+  /** the next commit is tried even if there seems to be no room */
+  #isForced = false
   #pendingRecords = 0
   #timer: NodeJS.Timeout | undefined
   #failure: Error | undefined
@@ -225,8 +232,12 @@ export class MetadataStore implements MetadataReader, Committer {
     if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      // A failure has been reported through `failed`; the data's own errors wait in their files.
-      this.#periodicCommit().catch(error => log('periodic commit: %O', error))
+      // A failure has been reported through `failed`; the data's own errors wait in their files. What had no room is tried
+      // again.
+      this.#periodicCommit().catch(error => {
+        log('periodic commit: %O', error)
+        this.touched()
+      })
     }, COMMIT_INTERVAL_MS)
     this.#timer.unref()
   }
@@ -244,6 +255,12 @@ export class MetadataStore implements MetadataReader, Committer {
     return this.#ask()
   }
 
+  /** The same, for what must not wait until there is room: something outside has been changed already. */
+  commitRegardless(): Promise<void> {
+    this.#isForced = true
+    return this.commit()
+  }
+
   #ask(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#readOnlyError())
     return new Promise((resolve, reject) => {
@@ -258,6 +275,7 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#isClosed = true
     clearTimeout(this.#timer)
     try {
+      this.#isForced = true
       if (this.#hasBegun && this.#failure === undefined) await this.#ask()
     } finally {
       await this.#database.close()
@@ -284,8 +302,13 @@ export class MetadataStore implements MetadataReader, Committer {
   async #run(): Promise<void> {
     this.#isRunning = true
     while (this.#waiters.length > 0) {
+      const refusal = await this.#refusal()
       const waiters = this.#waiters
       this.#waiters = []
+      if (refusal !== undefined) {
+        for (const waiter of waiters) waiter.reject(refusal)
+        continue
+      }
       try {
         await this.#commitOnce()
         for (const waiter of waiters) waiter.resolve()
@@ -297,6 +320,18 @@ export class MetadataStore implements MetadataReader, Committer {
     }
     // In the same turn as the last look at the waiters, so that nobody can arrive in between.
     this.#isRunning = false
+  }
+
+  /** Why there can be no commit now, which is no failure. */
+  async #refusal(): Promise<Error | undefined> {
+    const error = await this.#options.checkRoom?.().then(
+      () => undefined,
+      (cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))),
+    )
+    // Whoever forced it did so before or during the look at the disk.
+    const isForced = this.#isForced
+    this.#isForced = false
+    return isForced ? undefined : error
   }
 
   async #commitOnce(): Promise<void> {
