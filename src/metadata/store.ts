@@ -36,6 +36,9 @@ const COMMIT_INTERVAL_MS = 5000
 /** A commit collects in one turn of the event loop: this many records take it some 10 ms. */
 const PENDING_RECORDS_MAX = 4096
 
+/** strerror(ENOSPC), which is all that LevelDB hands on. */
+const NO_SPACE = 'No space left on device'
+
 export const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
 
 export interface MetadataStoreOptions {
@@ -64,7 +67,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
-/** Opens (or makes) the database. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+/** Opens (or makes) the database. @throws StoreError STORE_IN_USE, DISK_FULL, METADATA_UNREADABLE */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
   const database = await openDatabase(options)
   try {
@@ -75,7 +78,7 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
   }
 }
 
-/** @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+/** @throws StoreError STORE_IN_USE, DISK_FULL, METADATA_UNREADABLE */
 export async function openDatabase(options: {
   readonly directory: string
   readonly createIfMissing: boolean
@@ -95,11 +98,17 @@ export async function openDatabase(options: {
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined
     const isLocked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
-    throw isLocked
-      ? new StoreError('STORE_IN_USE', 'Another daemon has this store open.', { cause: error })
-      : new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
-          cause: error,
-        })
+    if (isLocked) {
+      throw new StoreError('STORE_IN_USE', 'Another daemon has this store open.', { cause: error })
+    }
+    // LevelDB begins with writing. Nothing is damaged, so no remedy for damage may be offered.
+    if (cause instanceof Error && cause.message.includes(NO_SPACE)) {
+      const text = "The store's disk is full, and a start needs some room. Make some, then start."
+      throw new StoreError('DISK_FULL', text, { cause: error })
+    }
+    throw new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
+      cause: error,
+    })
   }
   return database
 }

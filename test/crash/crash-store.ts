@@ -244,8 +244,8 @@ async function scan(daemon: ChildDaemon): Promise<string[]> {
   return [`a scan says ${JSON.stringify(report)}`]
 }
 
-/** @returns how a pass ended; one that the crash interrupted goes on by itself, and is waited for */
-async function clean(daemon: ChildDaemon): Promise<string> {
+/** @returns how a pass ended; one that runs already, as after a crash that interrupted it, is waited for */
+export async function clean(daemon: ChildDaemon): Promise<string> {
   for (;;) {
     try {
       const { outcome } = await daemon.call('maintenance.reclaimSpace', { wait: true })

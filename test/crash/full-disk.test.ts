@@ -3,7 +3,7 @@
 // the end of the disk wherever they are: what was committed is there. COFFER_FULL_LEVELS sets how many levels are tried.
 
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, open, readFile, rm, statfs, unlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readFile, rm, statfs, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import { inodeKey, openMetadataStore, PendingMap, TABLE } from '../../src/metada
 import { ChildDaemon } from '../helpers/child-daemon.ts'
 import { mountSkipReason, shell, tool } from '../helpers/mounted.ts'
 import { sha256 } from '../helpers/open-store.ts'
+import { clean } from './crash-store.ts'
 
 const LEVELS = Number(process.env['COFFER_FULL_LEVELS'] ?? 4)
 const DISK = '200M'
@@ -22,6 +23,8 @@ const COMMIT_BYTES_MIN = 2 * MEBIBYTE
 const FREE_BYTES_MAX = 24 * MEBIBYTE
 const FILES_MAX = 12
 const FILE_BYTES = 3 * MEBIBYTE
+const NAMES = 200
+const NAME_CHARACTERS = 200
 const ROOM_MS_MAX = 20_000
 /** Two tables of LevelDB and their logs. */
 const BATCH_BYTES = 256 * KIBIBYTE
@@ -120,6 +123,22 @@ class Client {
     }
   }
 
+  /** More records than fit into what is left of LevelDB's last block. @returns ok, or what it heard */
+  async makeNames(): Promise<string> {
+    const directory = join(this.#directory, `names-${this.#number++}`)
+    await mkdir(directory)
+    for (let number = 0; number < NAMES; number++) {
+      const path = join(directory, String(number).padStart(NAME_CHARACTERS, '-'))
+      await writeFile(path, '')
+      this.promised.set(path, sha256(Buffer.alloc(0)))
+    }
+    const file = await open(directory)
+    return file
+      .sync()
+      .then(() => 'ok', codeOf)
+      .finally(() => file.close())
+  }
+
   /** @returns ok, or what it heard when it wanted that to be durable */
   async removeOne(): Promise<string> {
     const [path = ''] = this.promised.keys()
@@ -160,7 +179,7 @@ t.test('coffer on a disk that somebody else fills', { skip: await skipReason() }
   await daemon.start()
   await daemon.call('container.add', { name: 'c' })
   const client = new Client(join(daemon.mount, 'c'))
-  for (let number = 0; number < 4; number++) t.equal(await client.write(), 'ok')
+  for (let number = 0; number < 2 * LEVELS; number++) t.equal(await client.write(), 'ok')
   for (const leftBytes of levels()) {
     await t.test(`${leftBytes} bytes are left`, async t => {
       await disk.fill(leftBytes)
@@ -171,19 +190,25 @@ t.test('coffer on a disk that somebody else fills', { skip: await skipReason() }
       t.equal(heard, 'ENOSPC', 'the writer hears of it')
       const left = await disk.freeBytes()
       const removed = await client.removeOne()
-      if (left < COMMIT_BYTES_MIN - MEBIBYTE) t.equal(removed, 'ENOSPC', 'so does who deletes')
-      if (left > COMMIT_BYTES_MIN + MEBIBYTE) t.equal(removed, 'ok', 'deletes work')
+      const named = await client.makeNames()
+      if (left < COMMIT_BYTES_MIN - MEBIBYTE) {
+        t.equal(removed, 'ENOSPC', 'so does who deletes')
+        t.equal(named, 'ENOSPC', 'and who makes names, which are made later')
+      }
+      if (left > COMMIT_BYTES_MIN + MEBIBYTE) t.same([removed, named], ['ok', 'ok'], 'names work')
       t.equal((await daemon.call('system.status', {})).isReadOnly, false)
       t.same(await client.wrongs(), [], 'what was promised can be read')
       await disk.empty()
       t.equal(await writeOnce(client), 'ok', 'it goes on when there is room')
-      const { outcome } = await daemon.call('maintenance.reclaimSpace', { wait: true })
-      t.equal(outcome, 'complete', 'and cleans')
-      while (client.promised.size > 4) t.equal(await client.removeOne(), 'ok')
+      t.equal(await clean(daemon), 'complete', 'and cleans')
+      t.equal(await client.removeOne(), 'ok')
       t.same(await client.wrongs(), [])
     })
   }
   await daemon.kill()
+  await disk.fill(0)
+  await t.rejects(daemon.start(), { message: /disk is full/ }, 'a start says what it lacks')
+  await disk.empty()
   await daemon.start()
   t.same(await client.wrongs(), [], 'after a kill too')
   await daemon.call('maintenance.scan', { data: true, wait: true })
