@@ -23,6 +23,8 @@ const COMMIT_BYTES_MIN = 2 * MEBIBYTE
 const FREE_BYTES_MAX = 24 * MEBIBYTE
 const FILES_MAX = 12
 const FILE_BYTES = 3 * MEBIBYTE
+/** So many stay: the disk is filled by somebody else. */
+const LARGE_FILES = 4
 const NAMES = 200
 const NAME_CHARACTERS = 200
 const ROOM_MS_MAX = 20_000
@@ -99,10 +101,16 @@ class Client {
   /** path => hash */
   readonly promised = new Map<string, string>()
   readonly #directory: string
+  /** those that take room, the oldest first */
+  readonly #large: string[] = []
   #number = 0
 
   constructor(directory: string) {
     this.#directory = directory
+  }
+
+  get largeCount(): number {
+    return this.#large.length
   }
 
   /** @returns ok, or what it heard */
@@ -115,6 +123,7 @@ class Client {
       await file.writeFile(data)
       await file.sync()
       this.promised.set(path, sha256(data))
+      this.#large.push(path)
       return 'ok'
     } catch (error) {
       return codeOf(error)
@@ -141,7 +150,8 @@ class Client {
 
   /** @returns ok, or what it heard when it wanted that to be durable */
   async removeOne(): Promise<string> {
-    const [path = ''] = this.promised.keys()
+    const path = this.#large.shift()
+    if (path === undefined) return 'there is none'
     this.promised.delete(path)
     const directory = await open(this.#directory)
     try {
@@ -179,7 +189,7 @@ t.test('coffer on a disk that somebody else fills', { skip: await skipReason() }
   await daemon.start()
   await daemon.call('container.add', { name: 'c' })
   const client = new Client(join(daemon.mount, 'c'))
-  for (let number = 0; number < 2 * LEVELS; number++) t.equal(await client.write(), 'ok')
+  for (let number = 0; number < LARGE_FILES; number++) t.equal(await client.write(), 'ok')
   for (const leftBytes of levels()) {
     await t.test(`${leftBytes} bytes are left`, async t => {
       await disk.fill(leftBytes)
@@ -201,7 +211,7 @@ t.test('coffer on a disk that somebody else fills', { skip: await skipReason() }
       await disk.empty()
       t.equal(await writeOnce(client), 'ok', 'it goes on when there is room')
       t.equal(await clean(daemon), 'complete', 'and cleans')
-      t.equal(await client.removeOne(), 'ok')
+      while (client.largeCount > LARGE_FILES) t.equal(await client.removeOne(), 'ok')
       t.same(await client.wrongs(), [])
     })
   }

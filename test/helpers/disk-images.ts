@@ -6,9 +6,12 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { tool } from './mounted.ts'
 
 const POOL_BYTES = 8 * 1024 ** 3
+const UNMOUNT_TRIES_MAX = 100
+const UNMOUNT_PAUSE_MS = 200
 const DISK_BYTES = 3 * 1024 ** 3
 
 /**
@@ -94,13 +97,13 @@ export class DiskImages {
   /** Unmounts a cut and deletes it. */
   async drop(name: string): Promise<void> {
     const point = this.#mountPoint(name)
-    if (this.#mounted.delete(point)) await tool('umount', point)
+    if (this.#mounted.delete(point)) await unmount(point)
     await rm(this.path(name))
   }
 
   /** Unmounts everything, which frees the loop devices too, and deletes it. */
   async remove(): Promise<void> {
-    for (const point of [...this.#mounted].toReversed()) await tool('umount', point)
+    for (const point of [...this.#mounted].toReversed()) await unmount(point)
     await rm(this.#base, { recursive: true, force: true, maxRetries: 3 })
   }
 
@@ -122,6 +125,20 @@ export class DiskImages {
     await mkdir(point, { recursive: true })
     await tool('mount', '-o', options, image, point)
     this.#mounted.add(point)
+  }
+}
+
+/** A loop device lets go of its image some time after it was unmounted, and a killed process of its files. */
+async function unmount(point: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await tool('umount', point)
+      return
+    } catch (error) {
+      const isBusy = error instanceof Error && error.message.includes('busy')
+      if (!isBusy || tries === UNMOUNT_TRIES_MAX) throw error
+      await delay(UNMOUNT_PAUSE_MS)
+    }
   }
 }
 
