@@ -203,7 +203,7 @@ export class ExtentMap implements CommitParticipant {
    * may be settled by the time of its answer, and be in neither.
    */
   #discardPending(prefix: string): void {
-    for (const name of [...this.#pending.keys()]) {
+    for (const name of this.#pending.keys()) {
       if (!name.startsWith(prefix) || this.#pending.get(name) === null) continue
       this.#clean.delete(name)
       this.#pending.delete(name)

@@ -142,10 +142,9 @@ class Client {
       this.promised.set(path, sha256(Buffer.alloc(0)))
     }
     const file = await open(directory)
-    return file
-      .sync()
-      .then(() => 'ok', codeOf)
-      .finally(() => file.close())
+    const heard = await file.sync().then(() => 'ok', codeOf)
+    await file.close()
+    return heard
   }
 
   /** @returns ok, or what it heard when it wanted that to be durable */
