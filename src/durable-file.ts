@@ -2,7 +2,7 @@
 
 import { mkdir, open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { durably, durablyWrite, type DurableFile } from './fault-points.ts'
+import { durably, durablySync, durablyWrite, type DurableFile } from './fault-points.ts'
 
 /** Temporary file, fsync, rename, fsync of the directory. Only one writer of a path at a time. */
 export async function writeDurably(
@@ -16,12 +16,12 @@ export async function writeDurably(
   const file = await open(temporary, 'wx', 0o600)
   try {
     await durablyWrite(`${what}.write`, Buffer.from(content), bytes => file.writeFile(bytes))
-    await durably(`${what}.sync`, () => file.sync())
+    await durablySync(`${what}.sync`, () => file.sync())
   } finally {
     await file.close()
   }
   await durably(`${what}.rename`, () => rename(temporary, path))
-  await durably(`${what}.directory-sync`, () => syncDirectory(dirname(path)))
+  await durablySync(`${what}.directory-sync`, () => syncDirectory(dirname(path)))
 }
 
 /** The names in a directory are on disk. */

@@ -2,9 +2,10 @@
 // Armed by one environment variable that is read at the start; otherwise a step is a function call and nothing else.
 //
 //   COFFER_FAULT=STEP.before:KIND:SKIP    or STEP.after; KIND is kill, EIO, ENOSPC or short (where bytes are written)
+//   COFFER_FAULT=STEP.before:lost         for a sync: it is never done, and nobody hears of it
 //   COFFER_FAULT=trace                    every point is told on standard error as it is reached
 //
-// A fault happens once, when the point has been reached SKIP times before.
+// A fault happens once, when the point has been reached SKIP times before; only `lost` is there to stay.
 
 import { writeSync } from 'node:fs'
 
@@ -48,9 +49,12 @@ export type DurableFile = 'format' | 'keystore' | 'mail-password' | 'repair-back
 export const FAULT_KINDS = ['kill', 'EIO', 'ENOSPC', 'short'] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
+/** A sync that is never done: what a test for lost data has to find. */
+const LOST = 'lost'
+
 interface Fault {
   readonly point: string
-  readonly kind: FaultKind
+  readonly kind: FaultKind | typeof LOST
   /** how often the point is still to be passed */
   skip: number
 }
@@ -63,6 +67,16 @@ const fault = SETTING === undefined || isTraced ? undefined : parseFault(SETTING
 /** Does one durable step. */
 export function durably<Result>(step: DurableStep, work: () => Promise<Result>): Promise<Result> {
   return SETTING === undefined ? work() : withPoints(step, work)
+}
+
+/** The same for a step that makes durable what was written before. */
+export function durablySync(step: DurableStep, sync: () => Promise<void>): Promise<void> {
+  return isLost(step) ? Promise.resolve() : durably(step, sync)
+}
+
+/** Whether a test wants to see what becomes of a store without this sync. */
+export function isLost(step: DurableStep): boolean {
+  return fault?.kind === LOST && fault.point === `${step}.before`
 }
 
 /** The same for a step that writes these bytes: it may end in their middle. */
@@ -88,7 +102,8 @@ async function withPoints<Result>(step: DurableStep, work: () => Promise<Result>
 
 function reach(point: string): void {
   if (isTraced) writeSync(STDERR, `reached ${point}\n`)
-  if (fault === undefined || fault.kind === 'short' || !isDue(point, fault.kind)) return
+  if (fault === undefined || fault.kind === 'short' || fault.kind === LOST) return
+  if (!isDue(point, fault.kind)) return
   if (fault.kind === 'kill') process.kill(process.pid, 'SIGKILL')
   throw failure(point, fault.kind)
 }
@@ -104,7 +119,7 @@ function failure(point: string, code: string): Error {
 
 function parseFault(setting: string): Fault {
   const [point = '', kind, skip = '0'] = setting.split(':')
-  const known = FAULT_KINDS.find(each => each === kind)
+  const known = [...FAULT_KINDS, LOST].find(each => each === kind) as Fault['kind'] | undefined
   const isStep = DURABLE_STEPS.some(step => point === `${step}.before` || point === `${step}.after`)
   if (known === undefined || !isStep) throw new Error(`COFFER_FAULT names no fault: ${setting}`)
   return { point, kind: known, skip: Number(skip) }

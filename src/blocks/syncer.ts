@@ -1,6 +1,6 @@
 // Makes appended bytes durable, one pass for as many callers as there are.
 
-import { durably } from '../fault-points.ts'
+import { durablySync } from '../fault-points.ts'
 import { syncBlockFile, syncDirectory } from '../native/data-path.ts'
 import type { OpenBlockFile } from './open-block-file.ts'
 
@@ -60,9 +60,9 @@ export class Syncer {
     await Promise.all([
       ...files.map(async file => {
         const handle = await file.handle
-        await durably('block.sync', () => syncBlockFile(handle))
+        await durablySync('block.sync', () => syncBlockFile(handle))
       }),
-      ...directories.map(path => durably('block.directory-sync', () => syncDirectory(path))),
+      ...directories.map(path => durablySync('block.directory-sync', () => syncDirectory(path))),
     ])
     for (const file of files) this.#onSynced(file)
   }

@@ -14,7 +14,7 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { StoreError } from '../errors.ts'
-import { durably, durablyWrite } from '../fault-points.ts'
+import { durably, durablySync, durablyWrite } from '../fault-points.ts'
 
 const MAGIC = 'COFRNOTE'
 const VERSION = 1
@@ -43,7 +43,7 @@ export class CommitNote {
   }
 
   async sync(): Promise<void> {
-    await durably('note.sync', () => this.#file.datasync())
+    await durablySync('note.sync', () => this.#file.datasync())
   }
 
   async close(): Promise<void> {

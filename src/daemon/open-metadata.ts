@@ -20,6 +20,7 @@ export function openMetadata(
     directory: directory.metadata,
     createIfMissing: directory.isNew,
     syncData: async () => circle.blocks?.sync(),
+    checkRoom: async () => circle.space?.checkCommit(),
     flushData: async () => circle.streams?.flushAll(),
     observer: {
       put: (key, value) => circle.copies?.put(key, value),

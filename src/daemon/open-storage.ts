@@ -83,7 +83,8 @@ async function assemble(
     alerts,
     record: (code, text) => alerting.events.record(code, 'info', text),
     nowSeconds: () => now().seconds,
-    commit: () => metadata.commit(),
+    // The keystore has been written.
+    commit: () => metadata.commitRegardless(),
     usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
     settle: async () => {
       await settle(circle, metadata)

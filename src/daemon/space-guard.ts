@@ -10,6 +10,13 @@ const RESERVE_BYTES_MIN = 16 * 1024 * 1024
 const RESERVE_BYTES_MAX = 1024 * 1024 * 1024
 /** Free space of so many reserves is little: the cleaner is started. */
 const LOW_FACTOR = 2
+/**
+ * With less than this a commit is refused: its batch has to fit. Less than what the cleaner leaves free when it makes room,
+ * or it could not end what it began.
+ */
+const COMMIT_BYTES_MIN = 2 * 1024 * 1024
+/** More than others can use up between two looks: commits need no look of their own. */
+const PLENTY_BYTES = 256 * 1024 * 1024
 /** How stale the disk's own figure may be while writes go on. */
 const REFRESH_INTERVAL_MS = 500
 
@@ -74,6 +81,14 @@ export class SpaceGuard {
       this.#space.freeBytes - this.reserveBytes - this.#unflushedBytes - this.#acceptedBytes
     if (leftBytes < lengthBytes) throw new FilesystemError('ENOSPC', 'The store is full.')
     this.#acceptedBytes += lengthBytes
+  }
+
+  /** @throws FilesystemError ENOSPC when somebody else has used up even what is reserved */
+  async checkCommit(): Promise<void> {
+    if (this.#space.freeBytes > PLENTY_BYTES) return
+    const { bavail, bsize } = await statfs(this.#path)
+    if (bavail * bsize >= COMMIT_BYTES_MIN) return
+    throw new FilesystemError('ENOSPC', 'The disk is full, even for metadata.')
   }
 
   /** What clients may not use. */

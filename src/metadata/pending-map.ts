@@ -29,11 +29,6 @@ export class PendingMap<Key, Value> {
     this.#committing = new Map()
   }
 
-  /** Keys that changed since the last `collect`. */
-  dirtyKeys(): Iterable<Key> {
-    return this.#dirty.keys()
-  }
-
   /** Keys that LevelDB doesn't know the value of yet, some of them twice. */
   *keys(): Iterable<Key> {
     yield* this.#dirty.keys()

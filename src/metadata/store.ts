@@ -6,7 +6,7 @@ import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
 import { Level } from 'level'
 import { StoreError } from '../errors.ts'
-import { durably } from '../fault-points.ts'
+import { durably, isLost } from '../fault-points.ts'
 import type {
   CheckedEntry,
   CommitParticipant,
@@ -36,6 +36,9 @@ const COMMIT_INTERVAL_MS = 5000
 /** A commit collects in one turn of the event loop: this many records take it some 10 ms. */
 const PENDING_RECORDS_MAX = 4096
 
+/** strerror(ENOSPC), which is all that LevelDB hands on. */
+const NO_SPACE = 'No space left on device'
+
 export const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
 
 export interface MetadataStoreOptions {
@@ -44,6 +47,11 @@ export interface MetadataStoreOptions {
   readonly createIfMissing: boolean
   /** Makes durable what the batch will refer to: block bytes before metadata (promise 1). */
   readonly syncData: () => Promise<void>
+  /**
+   * Rejects when the disk has no room for a commit: LevelDB can't go on after a write that failed, so it isn't begun. What
+   * was to be committed waits.
+   */
+  readonly checkRoom?: () => Promise<void>
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
   /** Sees what goes into a commit, before anybody knows whether it will be one. */
@@ -59,7 +67,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
-/** Opens (or makes) the database. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+/** Opens (or makes) the database. @throws StoreError STORE_IN_USE, DISK_FULL, METADATA_UNREADABLE */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
   const database = await openDatabase(options)
   try {
@@ -70,7 +78,7 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
   }
 }
 
-/** @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+/** @throws StoreError STORE_IN_USE, DISK_FULL, METADATA_UNREADABLE */
 export async function openDatabase(options: {
   readonly directory: string
   readonly createIfMissing: boolean
@@ -90,11 +98,17 @@ export async function openDatabase(options: {
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined
     const isLocked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
-    throw isLocked
-      ? new StoreError('STORE_IN_USE', 'Another daemon has this store open.', { cause: error })
-      : new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
-          cause: error,
-        })
+    if (isLocked) {
+      throw new StoreError('STORE_IN_USE', 'Another daemon has this store open.', { cause: error })
+    }
+    // LevelDB begins with writing. Nothing is damaged, so no remedy for damage may be offered.
+    if (cause instanceof Error && cause.message.includes(NO_SPACE)) {
+      const text = "The store's disk is full, and a start needs some room. Make some, then start."
+      throw new StoreError('DISK_FULL', text, { cause: error })
+    }
+    throw new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
+      cause: error,
+    })
   }
   return database
 }
@@ -124,6 +138,8 @@ export class MetadataStore implements MetadataReader, Committer {
   #sequence: number
   #waiters: Waiter[] = []
   #isRunning = false
+  /** the next commit is tried even if there seems to be no room */
+  #isForced = false
   #pendingRecords = 0
   #timer: NodeJS.Timeout | undefined
   #failure: Error | undefined
@@ -245,8 +261,12 @@ export class MetadataStore implements MetadataReader, Committer {
     if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      // A failure has been reported through `failed`; the data's own errors wait in their files.
-      this.#periodicCommit().catch(error => log('periodic commit: %O', error))
+      // A failure has been reported through `failed`; the data's own errors wait in their files. What had no room is tried
+      // again.
+      this.#periodicCommit().catch(error => {
+        log('periodic commit: %O', error)
+        this.touched()
+      })
     }, COMMIT_INTERVAL_MS)
     this.#timer.unref()
   }
@@ -264,6 +284,12 @@ export class MetadataStore implements MetadataReader, Committer {
     return this.#ask()
   }
 
+  /** The same, for what must not wait until there is room: something outside has been changed already. */
+  commitRegardless(): Promise<void> {
+    this.#isForced = true
+    return this.commit()
+  }
+
   #ask(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#readOnlyError())
     return new Promise((resolve, reject) => {
@@ -278,6 +304,7 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#isClosed = true
     clearTimeout(this.#timer)
     try {
+      this.#isForced = true
       if (this.#hasBegun && this.#failure === undefined) await this.#ask()
     } finally {
       await this.#database.close()
@@ -304,8 +331,13 @@ export class MetadataStore implements MetadataReader, Committer {
   async #run(): Promise<void> {
     this.#isRunning = true
     while (this.#waiters.length > 0) {
+      const refusal = await this.#refusal()
       const waiters = this.#waiters
       this.#waiters = []
+      if (refusal !== undefined) {
+        for (const waiter of waiters) waiter.reject(refusal)
+        continue
+      }
       try {
         await this.#commitOnce()
         for (const waiter of waiters) waiter.resolve()
@@ -317,6 +349,18 @@ export class MetadataStore implements MetadataReader, Committer {
     }
     // In the same turn as the last look at the waiters, so that nobody can arrive in between.
     this.#isRunning = false
+  }
+
+  /** Why there can be no commit now, which is no failure. */
+  async #refusal(): Promise<Error | undefined> {
+    const error = await this.#options.checkRoom?.().then(
+      () => undefined,
+      (cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))),
+    )
+    // Whoever forced it did so before or during the look at the disk.
+    const isForced = this.#isForced
+    this.#isForced = false
+    return isForced ? undefined : error
   }
 
   async #commitOnce(): Promise<void> {
@@ -340,7 +384,8 @@ export class MetadataStore implements MetadataReader, Committer {
       await this.#options.syncData()
       const sequence = this.#sequence + 1
       writer.put(SEQUENCE_KEY, packSequence(sequence))
-      await durably('metadata.batch', () => batch.write({ sync: true }))
+      const sync = !isLost('metadata.batch')
+      await durably('metadata.batch', () => batch.write({ sync }))
       this.#sequence = sequence
     } finally {
       await batch.close()

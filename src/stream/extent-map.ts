@@ -252,6 +252,7 @@ export class ExtentMap implements CommitParticipant {
   /** Removes up to `countMax` pages of a file; false when none is left. */
   async discardSlice(inode: number, countMax: number): Promise<boolean> {
     const prefix = inodeKey(TABLE.extents, inode)
+    this.#discardPending(prefix.toString('latin1'))
     let count = 0
     const drop = (key: Uint8Array): boolean => {
       const name = Buffer.from(key).toString('latin1')
@@ -264,13 +265,20 @@ export class ExtentMap implements CommitParticipant {
     // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever.
     const pages = this.#metadata.range(prefix, prefixEnd(prefix), drop)
     for await (const { key } of pages) if (drop(key) && ++count >= countMax) return true
-    for (const name of this.#pending.dirtyKeys()) {
-      if (name.startsWith(prefix.toString('latin1')) && this.#pending.get(name) !== null) {
-        this.#pending.delete(name)
-        this.#droppedCount++
-      }
-    }
     return false
+  }
+
+  /**
+   * What LevelDB may not know yet, and a commit in flight is about to tell it. Before LevelDB is asked: what is pending now
+   * may be settled by the time of its answer, and be in neither.
+   */
+  #discardPending(prefix: string): void {
+    for (const name of this.#pending.keys()) {
+      if (!name.startsWith(prefix) || this.#pending.get(name) === null) continue
+      this.#clean.delete(name)
+      this.#pending.delete(name)
+      this.#droppedCount++
+    }
   }
 
   collect(batch: MetadataWriter): void {

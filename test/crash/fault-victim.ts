@@ -124,6 +124,7 @@ async function main(): Promise<void> {
     code = codeOf(error)
   }
   say(`operation ${code}`)
+  writeSync(STDERR, 'going on\n')
   if (operation !== 'stop') {
     await goOn(store).catch((error: unknown) => say(`going-on ${codeOf(error)}`))
     await store.close().catch((error: unknown) => say(`close ${codeOf(error)}`))

@@ -15,12 +15,18 @@ import { packFrame, parseFrame } from '../../src/metadata/frame.ts'
 
 const key = (text: string): Buffer => Buffer.from(text)
 
-async function openIn(directory: string, overrides: { syncData?: () => Promise<void> } = {}) {
+interface Overrides {
+  syncData?: () => Promise<void>
+  checkRoom?: () => Promise<void>
+}
+
+async function openIn(directory: string, overrides: Overrides = {}) {
   const failures: Error[] = []
   const store = await openMetadataStore({
     directory,
     createIfMissing: true,
-    syncData: overrides.syncData ?? (async () => {}),
+    syncData: async () => {},
+    ...overrides,
     flushData: async () => {},
     committed: async () => {},
     failed: error => failures.push(error),
@@ -124,6 +130,36 @@ t.test('data is synced before the batch, and a failed sync is final', async t =>
   t.equal(failures.length, 1)
   t.equal(store.get(key('Da'))?.toString(), 'old')
   await store.close()
+})
+
+t.test('a commit without room is refused, and what it held goes with the next one', async t => {
+  const directory = await directoryOf(t)
+  let hasRoom = true
+  const { store, failures } = await openIn(directory, {
+    checkRoom: async () => {
+      if (!hasRoom) throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    },
+  })
+  const pending = participate(store)
+  hasRoom = false
+  pending.set('Da', 'kept')
+  await t.rejects(store.commit(), { code: 'ENOSPC' })
+  await t.rejects(Promise.all([store.commit(), store.commit()]), { code: 'ENOSPC' })
+  t.same(failures, [], 'which is no failure')
+  t.equal(store.sequence, 0)
+  hasRoom = true
+  await store.commit()
+  t.equal(store.get(key('Da'))?.toString(), 'kept')
+  hasRoom = false
+  pending.set('Db', 'forced')
+  await store.commitRegardless()
+  t.equal(store.get(key('Db'))?.toString(), 'forced')
+  pending.set('Dc', 'refused')
+  await t.rejects(store.commit(), { code: 'ENOSPC' }, 'only that one was forced')
+  await store.close()
+  const again = await openIn(directory)
+  t.equal(again.store.get(key('Dc'))?.toString(), 'refused', 'the end tries, whatever the room')
+  await again.store.close()
 })
 
 t.test('a second opener is refused', async t => {

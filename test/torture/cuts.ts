@@ -1,0 +1,155 @@
+// Power cuts: the disk as it was at a moment of writing is mounted elsewhere, and perhaps loses its power again while the
+// daemon starts on it.
+
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { checkDeeply, checkFiles, CrashStore, daemonOn } from '../crash/crash-store.ts'
+import type { Cut } from '../crash/crash-record.ts'
+import { DiskImages, type Filesystem } from '../helpers/disk-images.ts'
+import { Random } from '../helpers/random.ts'
+import { type Round, type RoundOptions, wrongsOf } from './round.ts'
+
+/** So many are made before they are looked at, and then a new store: the images don't fill the disk. */
+const CUTS_OF_STORE = 8
+const CHECKS_AT_ONCE = 2
+/** About as long as a start takes. */
+const START_MS = 600
+
+interface MadeCut {
+  readonly name: string
+  readonly cut: Cut
+  readonly circumstances: string
+  readonly random: Random
+}
+
+/** Store after store on these filesystems in turn. Ends when the consumer does. */
+export async function* cutRounds(
+  filesystems: readonly Filesystem[],
+  options: RoundOptions,
+  cutsOfStore = CUTS_OF_STORE,
+): AsyncGenerator<Round> {
+  for (let number = 0; ; number++) {
+    const filesystem = filesystems[number % filesystems.length]
+    if (filesystem === undefined) throw new Error('there is no filesystem to try')
+    const seed = options.seed + number * cutsOfStore
+    yield* roundsOfStore(filesystem, { ...options, seed }, cutsOfStore)
+  }
+}
+
+async function* roundsOfStore(
+  filesystem: Filesystem,
+  options: RoundOptions,
+  count: number,
+): AsyncGenerator<Round> {
+  const images = await DiskImages.make(filesystem)
+  try {
+    const made = await makeCuts(images, options, count)
+    while (made.length > 0) {
+      const next = made.splice(0, CHECKS_AT_ONCE)
+      yield* await Promise.all(next.map(each => checkCut(images, filesystem, each, options.keepIn)))
+    }
+  } finally {
+    await images.remove()
+  }
+}
+
+/** Writes, and cuts while it does. */
+async function makeCuts(
+  images: DiskImages,
+  { seed, env }: RoundOptions,
+  count: number,
+): Promise<MadeCut[]> {
+  const random = new Random(seed)
+  const disk = images.disk
+  const store = await CrashStore.make({ disk, random, ...(env && { env }) })
+  const made: MadeCut[] = []
+  try {
+    store.beginWriting()
+    for (let number = 0; number < count; number++) {
+      await delay(100 + random.below(600))
+      const circumstances = await store.makeUnrest()
+      await delay(random.below(300))
+      const name = `cut-${seed + number}`
+      const cut = store.record.beginCut()
+      await images.cut(name)
+      made.push({ name, cut: cut.end(), circumstances, random: new Random(seed + number) })
+    }
+    await store.endWriting()
+  } finally {
+    await store.daemon.remove()
+  }
+  return made
+}
+
+async function checkCut(
+  images: DiskImages,
+  filesystem: Filesystem,
+  { name, cut, circumstances, random }: MadeCut,
+  keepIn: string,
+): Promise<Round> {
+  const looking = new Looking(images, name, random)
+  const wrongs = await wrongsOf(() => looking.check(cut))
+  const kept = wrongs.length === 0 ? undefined : join(keepIn, `${filesystem}-${name}.image`)
+  if (kept !== undefined) await images.keep(name, kept)
+  await looking.end()
+  return {
+    kind: filesystem,
+    seed: random.seed,
+    circumstances: [circumstances, ...looking.circumstances].join(', '),
+    facts: cut.promisedCount,
+    wrongs,
+    kept,
+  }
+}
+
+/** The cut itself stays as it is: a copy of it is mounted. */
+class Looking {
+  readonly circumstances: string[] = []
+  readonly #images: DiskImages
+  readonly #name: string
+  readonly #random: Random
+  #copy: string
+  #daemon: ReturnType<typeof daemonOn> | undefined
+
+  constructor(images: DiskImages, name: string, random: Random) {
+    this.#images = images
+    this.#name = name
+    this.#copy = `${name}-0`
+    this.#random = random
+  }
+
+  async check(cut: Cut): Promise<string[]> {
+    await this.#images.cut(this.#copy, this.#name)
+    let daemon = await this.#mount()
+    for (let again = 1; this.#random.chance(0.33); again++) {
+      this.circumstances.push('cut in the start')
+      daemon.begin()
+      await delay(this.#random.below(START_MS))
+      const next = `${this.#name}-${again}`
+      await this.#images.cut(next, this.#copy)
+      await this.#unmount()
+      this.#copy = next
+      daemon = await this.#mount()
+    }
+    await daemon.start()
+    const [wrongs, found] = await checkFiles(daemon, cut)
+    return [...wrongs, ...(await checkDeeply(daemon, found))]
+  }
+
+  async end(): Promise<void> {
+    await this.#unmount()
+    await rm(this.#images.path(this.#name))
+  }
+
+  async #mount(): Promise<ReturnType<typeof daemonOn>> {
+    this.#daemon = daemonOn(await this.#images.mount(this.#copy))
+    return this.#daemon
+  }
+
+  async #unmount(): Promise<void> {
+    await this.#daemon?.remove()
+    this.#daemon = undefined
+    await this.#images.drop(this.#copy)
+  }
+}
