@@ -4,7 +4,7 @@ import type { AttributeChanges, Attributes, Caller, FilesystemStatistics } from 
 import { Opcode } from '../protocol.ts'
 import { toExactText, toListedText } from './names.ts'
 import type { PackageContext, Reply } from './packages.ts'
-import type { Opened, PathFilesystem, Target } from './path-filesystem.ts'
+import type { PathFilesystem, Target } from './path-filesystem.ts'
 import type { Traffic } from './traffic.ts'
 
 interface Timespec {
@@ -12,15 +12,8 @@ interface Timespec {
   readonly nanoseconds: number
 }
 
-interface OpenResult {
-  readonly fd: number
-  readonly directIO: boolean
-  readonly keepCache: boolean
-}
-
 type Stat = ReturnType<typeof toStat>
 type ReplyStat = Reply<Stat>
-type ReplyOpened = Reply<OpenResult>
 type Path = string | null
 
 const UTIME_NOW = 0x3fffffff
@@ -167,14 +160,10 @@ export function napiOperations(
 
     // ---- open files
 
-    open: (path: string, flags: number, reply: ReplyOpened) =>
-      run(Opcode.OPEN, who => filesystem.open(path, flags, who), mapped(reply, toOpenResult)),
-    createWithFlags: (path: string, mode: number, flags: number, reply: ReplyOpened) =>
-      run(
-        Opcode.CREATE,
-        who => filesystem.create(path, mode, flags, who),
-        mapped(reply, toOpenResult),
-      ),
+    open: (path: string, flags: number, reply: Reply<number>) =>
+      run(Opcode.OPEN, who => filesystem.open(path, flags, who), reply),
+    createWithFlags: (path: string, mode: number, flags: number, reply: Reply<number>) =>
+      run(Opcode.CREATE, who => filesystem.create(path, mode, flags, who), reply),
     read: (
       _path: Path,
       fd: number,
@@ -299,10 +288,6 @@ function timeChange(
   if (nanoseconds === UTIME_OMIT) return {}
   if (nanoseconds === UTIME_NOW) return { [field]: 'now' }
   return { [field]: { seconds: Number(seconds), nanoseconds } }
-}
-
-function toOpenResult({ number, directIo, keepCache }: Opened): OpenResult {
-  return { fd: number, directIO: directIo, keepCache }
 }
 
 export function toStat(attributes: Attributes) {

@@ -16,7 +16,6 @@ import type { Reply } from './packages.ts'
 import type { PathFilesystem } from './path-filesystem.ts'
 import type { Traffic } from './traffic.ts'
 
-const O_APPEND = 0o2000
 /** chown's "leave it as it is" */
 const NO_ID = 0xffffffff
 const UINT32_MAX = 2 ** 32 - 1
@@ -101,12 +100,7 @@ export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): 
     // ---- open files
 
     open: (path: string, flags: number, reply: Reply<number>) =>
-      run(
-        Opcode.OPEN,
-        // The kernel's page cache serves every handle here, and knows where to append.
-        async () => (await filesystem.open(path, flags & ~O_APPEND, caller)).number,
-        reply,
-      ),
+      run(Opcode.OPEN, () => filesystem.open(path, flags, caller), reply),
     read: (
       _path: string,
       fd: number,

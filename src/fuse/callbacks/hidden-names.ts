@@ -1,6 +1,6 @@
 // Files that were deleted while open. libfuse, which works by path, doesn't delete them: it renames them, and deletes the new
 // name after the last close. Programs must not see that: such a name is in no listing, counts as no link and doesn't keep
-// its directory from being removed. It is a real name all the same, so that whatever happens nothing is lost; what a killed
+// its directory from being removed. It is a real name all the same, so that whatever happens nothing is lost: what a killed
 // daemon leaves behind is an ordinary file of that name.
 
 import type { ByteString, InodeNumber } from '../filesystem.ts'
@@ -8,6 +8,10 @@ import type { Place } from './resolver.ts'
 
 /** As libfuse 2 and 3 make them: the node's number and a counter. */
 const PATTERN = /^\.fuse_hidden[0-9a-f]{16}$/
+
+export interface HiddenName extends Place {
+  readonly inode: InodeNumber
+}
 
 export class HiddenNames {
   readonly #places = new Map<InodeNumber, Place>()
@@ -35,11 +39,11 @@ export class HiddenNames {
     return place !== undefined && place.parent === parent && place.name === name
   }
 
-  /** What is hidden in a directory. */
-  in(parent: InodeNumber): (Place & { readonly inode: InodeNumber })[] {
-    const found: (Place & { readonly inode: InodeNumber })[] = []
+  /** What is hidden, in one directory or everywhere. */
+  list(parent?: InodeNumber): HiddenName[] {
+    const found: HiddenName[] = []
     for (const [inode, place] of this.#places) {
-      if (place.parent === parent) found.push({ ...place, inode })
+      if (parent === undefined || place.parent === parent) found.push({ ...place, inode })
     }
     return found
   }

@@ -19,6 +19,7 @@ const log = createDebug('coffer:fuse:callbacks')
 
 /** How often the kernel's list of mounts is read: neither package says when somebody else has unmounted. */
 const WATCH_INTERVAL_MS = 250
+const NOBODY = { uid: 0, gid: 0, pid: 0 }
 
 interface EntryInvalidator {
   invalidateEntry(path: string, done: (error: Error | null) => void): void
@@ -33,6 +34,7 @@ export class CallbackMount implements FuseMount {
   readonly #filesystem: PathFilesystem
   readonly #traffic = new Traffic()
   #watch: NodeJS.Timeout | undefined
+  #hasBegun = false
   #hasEnded = false
   #onClosed: () => void = () => undefined
 
@@ -49,20 +51,23 @@ export class CallbackMount implements FuseMount {
 
   /** @throws MountError */
   async start(): Promise<void> {
+    // From before the mount on: what the packages do then doesn't keep the process alive.
+    this.#watch = setInterval(() => {
+      this.#look().catch((error: unknown) => log('%O', error))
+    }, WATCH_INTERVAL_MS)
     try {
       await new Promise<void>((resolve, reject) => {
         this.#mount.mount(error =>
           error === null || error === undefined ? resolve() : reject(error),
         )
       })
+      this.#hasBegun = true
     } catch (cause) {
+      clearInterval(this.#watch)
       const message = cause instanceof Error ? cause.message : String(cause)
       const text = `${this.transport} could not mount ${this.mountPoint}: ${message}`
       throw new MountError('MOUNT_REFUSED', text, { cause })
     }
-    this.#watch = setInterval(() => {
-      this.#look().catch((error: unknown) => log('%O', error))
-    }, WATCH_INTERVAL_MS)
   }
 
   get statistics(): MountStatistics {
@@ -119,6 +124,7 @@ export class CallbackMount implements FuseMount {
     const { name, Fuse } = this.#package
     const [filesystem, traffic] = [this.#filesystem, this.#traffic]
     if (name === 'fuse-native') {
+      refuseOthers(allowOther)
       // The package would detach whatever is mounted there. Unmounting is done by then, with the addon, which refuses
       // a mount that is in use.
       Fuse.unmount = (_mountPoint, done) => done(null)
@@ -142,14 +148,13 @@ export class CallbackMount implements FuseMount {
 
   /** A detached mount lives on until its last file is closed. */
   async #look(): Promise<void> {
-    if (this.#filesystem.openCount > 0 || (await this.#isMounted())) return
+    if (!this.#hasBegun || this.#filesystem.openCount > 0 || (await this.#isMounted())) return
     await this.#end()
   }
 
   async #end(): Promise<void> {
     if (!this.#hasEnded) {
       this.#hasEnded = true
-      clearInterval(this.#watch)
       this.#traffic.end()
       await new Promise<void>(resolve => {
         this.#mount.unmount(error => {
@@ -157,6 +162,8 @@ export class CallbackMount implements FuseMount {
           resolve()
         })
       })
+      await this.#filesystem.end(NOBODY).catch((error: unknown) => log('%O', error))
+      clearInterval(this.#watch)
       log('%s: closed', this.mountPoint)
       this.#onClosed()
     }
@@ -169,4 +176,12 @@ function letRootIn(Fuse: PackageClass): void {
   const check = Fuse.checkEnvironment?.bind(Fuse)
   if (check === undefined || process.getuid?.() !== 0) return
   Fuse.checkEnvironment = (options, done) => check({ ...options, allowOther: false }, done)
+}
+
+/** fuse-native doesn't tell who makes a call: what others made would belong to the daemon's user. */
+function refuseOthers(allowOther: boolean): void {
+  if (!allowOther) return
+  const text =
+    '--allow-other needs fuse-napi (Node 22 or newer) or the default transport: fuse-native does not say who makes a call.'
+  throw new MountError('ALLOW_OTHER_REFUSED', text)
 }

@@ -9,7 +9,7 @@ export interface OpenHandle {
   readonly handle: number
   readonly inode: InodeNumber
   readonly isDirectory: boolean
-  /** open(2)'s flags as they count for writes */
+  /** open(2)'s */
   readonly flags: number
 }
 

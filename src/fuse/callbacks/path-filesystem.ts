@@ -18,6 +18,7 @@ import { toBytes } from './names.ts'
 import { OpenHandles } from './open-handles.ts'
 import { Resolver, type Place } from './resolver.ts'
 
+const O_APPEND = 0o2000
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 /** "." and ".." */
@@ -29,13 +30,6 @@ export interface Target {
   readonly path: string | null
   /** 0 = none */
   readonly number: number
-}
-
-/** What an open gives. */
-export interface Opened {
-  readonly number: number
-  readonly directIo: boolean
-  readonly keepCache: boolean
 }
 
 export class PathFilesystem {
@@ -52,6 +46,11 @@ export class PathFilesystem {
   /** files and directories that are open */
   get openCount(): number {
     return this.#handles.size
+  }
+
+  /** The mount is gone, and with it whoever had files open: those that were deleted go now. */
+  async end(caller: Caller): Promise<void> {
+    for (const each of this.#hidden.list()) await this.#unlinkHidden(each, each.inode, caller)
   }
 
   // ---- attributes
@@ -122,10 +121,12 @@ export class PathFilesystem {
 
   unlink(path: string, caller: Caller): Promise<void> {
     return this.#resolver.withPlace(path, async place => {
+      const { parent, name } = place
       const inode = await this.#resolver.numberAt(place)
-      await this.#filesystem.unlink(place.parent, place.name, caller)
-      if (inode !== undefined && this.#hidden.isHiddenEntry(place.parent, place.name, inode)) {
-        this.#hidden.remove(inode)
+      if (inode === undefined || !this.#hidden.isHiddenEntry(parent, name, inode)) {
+        await this.#filesystem.unlink(parent, name, caller)
+      } else {
+        await this.#unlinkHidden(place, inode, caller)
       }
     })
   }
@@ -155,21 +156,25 @@ export class PathFilesystem {
 
   // ---- open files
 
-  open(path: string, flags: number, caller: Caller): Promise<Opened> {
+  /**
+   * The kernel's page cache serves every handle, whatever the filesystem would like: only our own device layer can have
+   * files mapped that bypass it. @returns the open file's number
+   */
+  open(path: string, flags: number, caller: Caller): Promise<number> {
     return this.#resolver.withInode(path, async inode => {
-      const { handle, directIo, keepCache } = await this.#filesystem.open(inode, flags, caller)
-      return this.#opened({ handle, inode, flags, isDirectory: false }, directIo, keepCache)
+      const { handle } = await this.#filesystem.open(inode, flags, caller)
+      return this.#handles.add({ handle, inode, flags, isDirectory: false })
     })
   }
 
-  create(path: string, mode: number, flags: number, caller: Caller): Promise<Opened> {
+  create(path: string, mode: number, flags: number, caller: Caller): Promise<number> {
     return this.#resolver.withPlace(path, async ({ parent, name }) => {
       const made = await this.#filesystem.create(parent, name, mode, flags, caller)
       const { inode } = made.entry.attributes
-      const { handle, directIo, keepCache } = made.file
+      const { handle } = made.file
       // The handle keeps the inode.
       this.#filesystem.forget(inode, 1)
-      return this.#opened({ handle, inode, flags, isDirectory: false }, directIo, keepCache)
+      return this.#handles.add({ handle, inode, flags, isDirectory: false })
     })
   }
 
@@ -192,8 +197,10 @@ export class PathFilesystem {
   /** `data` must stay as it is until the promise settles. @returns bytes written */
   async write(number: number, data: Uint8Array, offsetBytes: number): Promise<number> {
     const { handle, flags } = this.#handles.get(number)
-    // Setuid and setgid are the kernel's to clear: libfuse hasn't agreed with it on anything else.
-    return this.#filesystem.write(handle, offsetBytes, data, { killPrivileges: false, flags })
+    // Setuid and setgid are the kernel's to clear, as libfuse hasn't agreed with it on anything else; and it knows where
+    // to append.
+    const context = { killPrivileges: false, flags: flags & ~O_APPEND }
+    return this.#filesystem.write(handle, offsetBytes, data, context)
   }
 
   async flush(number: number): Promise<void> {
@@ -283,14 +290,6 @@ export class PathFilesystem {
     return { ...attributes, linkCount: attributes.linkCount - 1 }
   }
 
-  #opened(
-    handle: { handle: number; inode: InodeNumber; flags: number; isDirectory: boolean },
-    directIo: boolean,
-    keepCache: boolean,
-  ): Opened {
-    return { number: this.#handles.add(handle), directIo, keepCache }
-  }
-
   async #make(path: string, make: (place: Place) => Entry | Promise<Entry>): Promise<void> {
     await this.#resolver.withPlace(path, async place => {
       const entry = await make(place)
@@ -305,7 +304,7 @@ export class PathFilesystem {
     const { inode, mode } = entry.attributes
     this.#filesystem.forget(inode, 1)
     if ((mode & S_IFMT) !== S_IFDIR) return
-    const hidden = this.#hidden.in(inode)
+    const hidden = this.#hidden.list(inode)
     if (hidden.length === 0) return
     const handle = await this.#filesystem.opendir(inode, caller)
     try {
@@ -314,9 +313,14 @@ export class PathFilesystem {
     } finally {
       this.#filesystem.releasedir(handle)
     }
-    for (const { parent, name, inode: file } of hidden) {
-      await this.#filesystem.unlink(parent, name, caller)
-      this.#hidden.remove(file)
-    }
+    for (const each of hidden) await this.#unlinkHidden(each, each.inode, caller)
+  }
+
+  /** The directory changed when the name was hidden; now it looks as if nothing were done to it. */
+  async #unlinkHidden({ parent, name }: Place, inode: InodeNumber, caller: Caller): Promise<void> {
+    const { modifyTime, changeTime } = await this.#filesystem.getattr(parent)
+    await this.#filesystem.unlink(parent, name, caller)
+    this.#hidden.remove(inode)
+    await this.#filesystem.setattr(parent, { modifyTime, changeTime }, caller)
   }
 }
