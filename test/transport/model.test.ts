@@ -7,7 +7,7 @@ import { differencesOf, isKnownToDiffer } from './differences.ts'
 import { served, startOptions, transportSkipReason } from './package.ts'
 
 /** Each has up to 60 calls. */
-const RUNS = Number(process.env['COFFER_TRANSPORT_RUNS'] ?? 6)
+const RUNS = Number(process.env['COFFER_TRANSPORT_RUNS'] ?? 4)
 const SEED = Number(process.env['COFFER_POSIX_SEED'] ?? Date.now() % 2 ** 31)
 
 test('calls beside a plain directory', { skip: transportSkipReason }, async t => {

@@ -12,7 +12,7 @@ import { served, startOptions, transportSkipReason } from './package.ts'
 
 /** Files that exist on every machine which runs these tests: our own sources. */
 const SOURCES = join(import.meta.dirname, '../../../src')
-const KILLS = Number(process.env['COFFER_TRANSPORT_KILLS'] ?? 2)
+const KILLS = Number(process.env['COFFER_TRANSPORT_KILLS'] ?? 1)
 const FILE_BYTES = 300_000
 /** fuse-native can't set times, and has no attributes: what is asked of the programs is what they can do. */
 const isFull = served === 'fuse-napi'
