@@ -8,11 +8,13 @@ import { pathNames, toBytes, toExactText, toListedText } from '../../src/fuse/ca
 import { loadPackage } from '../../src/fuse/callbacks/packages.ts'
 import { PathFilesystem } from '../../src/fuse/callbacks/path-filesystem.ts'
 import { Traffic } from '../../src/fuse/callbacks/traffic.ts'
+import type { AttributeChanges, Attributes } from '../../src/fuse/filesystem.ts'
 import { MemoryFilesystem } from './memory-filesystem.ts'
 
 const ROOT = { uid: 0, gid: 0, pid: 1 }
 const NO_FLAGS = { noReplace: false, exchange: false }
 const O_RDWR = 2
+const O_TRUNC = 0o1000
 const HIDDEN = '/d/.fuse_hidden0000000200000001'
 
 /** References that the kernel would hold on anything but the root. */
@@ -90,6 +92,26 @@ t.test('a file that is closed is renamed as anybody wants', async t => {
   t.equal((await paths.getattr({ path: HIDDEN, number: 0 })).linkCount, 1)
   const directory = await paths.opendir('/d', ROOT)
   t.ok((await paths.readdir(directory, 0, 100)).some(({ name }) => HIDDEN.endsWith(name)))
+})
+
+t.test('truncation by an open takes privileges away, unless root does it', async t => {
+  const changes: unknown[] = []
+  class Watched extends MemoryFilesystem {
+    override setattr(inode: number, change: AttributeChanges): Attributes {
+      changes.push(change)
+      return super.setattr(inode, change)
+    }
+  }
+  const paths = new PathFilesystem(new Watched())
+  await paths.release(await paths.create('/f', 0o4755, O_RDWR, ROOT))
+  for (const [flags, uid] of [
+    [O_RDWR, 1000],
+    [O_RDWR | O_TRUNC, 0],
+    [O_RDWR | O_TRUNC, 1000],
+  ] as const) {
+    await paths.release(await paths.open('/f', flags, { ...ROOT, uid }))
+  }
+  t.same(changes, [{ killPrivileges: true }])
 })
 
 t.test('names: text that is whole comes back, what was lost is refused', async t => {

@@ -7,6 +7,7 @@ import type { Client } from '../clients.ts'
 import type { ByteString, FuseFilesystem, InodeNumber } from '../filesystem.ts'
 import { asMountError, FORCED_GRACE_MILLISECONDS, mountedType, MountError } from '../mount-point.ts'
 import { ROOT_INODE } from '../protocol.ts'
+import { raiseReadAhead } from '../read-ahead.ts'
 import type { FuseMount, MountOptions, MountStatistics } from '../transport.ts'
 import { napiOperations, napiOptions } from './fuse-napi.ts'
 import { nativeOperations, nativeOptions } from './fuse-native.ts'
@@ -68,6 +69,7 @@ export class CallbackMount implements FuseMount {
       const text = `${this.transport} could not mount ${this.mountPoint}: ${message}`
       throw new MountError('MOUNT_REFUSED', text, { cause })
     }
+    await raiseReadAhead(this.mountPoint)
   }
 
   get statistics(): MountStatistics {

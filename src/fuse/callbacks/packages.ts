@@ -58,7 +58,7 @@ export function loadPackage(load: (id: string) => unknown = require): CallbackPa
   throw new MountError(
     'TRANSPORT_MISSING',
     `No package carries --transport fuse-native (${failures.join('; ')}): in coffer's folder, run ` +
-      '`npm install --no-save fuse-napi` (Node 22 or newer, with Debian’s fuse3 and libfuse3-3) or ' +
+      '`npm install --no-save fuse-napi` (Node 22 or newer, with the Debian packages fuse3 and libfuse3-3) or ' +
       '`npm install --no-save fuse-native`, or start without the option.',
   )
 }

@@ -18,6 +18,7 @@ import { toBytes } from './names.ts'
 import { OpenHandles } from './open-handles.ts'
 import { Resolver, type Place } from './resolver.ts'
 
+const O_TRUNC = 0o1000
 const O_APPEND = 0o2000
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
@@ -163,6 +164,15 @@ export class PathFilesystem {
   open(path: string, flags: number, caller: Caller): Promise<number> {
     return this.#resolver.withInode(path, async inode => {
       const { handle } = await this.#filesystem.open(inode, flags, caller)
+      // Setuid and setgid: the one place where the kernel clears them neither itself nor tells us to.
+      if ((flags & O_TRUNC) !== 0 && caller.uid !== 0) {
+        try {
+          await this.#filesystem.setattr(inode, { killPrivileges: true }, caller)
+        } catch (error) {
+          await this.#filesystem.release(handle)
+          throw error
+        }
+      }
       return this.#handles.add({ handle, inode, flags, isDirectory: false })
     })
   }
