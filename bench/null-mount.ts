@@ -1,17 +1,20 @@
 // Mounts the do-nothing filesystem until it is unmounted: node dist/bench/null-mount.js MOUNTPOINT [none|writers|all]
-// The second says who bypasses the page cache.
+// [device|fuse-native]. The second says who bypasses the page cache, the third who carries the requests.
 
 import { mountFilesystem } from '../src/fuse/index.ts'
 import { NullFilesystem } from './null-filesystem.ts'
 
-const [mountPoint, directIo = 'none'] = process.argv.slice(2)
+const [mountPoint, directIo = 'none', transport = 'device'] = process.argv.slice(2)
 const isKnown = directIo === 'none' || directIo === 'writers' || directIo === 'all'
-if (mountPoint === undefined || !isKnown) {
-  console.error('usage: node dist/bench/null-mount.js MOUNTPOINT [none|writers|all]')
+const isCarrier = transport === 'device' || transport === 'fuse-native'
+if (mountPoint === undefined || !isKnown || !isCarrier) {
+  console.error(
+    'usage: node dist/bench/null-mount.js MOUNTPOINT [none|writers|all] [device|fuse-native]',
+  )
   process.exit(2)
 }
 
-const mount = await mountFilesystem({ mountPoint }, new NullFilesystem(directIo))
+const mount = await mountFilesystem({ mountPoint, transport }, new NullFilesystem(directIo))
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     void mount.unmount({ force: true })

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 
 import type { Argv } from 'yargs'
 
-import { logLevels } from '../daemon/contract.ts'
+import { logLevels, transportNames } from '../daemon/contract.ts'
 import type { DaemonOptions, LogLevel, MetricsPlace, PassphraseFile } from '../daemon/contract.ts'
 import { socketPath } from './common.ts'
 import type { GlobalArgs } from './common.ts'
@@ -63,6 +63,11 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       requiresArg: true,
       describe: 'Serve them on a Unix socket instead',
     })
+    .option('transport', {
+      choices: transportNames,
+      requiresArg: true,
+      describe: "Who carries the mount's requests (default device)",
+    })
     .option('log-level', {
       choices: logLevels,
       requiresArg: true,
@@ -81,12 +86,13 @@ interface DaemonArgs {
   massDeletePercent?: number | undefined
   metricsPort?: number | undefined
   metricsSocket?: string | undefined
+  transport?: DaemonOptions['transport'] | undefined
   logLevel?: LogLevel | undefined
 }
 
 /** With absolute paths: the daemon may leave the directory it was started in. */
 export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
-  const { keystoreBackup, massDeletePercent, logLevel } = argv
+  const { keystoreBackup, massDeletePercent, transport, logLevel } = argv
   return {
     store: resolve(argv.store),
     mount: resolve(argv.mount),
@@ -99,6 +105,7 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
     ...(massDeletePercent !== undefined && { massDeletePercent }),
     ...metricsPlace(argv),
+    ...(transport !== undefined && { transport }),
     ...(logLevel !== undefined && { logLevel }),
   }
 }
@@ -138,7 +145,7 @@ function parsePassphraseFile(text: string): PassphraseFile {
 /** The inverse of parsing: what `run` must be given to get the same options. */
 export function toArgs(options: DaemonOptions): string[] {
   const { store, mount, socket, allowOther, keystoreBackup, massDeletePercent } = options
-  const { logLevel, metrics } = options
+  const { logLevel, metrics, transport } = options
   // `--x=value`: a value may begin with a dash.
   return [
     `--store=${store}`,
@@ -152,6 +159,7 @@ export function toArgs(options: DaemonOptions): string[] {
     ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
     ...(massDeletePercent === undefined ? [] : [`--mass-delete-percent=${massDeletePercent}`]),
     ...(metrics === undefined ? [] : [metricsArg(metrics)]),
+    ...(transport === undefined ? [] : [`--transport=${transport}`]),
     ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
   ]
 }

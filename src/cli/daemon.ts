@@ -87,6 +87,7 @@ function writeStatus(status: SystemStatus): string {
     ['Process', status.pid],
     ['Store', status.store],
     ['Mount', status.mount],
+    ['Transport', status.transport],
     ['Socket', status.socket],
     ['Started', status.startedAt],
     ['Uptime', formatDuration(status.uptimeSeconds)],

@@ -10,6 +10,9 @@ const status = z.object({
   pid: z.int().positive(),
   store: z.string(),
   mount: z.string(),
+  transport: z
+    .string()
+    .describe("what carries the mount's requests: device, or a package and its version"),
   socket: z.string(),
   startedAt: isoTime,
   uptimeSeconds: z.number().nonnegative(),

@@ -1,5 +1,10 @@
 // What the command line asks of the daemon, and nothing else: how it is started, and how it ends.
 
+import type { TransportName } from '../fuse/index.ts'
+
+/** The default first. */
+export const transportNames = ['device', 'fuse-native'] as const satisfies readonly TransportName[]
+
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof logLevels)[number]
 
@@ -22,6 +27,8 @@ export interface DaemonOptions {
   massDeletePercent?: number
   /** Where statistics are served to Prometheus; nowhere unless told. */
   metrics?: MetricsPlace
+  /** Who carries the kernel's requests: the addon's device layer unless told. */
+  transport?: TransportName
   /** What the log on standard error holds: this and everything more severe; `info` unless told. */
   logLevel?: LogLevel
 }

@@ -78,6 +78,7 @@ function daemonMethods(
       pid: process.pid,
       store: options.storePath,
       mount: mount.mountPoint,
+      transport: mount.transport,
       socket: options.socket,
       startedAt: options.startedAt.toISOString(),
       uptimeSeconds: (options.now().getTime() - options.startedAt.getTime()) / 1000,

@@ -48,6 +48,7 @@ const NUMBERS: ReadonlyMap<string, number> = new Map(
     EPROTO: 71,
     EBADMSG: 74,
     EOVERFLOW: 75,
+    EILSEQ: 84,
     EUSERS: 87,
     EOPNOTSUPP: 95,
     ENOTSUP: 95,

@@ -3,6 +3,12 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { CofferError } from '../errors.ts'
 
+/**
+ * How long a forced unmount lets programs that still have files open go on before their requests are cut off.
+ * A detached mount lives as long as its last open file, which may be for ever.
+ */
+export const FORCED_GRACE_MILLISECONDS = 1000
+
 /** Mounting or unmounting failed; `code` is one of MOUNT_* or FUSE_*, or an errno's name. */
 export class MountError extends CofferError {}
 

@@ -7,58 +7,11 @@ import type { Client } from './clients.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { ByteString, FuseFilesystem, InodeNumber } from './filesystem.ts'
 import type { Agreement } from './init.ts'
-import type { Latencies } from './latencies.ts'
-import { asMountError, MountError } from './mount-point.ts'
+import { asMountError, FORCED_GRACE_MILLISECONDS, MountError } from './mount-point.ts'
 import { Notification, opcodeName, OUT_HEADER_BYTES } from './protocol.ts'
+import type { FuseMount, MountStatistics } from './transport.ts'
 
 const log = createDebug('coffer:fuse')
-
-/**
- * How long a forced unmount lets programs that still have files open go on before their requests are cut off.
- * A detached mount lives as long as its last open file, which may be for ever.
- */
-const FORCED_GRACE_MILLISECONDS = 1000
-
-export interface MountStatistics {
-  readonly requests: number
-  /** handed to readers */
-  readonly bytesRead: number
-  /** taken from writers */
-  readonly bytesWritten: number
-  /** by the opcode's name in lower case, those that came at least once */
-  readonly requestsByOpcode: Readonly<Record<string, number>>
-  /** since the mount; goes on counting */
-  readonly latencies: Readonly<Latencies>
-  /** replies and notifications that the device's threads have yet to write */
-  readonly repliesInFlight: number
-  /** requests that are not answered yet */
-  readonly requestsWaiting: number
-}
-
-export interface FuseMount {
-  /** without symlinks */
-  readonly mountPoint: string
-  /** Settles when the mount is gone, whoever unmounted it. Never rejects. */
-  readonly closed: Promise<void>
-  readonly statistics: MountStatistics
-  /** The threads whose requests came last, the most recently active first; bounded. */
-  clients(): readonly Readonly<Client>[]
-  /**
-   * Unmounts and waits for the end of the session.
-   * @param options.force detach the mount even when it is in use, and cut its users off soon after
-   * @throws MountError EBUSY when it is in use
-   */
-  unmount(options?: { readonly force?: boolean }): Promise<void>
-  /**
-   * The kernel drops what it knows of a name, including that it doesn't exist. The promise settles when that is
-   * done; never await it within an operation, which may hold the very lock that the kernel waits for.
-   */
-  invalidateEntry(parent: InodeNumber, name: ByteString): Promise<void>
-  /** The same for an inode's attributes and cached pages. */
-  invalidateInode(inode: InodeNumber): Promise<void>
-  /** As invalidateEntry for a name that is gone: watchers (inotify) hear of it, and its inode is let go. */
-  notifyDelete(parent: InodeNumber, inode: InodeNumber, name: ByteString): Promise<void>
-}
 
 export interface SessionOptions {
   readonly slotCount: number
@@ -67,6 +20,7 @@ export interface SessionOptions {
 
 export class ServedMount implements FuseMount {
   readonly mountPoint: string
+  readonly transport = 'device'
   readonly closed: Promise<void>
   /** settles when the kernel and we have agreed, rejects when we can't */
   readonly ready: Promise<Agreement>

@@ -203,6 +203,8 @@ t.test('options of the daemon survive the way to its process', async t => {
     }),
   })
   t.strictSame(seen, options)
+  t.match(toArgs({ ...options, transport: 'fuse-native' }).join(' '), '--transport=fuse-native')
+  t.equal(toDaemonOptions(io, { ...argv, transport: 'device' }).transport, 'device')
   for (const metrics of [{ metricsPort: 9119 }, { metricsSocket: '/run/m' }]) {
     const asked = toDaemonOptions(io, { ...argv, ...metrics, massDeletePercent: 30 })
     t.match(toArgs(asked).join(' '), /--metrics-(port=9119|socket=\/run\/m)/)

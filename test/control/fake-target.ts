@@ -63,6 +63,7 @@ export function fakeTarget(
       pid: process.pid,
       store: '/srv/store',
       mount: '/srv/mount',
+      transport: 'device',
       socket: '/run/coffer.sock',
       startedAt: now,
       uptimeSeconds: 93_784,

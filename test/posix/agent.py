@@ -269,20 +269,21 @@ def do_unlinked(op):
 
 
 def do_tree(op):
-    """Everything below a directory, with hard links told by the first name that has the inode."""
-    found, first = [], {}
+    """Everything below a directory, with hard links told by the first name that has the inode; without some of it."""
+    found, first, without = [], {}, op.get("without", [])
 
     def visit(path, name):
         info = os.lstat(path)
         entry = [name.decode("latin-1"), show(info)]
         key = info.st_ino
-        entry.append(first.setdefault(key, name.decode("latin-1")))
+        if "links" not in without:
+            entry.append(first.setdefault(key, name.decode("latin-1")))
         if stat.S_ISLNK(info.st_mode):
             entry.append(os.readlink(path).decode("latin-1"))
         if stat.S_ISREG(info.st_mode):
             with open(path, "rb") as file:
                 entry.append(digest(file.read()))
-        names = os.listxattr(path, follow_symlinks=False)
+        names = [] if "xattrs" in without else os.listxattr(path, follow_symlinks=False)
         entry.append([[n, digest(os.getxattr(path, n, follow_symlinks=False))] for n in sorted(names)])
         found.append(entry)
         if stat.S_ISDIR(info.st_mode):
