@@ -93,7 +93,7 @@ async function describeMachine() {
 /** A heading, the table, and what the table doesn't say. */
 export function formatGroup(result: GroupResult): string {
   const { title, name, columns, rows, runs, seconds, failures, remarks, isCutShort } = result
-  const how = runs === 1 ? 'one run' : `medians of ${runs} runs`
+  const how = runs === 0 ? 'no whole run' : runs === 1 ? 'one run' : `medians of ${runs} runs`
   const lines = [
     `### ${title} (\`--only ${name}\`)`,
     formatTable(rows, columns),
