@@ -84,8 +84,14 @@ t.test('a table has the columns that were measured, and dashes for what failed',
       .map(cell => cell.trim()),
   )
   t.strictSame(cells[0], [
-    ...['workload', 'unit', 'coffer', 'encrypted', 'gocryptfs'],
-    ...['encrypted / coffer', 'encrypted / gocryptfs', 'peak RSS, MiB'],
+    'workload',
+    'unit',
+    'coffer',
+    'encrypted',
+    'gocryptfs',
+    'encrypted / coffer',
+    'encrypted / gocryptfs',
+    'peak RSS, MiB',
   ])
   t.match(cells[1]?.[1], /^-+:$/)
   t.strictSame(cells[2], ['one thing', 'MB/s', '200', '75', '25', '0.38', '2.00', '300 / 100'])
