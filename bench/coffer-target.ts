@@ -2,12 +2,15 @@
 
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { launchDaemon } from '../src/cli/launch.ts'
 import { forgetPeak, statusBytes } from './peak-memory.ts'
 import { bytesBelow, run, script } from './processes.ts'
 import { unmountLazily, type Target } from './targets.ts'
 
 /** The benchmark runs compiled, from dist/bench/. */
 const LAUNCHER = script('../../scripts/coffer')
+const MAIN = script('../src/cli/main.js')
+const LAUNCHER_THREADS = '8'
 const CONTAINER = 'bench'
 const GROUP = 'bench'
 /** Where the daemons of this run leave their CPU profiles. */
@@ -60,13 +63,16 @@ export class CofferTarget implements Target {
       `--keystore-backup=${join(this.#base, 'keystore-backup')}`,
       ...(this.#isSealed ? [`--passphrase-file=${GROUP}=${this.#passphrase}`] : []),
     ]
-    await run(
-      LAUNCHER,
-      ['start', ...options],
-      profile === undefined
-        ? {}
-        : { environment: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` } },
-    )
+    if (profile === undefined) await run(LAUNCHER, ['start', ...options])
+    else await this.#resumeProfiled(profile, options)
+  }
+
+  /** Node takes no --cpu-prof from NODE_OPTIONS, so this does what the launcher does. */
+  async #resumeProfiled(profile: string, options: readonly string[]): Promise<void> {
+    process.env['UV_THREADPOOL_SIZE'] ??= LAUNCHER_THREADS
+    const profiling = ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+    const log = join(this.#base, 'daemon.log')
+    await launchDaemon([...profiling, MAIN, 'run', ...options], log)
   }
 
   async start(): Promise<void> {

@@ -44,10 +44,10 @@ const FULL = {
   size: 1024,
   image: 4096,
   streams: 512,
-  files: 50_000,
-  transactions: 1000,
+  files: 25_000,
+  transactions: 300,
   generations: 30,
-  generation: 512,
+  generation: 384,
   chunks: '1,10',
 }
 

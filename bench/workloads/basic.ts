@@ -73,7 +73,7 @@ const workloads = (sizes: Sizes): readonly Workload[] => [
 export const basic = targetGroup({
   name: 'basic',
   title: 'Big files and small ones',
-  secondsMax: 330,
+  secondsMax: 240,
   runs: 3,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'nothing', 'plain'],
   slowColumns: ['cryfs'],
@@ -86,7 +86,7 @@ const CRYFS_SHARE = 8
 export const basicWithCryfs = targetGroup({
   name: 'cryfs',
   title: 'The same beside cryfs, with an eighth of the data',
-  secondsMax: 90,
+  secondsMax: 80,
   runs: 1,
   columns: ['sealed', 'gocryptfs', 'cryfs'],
   workloads: sizes => workloads({ ...sizes, dataBytes: sizes.dataBytes / CRYFS_SHARE }),

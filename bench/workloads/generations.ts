@@ -81,7 +81,7 @@ const storing = (sizes: Sizes): Workload => ({
 export const generations = targetGroup({
   name: 'generations',
   title: 'Daily backups with 2 % change',
-  secondsMax: 90,
+  secondsMax: 80,
   runs: 1,
   columns: ['coffer', 'sealed'],
   workloads: sizes => [

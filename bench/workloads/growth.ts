@@ -106,7 +106,7 @@ async function runGrowth(context: RunContext): Promise<void> {
 export const growth: Group = {
   name: 'growth',
   title: 'Two versions of a real tree',
-  secondsMax: 60,
+  secondsMax: 50,
   runs: 1,
   columns: Object.keys(PROGRAMS),
   rows: () => ROWS,

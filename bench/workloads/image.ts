@@ -79,7 +79,7 @@ const reading = (sizes: Sizes): Workload => ({
 export const image = targetGroup({
   name: 'image',
   title: 'The image of a virtual machine',
-  secondsMax: 180,
+  secondsMax: 170,
   runs: 1,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'plain'],
   slowColumns: ['cryfs'],

@@ -82,8 +82,8 @@ function reading(count: number, sizes: Sizes): Workload {
 export const streams = targetGroup({
   name: 'streams',
   title: 'Parallel streams',
-  secondsMax: 130,
-  runs: 2,
+  secondsMax: 100,
+  runs: 1,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'plain'],
   slowColumns: ['cryfs'],
   workloads: sizes => [

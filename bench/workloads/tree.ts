@@ -113,7 +113,7 @@ function synchronizing(memory: Memory, sizes: Sizes): Workload {
 export const tree = targetGroup({
   name: 'tree',
   title: 'A tree of small files',
-  secondsMax: 180,
+  secondsMax: 250,
   runs: 1,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'plain'],
   slowColumns: ['cryfs'],

@@ -20,7 +20,7 @@ function options(...args: string[]): BenchOptions {
 t.test('the command line', async t => {
   const { sizes, only, runs } = options()
   t.equal(sizes.imageBytes, 4 * 2 ** 30)
-  t.equal(sizes.files, 50_000)
+  t.equal(sizes.files, 25_000)
   t.strictSame(sizes.chunks, [1e6, 10e6])
   t.equal(only, undefined)
   t.equal(runs, undefined)
