@@ -6,10 +6,10 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CofferTarget } from './coffer-target.ts'
 import { run, script } from './processes.ts'
 import { median } from './table.ts'
-import { CofferTarget } from './targets.ts'
-import { work } from './workloads.ts'
+import { work } from './target-group.ts'
 
 const MIB = 1024 * 1024
 const MEGABYTE = 1e6
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
   const base = await mkdtemp(join(directory ?? tmpdir(), 'coffer-abuse-'))
   const target = new CofferTarget(join(base, 'coffer'))
   const source = join(base, 'random')
+  const content = { source, startBytes: 0, lengthBytes: bytes, stamp: 0 }
   const { signal } = new AbortController()
   const speeds: Record<Company, number[]> = { alone: [], abused: [] }
   const order: Company[] = ['alone', 'abused']
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
         await run('bash', ['-c', `head -c ${bytes} /dev/urandom > ${source}; sync`])
         const to = join(target.directory, `${company}-${index}`)
         const { seconds } = await beside(company, target.socket, () =>
-          work(['write', source, to], signal),
+          work({ kind: 'write', content, path: to }, signal),
         )
         speeds[company].push(bytes / MEGABYTE / seconds)
       }

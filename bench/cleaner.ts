@@ -5,8 +5,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from './processes.ts'
-import { CofferTarget } from './targets.ts'
+import { CofferTarget } from './coffer-target.ts'
+import { shell } from './processes.ts'
+import { restart } from './target-group.ts'
 
 const FILE_MIB = 64
 const FILES_PER_GIB = 1024 / FILE_MIB
@@ -21,8 +22,6 @@ interface Pass {
   compactedBytes: number
 }
 
-const shell = (line: string): Promise<string> => run('bash', ['-euo', 'pipefail', '-c', line])
-
 /** Reads every file and compares. */
 async function readAll(directory: string, sums: string, deleted: string): Promise<void> {
   await shell(`cd ${directory} && grep -v -F -f ${deleted} ${sums} | sha256sum -c --quiet`)
@@ -32,8 +31,7 @@ async function readAll(directory: string, sums: string, deleted: string): Promis
 async function readSpeed(target: CofferTarget): Promise<number> {
   const speeds: number[] = []
   for (let round = 0; round < READ_ROUNDS; round++) {
-    await target.restart()
-    await shell('sync; echo 3 > /proc/sys/vm/drop_caches')
+    await restart(target)
     const startedMs = performance.now()
     await shell(`cat ${target.directory}/* > /dev/null`)
     const seconds = (performance.now() - startedMs) / 1000

@@ -1,120 +1,92 @@
-// Does the timed I/O, in a process of its own: whatever the benchmark itself does must not count. Prints one WorkerResult.
+// Does the timed I/O, in a process of its own: whatever the benchmark itself does must not count. Prints a TaskResult.
 //
-//   io-worker.js write SOURCE TARGET           copies in 1 MiB pieces, then fsync
-//   io-worker.js read FILE                     reads to the end in 1 MiB pieces
-//   io-worker.js small DIRECTORY COUNT BYTES   creates, writes and closes files, one after another
-//   io-worker.js mixed TAR DIRECTORY BYTES     writes files in turn random, like TAR with changes, equal to TAR
+//   io-worker.js TASK [OPTIONS]     both JSON, see tasks.ts
 
-import { randomBytes, randomFillSync } from 'node:crypto'
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { compareGeneration, writeGeneration } from './io/generations.ts'
+import { compareImage, overwrite } from './io/image.ts'
+import { writeMixed } from './io/mixed.ts'
+import { compareContent, readThrough, writeAll, writeContent } from './io/pieces.ts'
+import { createTree, deleteTree, readTree, statTree } from './io/tree.ts'
+import type { Task, TaskOptions, TaskResult } from './tasks.ts'
 
-export interface WorkerResult {
+interface Done {
   readonly bytes: number
-  readonly files: number
-  readonly seconds: number
+  readonly count: number
 }
 
-/** What the usual backup applications write at once. */
-const PIECE_BYTES = 1024 * 1024
-/** One change in each piece of a changed tar: a few new chunks among many known ones. */
-const CHANGE_BYTES = 64
-
-function writeAll(file: number, data: Uint8Array): void {
-  for (let at = 0; at < data.length;) at += writeSync(file, data, at)
-}
-
-/** Calls `each` with the pieces of a file, in one buffer that is used again. */
-function readPieces(path: string, each: (piece: Uint8Array) => void): number {
-  const buffer = Buffer.alloc(PIECE_BYTES)
-  const file = openSync(path, 'r')
-  let bytes = 0
-  for (;;) {
-    const count = readSync(file, buffer, 0, PIECE_BYTES, null)
-    if (count === 0) break
-    bytes += count
-    each(buffer.subarray(0, count))
-  }
-  closeSync(file)
-  return bytes
-}
-
-/** Copies a file, then fsync. `change` may alter each piece on its way. */
-function copy(source: string, target: string, change?: (piece: Uint8Array) => void): number {
-  const file = openSync(target, 'w')
-  const bytes = readPieces(source, piece => {
-    change?.(piece)
-    writeAll(file, piece)
-  })
-  fsyncSync(file)
-  closeSync(file)
-  return bytes
-}
-
-function writeSmall(directory: string, count: number, bytes: number): number {
-  const contents = randomBytes(count * bytes)
-  const started = performance.now()
+function writeSmall(directory: string, contents: Buffer, count: number, bytes: number): Done {
   for (let index = 0; index < count; index += 1) {
     const file = openSync(join(directory, `small-${index}`), 'w')
     writeAll(file, contents.subarray(index * bytes, (index + 1) * bytes))
     closeSync(file)
   }
-  return performance.now() - started
+  return { bytes: count * bytes, count }
 }
 
-function changeSomewhere(piece: Uint8Array): void {
-  if (piece.length < CHANGE_BYTES) return
-  const at = Math.floor(Math.random() * (piece.length - CHANGE_BYTES + 1))
-  randomFillSync(piece, at, CHANGE_BYTES)
-}
-
-function writeMixed(
-  tar: string,
-  directory: string,
-  bytesMin: number,
-): [bytes: number, files: number] {
-  const kinds = [(piece: Uint8Array) => void randomFillSync(piece), changeSomewhere, undefined]
-  let bytes = 0
-  let files = 0
-  while (bytes < bytesMin) {
-    bytes += copy(tar, join(directory, `mixed-${files}`), kinds[files % kinds.length])
-    files += 1
-  }
-  return [bytes, files]
-}
-
-function sizeOf(path: string): number {
-  const file = openSync(path, 'r')
-  const { size } = fstatSync(file)
-  closeSync(file)
-  return size
-}
-
-function work(command: string, [first = '', second = '', third = '']: string[]): WorkerResult {
-  const started = performance.now()
-  const sinceStart = (): number => (performance.now() - started) / 1000
-  switch (command) {
+/** What takes time and isn't I/O is done before; what is returned is what is timed. */
+function prepare(task: Task): () => Done {
+  const one = (bytes: number): Done => ({ bytes, count: 1 })
+  switch (task.kind) {
     case 'write':
-      return { bytes: copy(first, second), files: 1, seconds: sinceStart() }
-    case 'read': {
-      const bytes = readPieces(first, () => undefined)
-      const seconds = sinceStart()
-      if (bytes !== sizeOf(first)) throw new Error(`${first}: only ${bytes} bytes came back`)
-      return { bytes, files: 1, seconds }
-    }
+      return () => one(writeContent(task.content, task.path))
+    case 'read':
+      return () => one(readThrough(task.path))
+    case 'compare':
+      return () => one(compareContent(task.content, task.path))
     case 'small': {
-      const [count, bytes] = [Number(second), Number(third)]
-      const seconds = writeSmall(first, count, bytes) / 1000
-      return { bytes: count * bytes, files: count, seconds }
+      const { directory, count, bytes } = task
+      const contents = randomBytes(count * bytes)
+      return () => writeSmall(directory, contents, count, bytes)
     }
-    case 'mixed': {
-      const [bytes, files] = writeMixed(first, second, Number(third))
-      return { bytes, files, seconds: sinceStart() }
-    }
-    default:
-      throw new Error(`unknown command ${command}`)
+    case 'mixed':
+      return () => writeMixed(task.tar, task.directory, task.bytes)
+    case 'overwrite':
+      return () => {
+        const count = overwrite(task)
+        return { bytes: count * task.writeBytes, count }
+      }
+    case 'compare-image':
+      return () => one(compareImage(task.content, task.path, task.journal))
+    case 'create-tree':
+      return () => ({
+        bytes: createTree(task.directory, task.count, task.source),
+        count: task.count,
+      })
+    case 'stat-tree':
+      return () => ({ bytes: statTree(task.directory, task.count), count: task.count })
+    case 'read-tree':
+      return () => ({ bytes: readTree(task.directory, task.count, task.source), count: task.count })
+    case 'delete-tree':
+      return () => {
+        const count = deleteTree(task.directory)
+        if (count !== task.count) throw new Error(`${count} files instead of ${task.count}`)
+        return { bytes: 0, count }
+      }
+    case 'write-generation':
+      return () => one(writeGeneration(task.generation, task.path))
+    case 'compare-generation':
+      return () => one(compareGeneration(task.generation, task.path))
   }
 }
 
-const [command = '', ...args] = process.argv.slice(2)
-console.log(JSON.stringify(work(command, args)))
+function sleep(milliseconds: number): void {
+  if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+const [task = '', options = '{}'] = process.argv.slice(2)
+const act = prepare(JSON.parse(task) as Task)
+const { startAtMs } = JSON.parse(options) as TaskOptions
+if (startAtMs !== undefined) sleep(startAtMs - Date.now())
+const startedMs = performance.timeOrigin + performance.now()
+const done = act()
+const endedMs = performance.timeOrigin + performance.now()
+const result: TaskResult = {
+  ...done,
+  seconds: (endedMs - startedMs) / 1000,
+  startedMs,
+  endedMs,
+}
+console.log(JSON.stringify(result))

@@ -1,114 +1,88 @@
-// The benchmark: coffer clear and encrypted, gocryptfs where it is installed, a filesystem that does nothing, and a plain
-// directory, measured in turns within one run, because the disks and processors of a machine differ from hour to hour more than what is compared here.
+// The benchmark: groups of workloads, each measured on coffer and on what it is compared with, in turns within one run.
 
 import { existsSync, mkdtempSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { loadavg } from 'node:os'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
-import { measureMemory, type MemoryResult } from './memory.ts'
+import { CofferTarget } from './coffer-target.ts'
+import type { Group } from './groups.ts'
+import { measureGroup } from './measurement.ts'
+import { measureMemory } from './memory.ts'
 import { parseOptions, USAGE, type BenchOptions } from './options.ts'
-import { saveResults } from './results.ts'
+import { formatGroup, Results } from './results.ts'
 import { Sources } from './sources.ts'
-import { formatMemory, formatTable, type Row } from './table.ts'
-import {
-  CofferTarget,
-  GocryptfsTarget,
-  NothingTarget,
-  PlainTarget,
-  type Target,
-} from './targets.ts'
-import { measure, WORKLOADS } from './workloads.ts'
+import { formatMemory } from './table.ts'
+import { isInstalled } from './targets.ts'
+import { GROUPS } from './workloads/index.ts'
 
 /** As shells report an end by SIGINT. */
 const INTERRUPTED_STATUS = 130
+/** Something failed, or there was no time for it: the tables have holes. */
+const INCOMPLETE_STATUS = 3
+
+/** What has to be installed: the first word of a column, unless it is part of this checkout. */
+const OTHER_PROGRAMS: readonly string[] = ['gocryptfs', 'cryfs', 'restic', 'borg']
 
 const say = (line: string): void => console.error(line)
 
-function isInstalled(program: string): boolean {
-  const folders = (process.env['PATH'] ?? '').split(':')
-  return folders.some(folder => existsSync(join(folder, program)))
+/** @throws when a name is none of a group */
+function chooseGroups({ only }: BenchOptions): readonly Group[] {
+  const names = GROUPS.map(group => group.name)
+  const unknown = only?.find(name => !names.includes(name))
+  if (unknown !== undefined) {
+    throw new Error(`there is no group ${unknown}; there are ${names.join(', ')}`)
+  }
+  return GROUPS.filter(({ name }) => only?.includes(name) ?? true)
 }
 
-/** One measurement of every workload on every target, each on a fresh store. */
-async function measureAll(
-  rows: readonly Row[],
-  sources: Sources,
+function chooseColumns(group: Group, { targets }: BenchOptions): readonly string[] {
+  return group.columns.filter(column => {
+    const program = column.split(' ')[0] ?? ''
+    const isAsked = targets?.includes(column) || targets?.includes(program)
+    if (!(isAsked ?? !group.slowColumns?.includes(column))) return false
+    if (!OTHER_PROGRAMS.includes(program) || isInstalled(program)) return true
+    say(`${group.name}: ${program} is not installed`)
+    return false
+  })
+}
+
+async function addMemory(
+  results: Results,
+  { memoryBytes, sizes }: BenchOptions,
   base: string,
-  runIndex: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const targets: Target[] = [
-    new CofferTarget(join(base, 'coffer')),
-    new CofferTarget(join(base, 'sealed'), 'sealed'),
-    ...(isInstalled('gocryptfs') ? [new GocryptfsTarget(join(base, 'gocryptfs'))] : []),
-    new NothingTarget(join(base, 'nothing')),
-    new PlainTarget(join(base, 'plain')),
-  ]
-  try {
-    for (const target of targets) await target.start()
-    // Another one begins each time: who comes first may gain or lose by it.
-    const first = runIndex % targets.length
-    const order = [...targets.slice(first), ...targets.slice(0, first)]
-    for (const [index, workload] of WORKLOADS.entries()) {
-      for (const target of order) {
-        signal.throwIfAborted()
-        const speed = await measure(workload, target, sources, signal)
-        rows[index]?.samples[target.name].push(speed)
-        const title = `run ${runIndex + 1}, ${workload.label}, ${target.name}`
-        say(`${title}: ${speed.toFixed(0)} ${workload.unit}`)
-      }
-    }
-  } finally {
-    // What one of them can't remove must not keep the others.
-    await Promise.allSettled(targets.map(target => target.remove()))
-  }
-}
-
-async function measureDaemon(
-  options: BenchOptions,
-  sources: Sources,
-  base: string,
-  signal: AbortSignal,
-): Promise<MemoryResult | undefined> {
-  if (options.memoryBytes === 0) return undefined
   say('copying a lot, for the memory of the daemon')
+  const sources = new Sources()
   const coffer = new CofferTarget(join(base, 'memory'))
   try {
-    return await measureMemory(coffer, sources, options.memoryBytes, signal)
+    const tar = await sources.tar(sizes.dataBytes, signal)
+    const memory = await measureMemory(coffer, tar, memoryBytes, signal)
+    await results.addMemory(memory)
+    console.log(`\n${formatMemory(memory)}`)
   } finally {
     await coffer.remove()
+    await sources.remove()
   }
 }
 
 async function bench(
   options: BenchOptions,
-  sources: Sources,
+  groups: readonly Group[],
   base: string,
-  signal: AbortSignal,
-): Promise<void> {
-  say('making the data to write')
-  await sources.make(options.sizeBytes, signal)
-  const rows = WORKLOADS.map(({ id, label, unit }): Row => {
-    return {
-      id,
-      label,
-      unit,
-      samples: { coffer: [], sealed: [], gocryptfs: [], nothing: [], plain: [] },
-    }
-  })
-  const loadBefore = loadavg()
-  for (let index = 0; index < options.runs; index += 1) {
-    await measureAll(rows, sources, base, index, signal)
+  interrupt: AbortSignal,
+): Promise<number> {
+  const results = new Results(options)
+  for (const group of groups) {
+    const columns = chooseColumns(group, options)
+    if (columns.length === 0) continue
+    say(`--- ${group.name}: ${group.title}`)
+    const result = await measureGroup(group, { options, columns, base, interrupt, say })
+    await results.addGroup(result)
+    console.log(`\n${formatGroup(result)}`)
   }
-  const memory = await measureDaemon(options, sources, base, signal)
-  const loadAfter = loadavg()
-
-  if (options.runs > 0) console.log(`\n${formatTable(rows)}`)
-  if (memory !== undefined) console.log(`\n${formatMemory(memory)}`)
-  const [before, after] = [loadBefore, loadAfter].map(load => (load[0] ?? 0).toFixed(1))
-  console.log(`\nmedians of ${options.runs}; load average ${before} before, ${after} after`)
-  const path = await saveResults({ options, rows, memory, loadBefore, loadAfter })
-  console.log(`kept in ${relative('.', path)}`)
+  if (options.memoryBytes > 0) await addMemory(results, options, base, interrupt)
+  console.log(`\nkept in ${relative('.', results.path)}.md and .json`)
+  return results.isWhole ? 0 : INCOMPLETE_STATUS
 }
 
 async function main(): Promise<number> {
@@ -117,11 +91,16 @@ async function main(): Promise<number> {
     console.log(USAGE)
     return 0
   }
+  const groups = chooseGroups(options)
   if (process.getuid?.() !== 0) throw new Error('only root can empty the page cache')
   if (!existsSync('/dev/fuse')) throw new Error('/dev/fuse is missing')
+  if (options.profile !== undefined) {
+    const directory = resolve(options.profile)
+    await mkdir(directory, { recursive: true })
+    process.env['COFFER_BENCH_PROFILE'] = directory
+  }
 
   const base = mkdtempSync(join(resolve(options.directory), 'coffer-bench-'))
-  const sources = new Sources()
   const abort = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
@@ -131,13 +110,11 @@ async function main(): Promise<number> {
     })
   }
   try {
-    await bench(options, sources, base, abort.signal)
-    return 0
+    return await bench(options, groups, base, abort.signal)
   } catch (error) {
     if (abort.signal.aborted) return INTERRUPTED_STATUS
     throw error
   } finally {
-    await sources.remove()
     await rm(base, { recursive: true, force: true })
   }
 }

@@ -1,15 +1,13 @@
 // How much memory the daemon takes while a lot is copied into it.
 
-import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
+import type { CofferTarget } from './coffer-target.ts'
+import { statusBytes } from './peak-memory.ts'
 import { run } from './processes.ts'
-import type { Sources } from './sources.ts'
-import type { CofferTarget } from './targets.ts'
-import { work } from './workloads.ts'
+import { work } from './target-group.ts'
 
 /** Longer than the daemon lets anything wait to be committed, so it has come to rest. */
 const REST_MILLISECONDS = 10_000
-const BYTES_PER_KIB = 1024
 
 export interface MemoryResult {
   readonly writtenBytes: number
@@ -19,29 +17,21 @@ export interface MemoryResult {
   readonly afterBytes: number
 }
 
-async function statusBytes(pid: number, field: 'VmHWM' | 'VmRSS'): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
-  if (kibibytes === undefined) throw new Error(`process ${pid} has no ${field}`)
-  return Number(kibibytes) * BYTES_PER_KIB
-}
-
 export async function measureMemory(
   coffer: CofferTarget,
-  sources: Sources,
+  tar: string,
   bytes: number,
   signal: AbortSignal,
 ): Promise<MemoryResult> {
   await coffer.start()
-  const result = await work(['mixed', sources.tar, coffer.directory, String(bytes)], signal)
-  await run('sync', ['-f', coffer.directory], signal)
+  const result = await work({ kind: 'mixed', tar, directory: coffer.directory, bytes }, signal)
+  await run('sync', ['-f', coffer.directory], { signal })
   await setTimeout(REST_MILLISECONDS, undefined, { signal })
-  const pid = await coffer.daemonPid()
   return {
     writtenBytes: result.bytes,
-    files: result.files,
+    files: result.count,
     seconds: result.seconds,
-    peakBytes: await statusBytes(pid, 'VmHWM'),
-    afterBytes: await statusBytes(pid, 'VmRSS'),
+    peakBytes: await coffer.peakMemoryBytes(),
+    afterBytes: await statusBytes(await coffer.daemonPid(), 'VmRSS'),
   }
 }

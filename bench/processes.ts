@@ -3,6 +3,12 @@
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined
+  /** in addition to the benchmark's own */
+  readonly environment?: Readonly<Record<string, string>>
+}
+
 /** A built script of this folder. */
 export function script(name: string): string {
   return resolve(import.meta.dirname, name)
@@ -12,9 +18,16 @@ export function script(name: string): string {
  * Runs a program to its end and returns what it printed. Rejects when it fails. An abort kills it, and is reported once
  * it has ended, so that cleaning up finds no file in use.
  */
-export async function run(command: string, args: string[], signal?: AbortSignal): Promise<string> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  { signal, environment }: RunOptions = {},
+): Promise<string> {
   signal?.throwIfAborted()
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  })
   const kill = (): void => {
     child.kill('SIGKILL')
   }
@@ -37,4 +50,14 @@ export async function run(command: string, args: string[], signal?: AbortSignal)
   } finally {
     signal?.removeEventListener('abort', kill)
   }
+}
+
+/** Runs a line of the shell; what stands behind it are its arguments, $1 and so on. */
+export function shell(line: string, args: readonly string[] = [], options?: RunOptions) {
+  return run('bash', ['-euo', 'pipefail', '-c', line, 'bash', ...args], options)
+}
+
+/** What a directory takes on the disk. */
+export async function bytesBelow(directory: string): Promise<number> {
+  return Number((await run('du', ['-sB1', directory])).split('\t')[0])
 }

@@ -1,46 +1,106 @@
-// Keeps what was measured, and where, as JSON: bench/results/DATE.json.
+// Keeps what was measured, and where: bench/results/DATE.json for programs, bench/results/DATE.md to be pasted. Both are
+// written again after each group, so that what a run has found stays when it is interrupted.
 
 import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { GroupResult } from './measurement.ts'
 import type { MemoryResult } from './memory.ts'
 import type { BenchOptions } from './options.ts'
 import { run } from './processes.ts'
-import { summarize, type Row } from './table.ts'
+import { formatMemory, formatTable, summarize } from './table.ts'
 
 /** The benchmark runs compiled, from dist/bench/. */
 const CHECKOUT = resolve(import.meta.dirname, '../..')
+const GIBIBYTE = 2 ** 30
 
-export interface Results {
-  readonly options: BenchOptions
-  readonly rows: readonly Row[]
-  readonly memory: MemoryResult | undefined
+export class Results {
+  readonly #options: BenchOptions
+  readonly #date = new Date().toISOString()
   /** load averages: a busy machine explains odd numbers */
-  readonly loadBefore: readonly number[]
-  readonly loadAfter: readonly number[]
+  readonly #loadBefore = loadavg()
+  readonly #groups: GroupResult[] = []
+  #memory: MemoryResult | undefined
+
+  constructor(options: BenchOptions) {
+    this.#options = options
+  }
+
+  async addGroup(result: GroupResult): Promise<void> {
+    this.#groups.push(result)
+    await this.#save()
+  }
+
+  async addMemory(memory: MemoryResult): Promise<void> {
+    this.#memory = memory
+    await this.#save()
+  }
+
+  /** Whether everything that was to be measured was. */
+  get isWhole(): boolean {
+    return this.#groups.every(({ failures, isCutShort }) => failures.length === 0 && !isCutShort)
+  }
+
+  /** Without its ending, which is .json or .md. */
+  get path(): string {
+    return join(CHECKOUT, 'bench/results', this.#date.replaceAll(':', '-'))
+  }
+
+  async #save(): Promise<void> {
+    const machine = await describeMachine()
+    const document = {
+      date: this.#date,
+      ...machine,
+      options: this.#options,
+      loadBefore: this.#loadBefore,
+      loadAfter: loadavg(),
+      memory: this.#memory,
+      groups: this.#groups.map(({ rows, ...group }) => ({
+        ...group,
+        rows: rows.map(row => ({ ...row, ...summarize(row, group.columns) })),
+      })),
+    }
+    await mkdir(join(this.path, '..'), { recursive: true })
+    await writeFile(`${this.path}.json`, `${JSON.stringify(document, undefined, 2)}\n`)
+    const load = [this.#loadBefore, document.loadAfter].map(each => (each[0] ?? 0).toFixed(1))
+    const head =
+      `${this.#date.slice(0, 16).replace('T', ' ')} UTC, ${machine.commit ?? 'no checkout'}, ` +
+      `${machine.processorCount} × ${machine.processor}, ` +
+      `${(machine.memoryBytes / GIBIBYTE).toFixed(0)} GiB, Linux ${machine.kernel}, ` +
+      `Node ${machine.node}, load ${load[0]} before and ${load[1]} after.`
+    const parts = [head, ...this.#groups.map(formatGroup)]
+    if (this.#memory !== undefined) parts.push(formatMemory(this.#memory))
+    await writeFile(`${this.path}.md`, `${parts.join('\n\n')}\n`)
+  }
 }
 
-/** Returns the path of the new file. */
-export async function saveResults({ rows, ...results }: Results): Promise<string> {
-  const date = new Date().toISOString()
+async function describeMachine() {
   const commit = await run('git', ['-C', CHECKOUT, 'describe', '--always', '--dirty']).then(
     output => output.trim(),
     () => undefined,
   )
   const processors = cpus()
-  const document = {
-    date,
+  return {
     commit,
     node: process.version,
+    kernel: release(),
     processor: processors[0]?.model,
     processorCount: processors.length,
     memoryBytes: totalmem(),
-    ...results,
-    workloads: rows.map(row => ({ ...row, ...summarize(row) })),
   }
-  const directory = join(CHECKOUT, 'bench/results')
-  await mkdir(directory, { recursive: true })
-  const path = join(directory, `${date.replaceAll(':', '-')}.json`)
-  await writeFile(path, `${JSON.stringify(document, undefined, 2)}\n`)
-  return path
+}
+
+/** A heading, the table, and what the table doesn't say. */
+export function formatGroup(result: GroupResult): string {
+  const { title, name, columns, rows, runs, seconds, failures, remarks, isCutShort } = result
+  const how = runs === 0 ? 'no whole run' : runs === 1 ? 'one run' : `medians of ${runs} runs`
+  const lines = [
+    `### ${title} (\`--only ${name}\`)`,
+    formatTable(rows, columns),
+    `${how[0]?.toUpperCase()}${how.slice(1)}, ${seconds.toFixed(0)} s.`,
+    ...remarks,
+    ...failures.map(({ row, column, message }) => `FAILED: ${row}, ${column}: ${message}`),
+    ...(isCutShort ? ['CUT SHORT: its time was over before its last run was whole.'] : []),
+  ]
+  return lines.join('\n\n')
 }

@@ -1,58 +1,78 @@
-// Medians, ratios, and how they are printed.
+// Medians, ratios, and how they are printed: as a table of Markdown, which is as readable on a terminal.
 
+import type { Row, Unit } from './groups.ts'
 import type { MemoryResult } from './memory.ts'
-import type { TargetName } from './targets.ts'
-import type { Unit } from './workloads.ts'
 
-const GIBIBYTE = 2 ** 30
 const MEBIBYTE = 2 ** 20
+const GIBIBYTE = 2 ** 30
 
-export interface Row {
-  readonly id: string
-  readonly label: string
-  readonly unit: Unit
-  /** of every run; none of a target that isn't installed */
-  readonly samples: Readonly<Record<TargetName, number[]>>
-}
+/** Column => what its heading says. */
+const TITLES: Readonly<Record<string, string>> = { sealed: 'encrypted', nothing: 'do-nothing' }
+
+/** The ratios that say most, where a group has both columns. */
+const RATIOS: readonly (readonly [above: string, below: string])[] = [
+  ['sealed', 'coffer'],
+  ['sealed', 'gocryptfs'],
+  ['sealed', 'plain'],
+]
+
+/** Of the others all digits behind the point are noise. */
+const DIGITS: Partial<Record<Unit, number>> = { x: 2, MB: 1 }
 
 export interface Summary {
-  readonly medians: Readonly<Record<TargetName, number>>
+  readonly medians: Readonly<Record<string, number>>
   /** the middle of the ratios within each run, since the machine changes more between runs */
-  readonly sealedToClear: number
-  readonly sealedToGocryptfs: number
-  readonly sealedToPlain: number
+  readonly ratios: Readonly<Record<string, number>>
 }
 
+/** Of what was measured: NaN stands for what was not. */
 export function median(samples: readonly number[]): number {
-  const sorted = samples.toSorted((left, right) => left - right)
+  const sorted = samples
+    .filter(sample => !Number.isNaN(sample))
+    .toSorted((left, right) => left - right)
   const middle = sorted.length / 2
   const upper = sorted[Math.floor(middle)] ?? Number.NaN
   const lower = sorted[Math.ceil(middle) - 1] ?? Number.NaN
   return (lower + upper) / 2
 }
 
-function medianRatio(above: readonly number[], below: readonly number[]): number {
-  return median(above.map((value, run) => value / (below[run] ?? Number.NaN)))
+/** Of the runs that have both. */
+export function medianRatio(above: readonly number[], below: readonly number[]): number {
+  return median(
+    above.flatMap((value, run) => {
+      const other = below[run]
+      return other === undefined ? [] : [value / other]
+    }),
+  )
 }
 
-export function summarize({ samples }: Row): Summary {
-  const { coffer, sealed, gocryptfs, nothing, plain } = samples
+function ratiosOf(columns: readonly string[]): (readonly [string, string])[] {
+  return RATIOS.filter(pair => pair.every(column => columns.includes(column)))
+}
+
+export function summarize(row: Row, columns: readonly string[]): Summary {
+  const samples = (column: string): readonly number[] => row.samples[column] ?? []
   return {
-    medians: {
-      coffer: median(coffer),
-      sealed: median(sealed),
-      gocryptfs: median(gocryptfs),
-      nothing: median(nothing),
-      plain: median(plain),
-    },
-    sealedToClear: medianRatio(sealed, coffer),
-    sealedToGocryptfs: medianRatio(sealed, gocryptfs),
-    sealedToPlain: medianRatio(sealed, plain),
+    medians: Object.fromEntries(columns.map(column => [column, median(samples(column))])),
+    ratios: Object.fromEntries(
+      ratiosOf(columns).map(([above, below]) => [
+        `${titleOf(above)} / ${below}`,
+        medianRatio(samples(above), samples(below)),
+      ]),
+    ),
   }
 }
 
+const titleOf = (column: string): string => TITLES[column] ?? column
+
 /** Columns as wide as their widest cell; the first to the left, numbers to the right. */
 export function layOut(lines: readonly (readonly string[])[]): string {
+  return aligned(lines)
+    .map(cells => cells.join('  ').trimEnd())
+    .join('\n')
+}
+
+function aligned(lines: readonly (readonly string[])[]): string[][] {
   const widths: number[] = []
   for (const line of lines) {
     for (const [column, cell] of line.entries()) {
@@ -63,46 +83,53 @@ export function layOut(lines: readonly (readonly string[])[]): string {
     const width = widths[column] ?? 0
     return column === 0 ? cell.padEnd(width) : cell.padStart(width)
   }
-  return lines.map(line => line.map(pad).join('  ').trimEnd()).join('\n')
+  return lines.map(line => line.map(pad))
 }
 
-export function formatTable(rows: readonly Row[]): string {
-  const header = [
-    'workload',
-    'unit',
-    'coffer',
-    'encrypted',
-    'gocryptfs',
-    'do-nothing',
-    'plain',
-    'encrypted/clear',
-    'encrypted/gocryptfs',
-    'encrypted/plain',
-    'encrypted min-max',
-  ]
+function layOutMarkdown(header: readonly string[], lines: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = aligned([header, ...lines])
+  const rule = head.map((cell, column) => {
+    const width = Math.max(2, cell.length)
+    return column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`
+  })
+  return [head, rule, ...body].map(cells => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function format(value: number, digits: number): string {
+  return Number.isNaN(value) ? '–' : value.toFixed(digits)
+}
+
+const toMebibytes = (bytes: number | undefined): string =>
+  bytes === undefined ? '–' : (bytes / MEBIBYTE).toFixed(0)
+
+/** Peaks in the order of the columns; without them where nothing runs that is coffer. */
+function peaksOf(row: Row, columns: readonly string[]): string {
+  const peaks = columns.filter(column => row.peakBytes[column] !== undefined)
+  return peaks.map(column => toMebibytes(row.peakBytes[column])).join(' / ') || '–'
+}
+
+/** @param columns those that were measured */
+export function formatTable(rows: readonly Row[], columns: readonly string[]): string {
+  const ratios = ratiosOf(columns).map(([above, below]) => `${titleOf(above)} / ${below}`)
+  const header = ['workload', 'unit', ...columns.map(titleOf), ...ratios, 'peak RSS, MiB']
   const lines = rows.map(row => {
-    const { medians, sealedToClear, sealedToGocryptfs, sealedToPlain } = summarize(row)
-    const { sealed } = row.samples
+    const summary = summarize(row, columns)
     return [
       row.label,
       row.unit,
-      medians.coffer.toFixed(0),
-      medians.sealed.toFixed(0),
-      medians.gocryptfs.toFixed(0),
-      medians.nothing.toFixed(0),
-      medians.plain.toFixed(0),
-      sealedToClear.toFixed(2),
-      sealedToGocryptfs.toFixed(2),
-      sealedToPlain.toFixed(2),
-      `${Math.min(...sealed).toFixed(0)}-${Math.max(...sealed).toFixed(0)}`,
+      ...columns.map(column =>
+        format(summary.medians[column] ?? Number.NaN, DIGITS[row.unit] ?? 0),
+      ),
+      ...ratios.map(ratio => format(summary.ratios[ratio] ?? Number.NaN, 2)),
+      peaksOf(row, columns),
     ]
   })
-  return layOut([header, ...lines])
+  return layOutMarkdown(header, lines)
 }
 
 export function formatMemory(memory: MemoryResult): string {
   const written = (memory.writtenBytes / GIBIBYTE).toFixed(1)
-  const peak = (memory.peakBytes / MEBIBYTE).toFixed(0)
-  const after = (memory.afterBytes / MEBIBYTE).toFixed(0)
-  return `daemon after ${written} GiB in ${memory.files} files: peak RSS ${peak} MiB, RSS at rest ${after} MiB`
+  const peak = toMebibytes(memory.peakBytes)
+  const after = toMebibytes(memory.afterBytes)
+  return `Daemon after ${written} GiB in ${memory.files} files: peak RSS ${peak} MiB, RSS at rest ${after} MiB.`
 }

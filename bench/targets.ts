@@ -1,114 +1,44 @@
-// What is compared: coffer on a real mount, the same with encryption, gocryptfs, a filesystem that does nothing over the
-// same transport, a plain directory.
+// What coffer is compared with: gocryptfs, cryfs, a filesystem that does nothing over the same transport, a plain directory.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run, script } from './processes.ts'
+import { run, script, shell } from './processes.ts'
 
-/** The benchmark runs compiled, from dist/bench/. */
-const LAUNCHER = script('../../scripts/coffer')
-const CONTAINER = 'bench'
-const GROUP = 'sealed'
-
-export type TargetName = 'coffer' | 'sealed' | 'gocryptfs' | 'nothing' | 'plain'
+export type TargetName = 'coffer' | 'sealed' | 'gocryptfs' | 'cryfs' | 'nothing' | 'plain'
 
 export interface Target {
   readonly name: TargetName
   /** where to write */
   readonly directory: string
+  /** what is written can be read */
+  readonly keepsData: boolean
   start(): Promise<void>
-  /** Forgets what it keeps in its own memory. */
-  restart(): Promise<void>
+  /** Ends its process, if it has one; what was written stays. */
+  stop(): Promise<void>
+  /** Begins again after `stop`. */
+  resume(): Promise<void>
   /** Ends whatever runs and removes everything, also half started. */
   remove(): Promise<void>
+  /** of its process, since it was asked to forget or began again */
+  peakMemoryBytes?(): Promise<number>
+  forgetPeakMemory?(): Promise<void>
 }
 
-async function unmountLazily(mountPoint: string): Promise<void> {
+export function isInstalled(program: string): boolean {
+  const folders = (process.env['PATH'] ?? '').split(':')
+  return folders.some(folder => existsSync(join(folder, program)))
+}
+
+export async function unmountLazily(mountPoint: string): Promise<void> {
   await run('umount', ['-l', mountPoint]).catch(() => undefined)
-}
-
-export class CofferTarget implements Target {
-  readonly name: 'coffer' | 'sealed'
-  readonly directory: string
-  readonly #base: string
-  readonly #mount: string
-  /** its daemon's control socket */
-  readonly socket: string
-  readonly #passphrase: string
-  /** its group is there already */
-  #isSealed = false
-
-  /** @param name `sealed`: in an encrypted storage group */
-  constructor(base: string, name: 'coffer' | 'sealed' = 'coffer') {
-    this.name = name
-    this.#base = base
-    this.#mount = join(base, 'mnt')
-    this.socket = join(base, 'run', 'coffer.sock')
-    this.#passphrase = join(base, 'passphrase')
-    this.directory = join(this.#mount, CONTAINER)
-  }
-
-  async #coffer(...args: string[]): Promise<string> {
-    return run(LAUNCHER, [...args, '--socket', this.socket])
-  }
-
-  async #launch(): Promise<void> {
-    const unlock = ['--passphrase-file', `${GROUP}=${this.#passphrase}`]
-    await this.#coffer(
-      'start',
-      '--store',
-      join(this.#base, 'store'),
-      '--mount',
-      this.#mount,
-      '--keystore-backup',
-      join(this.#base, 'keystore-backup'),
-      ...(this.#isSealed ? unlock : []),
-    )
-  }
-
-  async start(): Promise<void> {
-    await mkdir(this.#mount, { recursive: true })
-    await this.#launch()
-    if (this.name === 'sealed') await this.#makeSealedGroup()
-    const group = this.#isSealed ? GROUP : 'DefaultGroup'
-    await this.#coffer('container', 'add', CONTAINER, '--group', group)
-  }
-
-  async #makeSealedGroup(): Promise<void> {
-    await writeFile(this.#passphrase, 'only for the benchmark\n')
-    await this.#coffer('storage-group', 'add', GROUP)
-    const file = ['--passphrase-file', this.#passphrase]
-    await this.#coffer('storage-group', 'set-passphrase', GROUP, ...file)
-    await this.#coffer('storage-group', 'encryption', GROUP, '--set', 'on', '--yes')
-    this.#isSealed = true
-  }
-
-  async restart(): Promise<void> {
-    await this.#coffer('stop')
-    await this.#launch()
-  }
-
-  /** Runs a command of the CLI on its daemon. */
-  command(...args: string[]): Promise<string> {
-    return this.#coffer(...args)
-  }
-
-  async daemonPid(): Promise<number> {
-    const status = JSON.parse(await this.#coffer('status', '--json')) as { pid: number }
-    return status.pid
-  }
-
-  async remove(): Promise<void> {
-    await this.#coffer('stop', '--force', '--yes').catch(() => undefined)
-    await unmountLazily(this.#mount)
-    await rm(this.#base, { recursive: true, force: true })
-  }
 }
 
 export class NothingTarget implements Target {
   readonly name = 'nothing'
+  readonly keepsData = false
   readonly directory: string
   #process: ChildProcess | undefined
 
@@ -133,8 +63,12 @@ export class NothingTarget implements Target {
     if (outcome !== 'mounted') throw new Error('the do-nothing filesystem did not mount')
   }
 
-  async restart(): Promise<void> {
-    // It keeps no data.
+  async stop(): Promise<void> {
+    // It would forget its names, and it keeps no data that could be in memory.
+  }
+
+  async resume(): Promise<void> {
+    // It was not stopped.
   }
 
   async remove(): Promise<void> {
@@ -149,45 +83,103 @@ export class NothingTarget implements Target {
   }
 }
 
-/** An encrypting filesystem that many trust; each file is a file of its own below. */
-export class GocryptfsTarget implements Target {
-  readonly name = 'gocryptfs'
+/** What two encrypting filesystems have in common: ciphertext in one directory, a mount, a passphrase in a file. */
+abstract class EncryptingTarget implements Target {
+  abstract readonly name: TargetName
+  readonly keepsData = true
   readonly directory: string
-  readonly #cipher: string
-  readonly #passphrase: string
+  protected readonly base: string
+  protected readonly cipher: string
+  protected readonly passphrase: string
 
   constructor(base: string) {
+    this.base = base
     this.directory = join(base, 'mnt')
-    this.#cipher = join(base, 'cipher')
-    this.#passphrase = join(base, 'passphrase')
+    this.cipher = join(base, 'cipher')
+    this.passphrase = join(base, 'passphrase')
   }
 
   async start(): Promise<void> {
     await mkdir(this.directory, { recursive: true })
-    await mkdir(this.#cipher)
-    await writeFile(this.#passphrase, 'only for the benchmark\n')
-    await run('gocryptfs', ['-q', '-init', '-passfile', this.#passphrase, this.#cipher])
-    await this.#mount()
+    await mkdir(this.cipher)
+    await writeFile(this.passphrase, 'only for the benchmark\n')
+    await this.prepare()
+    await this.resume()
   }
 
-  async #mount(): Promise<void> {
-    const how = ['-q', '-passfile', this.#passphrase]
-    await run('gocryptfs', [...how, this.#cipher, this.directory])
-  }
+  protected abstract prepare(): Promise<void>
+  abstract resume(): Promise<void>
 
-  async restart(): Promise<void> {
+  async stop(): Promise<void> {
     await run('umount', [this.directory])
-    await this.#mount()
   }
 
   async remove(): Promise<void> {
     await unmountLazily(this.directory)
-    await rm(join(this.#cipher, '..'), { recursive: true, force: true })
+    await rm(this.base, { recursive: true, force: true })
+  }
+}
+
+/** An encrypting filesystem that many trust; each file is a file of its own below. */
+export class GocryptfsTarget extends EncryptingTarget {
+  readonly name = 'gocryptfs'
+
+  protected override async prepare(): Promise<void> {
+    await run('gocryptfs', ['-q', '-init', '-passfile', this.passphrase, this.cipher])
+  }
+
+  override async resume(): Promise<void> {
+    await run('gocryptfs', ['-q', '-passfile', this.passphrase, this.cipher, this.directory])
+  }
+}
+
+/** An encrypting filesystem that hides sizes and names: all is in blocks of 16 KiB, each a file below. */
+export class CryfsTarget extends EncryptingTarget {
+  readonly name = 'cryfs'
+
+  protected override async prepare(): Promise<void> {
+    // The first mount makes it.
+  }
+
+  override async resume(): Promise<void> {
+    const environment = {
+      CRYFS_FRONTEND: 'noninteractive',
+      CRYFS_NO_UPDATE_CHECK: 'true',
+      CRYFS_LOCAL_STATE_DIR: join(this.base, 'state'),
+    }
+    // The cipher that the others use. Its process in the background would keep our pipes open.
+    await shell(
+      'cryfs --cipher aes-256-gcm "$1" "$2" < "$3" > "$4" 2>&1',
+      [this.cipher, this.directory, this.passphrase, join(this.base, 'log')],
+      { environment },
+    )
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop()
+    await this.#ended()
+  }
+
+  /** Its process writes its cache back when it has been unmounted; until then it can't be mounted again. */
+  async #ended(): Promise<void> {
+    await shell(
+      'for process in /proc/[0-9]*; do ' +
+        'if tr "\\0" " " < $process/cmdline 2>/dev/null | grep -qF "cryfs --cipher aes-256-gcm $1 "; ' +
+        'then tail --pid=${process#/proc/} -f /dev/null; fi; done',
+      [this.cipher],
+    )
+  }
+
+  override async remove(): Promise<void> {
+    await unmountLazily(this.directory)
+    await this.#ended()
+    await super.remove()
   }
 }
 
 export class PlainTarget implements Target {
   readonly name = 'plain'
+  readonly keepsData = true
   readonly directory: string
 
   constructor(base: string) {
@@ -198,7 +190,11 @@ export class PlainTarget implements Target {
     await mkdir(this.directory, { recursive: true })
   }
 
-  async restart(): Promise<void> {
+  async stop(): Promise<void> {
+    // It has no process.
+  }
+
+  async resume(): Promise<void> {
     // It has no process.
   }
 

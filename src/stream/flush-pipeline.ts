@@ -43,6 +43,12 @@ export interface FlushOwner {
   failed(error: Error, lost: readonly Run[]): void
 }
 
+/** Of the file, from the first byte to behind the last one. */
+interface ByteRange {
+  readonly startBytes: number
+  readonly endBytes: number
+}
+
 /** A contiguous stretch that is about to be cut. */
 interface Stretch {
   startBytes: number
@@ -57,6 +63,8 @@ export class FlushPipeline {
   readonly #services: FlushServices
   #cutting: Promise<void> = Promise.resolve()
   #installing: Promise<void> = Promise.resolve()
+  /** what is being stored, and will replace the extents that are there now */
+  readonly #pending = new Set<ByteRange>()
   /** the undecided tail of the last buffer, in memory of its own, so that waiting for more data holds no pooled buffer */
   #carry: Run | undefined
   #epoch = 0
@@ -180,6 +188,23 @@ export class FlushPipeline {
     }
   }
 
+  /**
+   * The extents around a range are those of all that was cut before. Only neighbours are waited for, since a store of
+   * little data waits for company; and meanwhile nobody waits for company, since what comes next waits here.
+   */
+  async #settledAround(startBytes: number, endBytes: number): Promise<void> {
+    const from = startBytes - CHUNK_BYTES_MAX
+    const to = endBytes + CHUNK_BYTES_MAX
+    const isNear = (range: ByteRange): boolean => range.startBytes <= to && range.endBytes >= from
+    if (![...this.#pending].some(isNear)) return
+    const calm = this.#services.hurry()
+    try {
+      await this.#installing
+    } finally {
+      calm()
+    }
+  }
+
   #prepend(stretch: Stretch, bytes: Uint8Array): void {
     if (bytes.length > stretch.offset) throw new RangeError('the headroom is too small')
     stretch.buffer.bytes.set(bytes, stretch.offset - bytes.length)
@@ -195,7 +220,7 @@ export class FlushPipeline {
   async #prependStartedChunk(stretch: Stretch): Promise<void> {
     const { startBytes } = stretch
     if (startBytes === 0) return
-    await this.#installing
+    await this.#settledAround(startBytes, startBytes)
     const { inode } = this.#owner
     const [before] = this.#services.extents.overlapping(inode, startBytes - 1, startBytes)
     if (before === undefined || startBytes - before.startBytes > ROOM_BYTES) return
@@ -219,7 +244,7 @@ export class FlushPipeline {
   /** Data that ends inside a chunk is cut together with the rest of that chunk. */
   async #appendRestOfChunk(stretch: Stretch): Promise<void> {
     const endBytes = stretch.startBytes + stretch.lengthBytes
-    await this.#installing
+    await this.#settledAround(endBytes, endBytes)
     const { inode } = this.#owner
     const [around] = this.#services.extents.overlapping(inode, endBytes, endBytes + 1)
     if (around === undefined || around.startBytes >= endBytes) return
@@ -290,6 +315,11 @@ export class FlushPipeline {
       })
       at += lengthBytes
     }
+    const range = {
+      startBytes: stretch.startBytes,
+      endBytes: stretch.startBytes + cut.consumedBytes,
+    }
+    this.#pending.add(range)
     const ended = this.#services.beginStore()
     const stored = this.#services.store(this.#owner.group, chunks)
     // Its failure is handled where it is awaited below; until then it is nobody's unhandled rejection.
@@ -303,13 +333,13 @@ export class FlushPipeline {
           this.#owner.failed(ABANDONED, done)
           return
         }
-        const endBytes = stretch.startBytes + cut.consumedBytes
-        const extents = extentsOf(stretch.startBytes, chunks, locations)
+        const { startBytes, endBytes } = range
+        const extents = extentsOf(startBytes, chunks, locations)
         const { inode, group } = this.#owner
         const grownBytes = this.#services.extents.replace(
           inode,
           group,
-          stretch.startBytes,
+          startBytes,
           endBytes,
           extents,
         )
@@ -317,6 +347,7 @@ export class FlushPipeline {
       } catch (error) {
         this.#owner.failed(error instanceof Error ? error : new Error(String(error)), done)
       } finally {
+        this.#pending.delete(range)
         ended()
         if (!isOnBench) stretch.buffer.release()
       }

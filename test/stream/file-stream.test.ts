@@ -86,7 +86,39 @@ class FakeChunks {
   }
 }
 
-function setUp() {
+/** Stores that wait for company: until there are enough of them, or somebody is in a hurry. */
+class Company {
+  readonly #enough: number
+  #waiting: (() => void)[] = []
+  #hurried = 0
+  waitingMax = 0
+
+  constructor(enough: number) {
+    this.#enough = enough
+  }
+
+  async join(): Promise<void> {
+    await new Promise<void>(resolve => {
+      this.#waiting.push(resolve)
+      this.waitingMax = Math.max(this.waitingMax, this.#waiting.length)
+      if (this.#hurried > 0 || this.#waiting.length >= this.#enough) this.#leave()
+    })
+  }
+
+  hurry(): () => void {
+    this.#hurried++
+    this.#leave()
+    return () => {
+      this.#hurried--
+    }
+  }
+
+  #leave(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+function setUp(company = new Company(1)) {
   const metadata = new MemoryMetadata()
   const extents = new ExtentMap(metadata)
   metadata.participants.push(extents)
@@ -115,10 +147,13 @@ function setUp() {
       await turn()
       return cut(data, isEnd)
     },
-    store: (_group, list) => chunks.store(list),
+    store: async (_group, list) => {
+      await company.join()
+      return chunks.store(list)
+    },
     beginStore: () => () => {},
     beginRead: () => () => {},
-    hurry: () => () => {},
+    hurry: () => company.hurry(),
     readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
     checkAccess: () => {},
     reserve: () => {},
@@ -288,6 +323,68 @@ t.test('more data than buffers makes writers wait and loses nothing', async t =>
   const expected = Buffer.concat(pieces)
   for (const stream of streams) t.equal(Buffer.compare(await readAll(stream), expected), 0)
   t.ok(isIdle())
+})
+
+t.test('overwrites far from each other are stored in company, not one after the other', async t => {
+  const writes = 5
+  const company = new Company(writes)
+  const { store, isIdle } = setUp(company)
+  const stream = store.open(7, 1, 0, 0, () => {})
+  const model = Buffer.alloc(4 * 1024 * 1024)
+  fill(model, 1)
+  await stream.write(0, model)
+  await stream.flush()
+  company.waitingMax = 0
+  for (let index = 0; index < writes; index++) {
+    const data = new Uint8Array(4096).fill(index + 1)
+    const at = index * 800_000 + 300_000
+    model.set(data, at)
+    await stream.write(at, data)
+  }
+  stream.drain()
+  // Nobody is in a hurry: they only get on when all of them are there.
+  for (let round = 0; round < 10_000 && stream.hasUnflushedData; round++) await turn()
+  t.equal(company.waitingMax, writes)
+  t.notOk(stream.hasUnflushedData, 'nothing waits for anybody any more')
+  t.equal(Buffer.compare(await readAll(stream), model), 0)
+  t.ok(isIdle())
+})
+
+t.test('overwrites near each other wait for each other, but never for company', async t => {
+  const lengthBytes = 1024 * 1024
+  const places = fc.oneof(fc.nat(lengthBytes - 100_000), fc.nat(200_000))
+  const write = fc.record({
+    at: places,
+    length: fc.integer({ min: 1, max: 70_000 }),
+    seed: fc.nat(255),
+    isDrained: fc.boolean(),
+  })
+  const contents = Buffer.alloc(lengthBytes)
+  fill(contents, 1)
+  await fc.assert(
+    fc.asyncProperty(fc.array(write, { minLength: 2, maxLength: 40 }), async writes => {
+      // More than there will ever be: whoever waited for company would wait for ever.
+      const { store, damages, isIdle } = setUp(new Company(Infinity))
+      const stream = store.open(7, 1, 0, 0, () => {})
+      const model = Buffer.from(contents)
+      await stream.write(0, model)
+      await stream.flush()
+      for (const { at, length: writeBytes, seed, isDrained } of writes) {
+        const data = new Uint8Array(writeBytes)
+        fill(data, seed)
+        model.set(data, at)
+        await stream.write(at, data)
+        if (isDrained) stream.drain()
+      }
+      if (Buffer.compare(await readAll(stream), model) !== 0) throw new Error('contents differ')
+      await stream.flush()
+      if (Buffer.compare(await readAll(stream), model) !== 0) throw new Error('flushed otherwise')
+      if (stream.mappedBytes !== model.length) throw new Error('a byte is mapped twice, or never')
+      if (!isIdle() || damages.length > 0) throw new Error(`not idle, or damage: ${damages.join()}`)
+    }),
+    { numRuns: 8 },
+  )
+  t.pass()
 })
 
 t.test('discard removes every extent, committed or not', async t => {

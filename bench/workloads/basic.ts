@@ -1,0 +1,93 @@
+// Big files and small ones: later workloads read what earlier ones wrote.
+
+import { join } from 'node:path'
+import { megabytesPerSecond, perSecond, targetGroup, type Workload } from '../target-group.ts'
+import type { TargetRun } from '../target-group.ts'
+import type { Content } from '../io/pieces.ts'
+import type { Sizes } from '../options.ts'
+
+/** Small files as mail folders and sources have them; enough of them to take about a second. */
+const SMALL_FILES = 2000
+const SMALL_FILE_BYTES = 5000
+
+type Kind = 'random' | 'tar'
+
+async function contentOf(kind: Kind, { context }: TargetRun, sizes: Sizes): Promise<Content> {
+  const { sources, signal } = context
+  const source = await sources[kind](sizes.dataBytes, signal)
+  return { source, startBytes: 0, lengthBytes: sizes.dataBytes, stamp: 0 }
+}
+
+function writing(id: string, label: string, kind: Kind, sizes: Sizes): Workload {
+  return {
+    id,
+    label,
+    unit: 'MB/s',
+    memory: 'dropped',
+    measure: async run => {
+      const content = await contentOf(kind, run, sizes)
+      return megabytesPerSecond(
+        await run.work({ kind: 'write', content, path: join(run.target.directory, id) }),
+      )
+    },
+  }
+}
+
+function reading(id: string, label: string, written: string, kind: Kind, sizes: Sizes): Workload {
+  return {
+    id,
+    label,
+    unit: 'MB/s',
+    memory: 'cold',
+    measure: async run => {
+      const path = join(run.target.directory, written)
+      const result = await run.work({ kind: 'read', path })
+      await run.check({ kind: 'compare', content: await contentOf(kind, run, sizes), path })
+      return megabytesPerSecond(result)
+    },
+  }
+}
+
+const small: Workload = {
+  id: 'small-files',
+  label: `create ${SMALL_FILES} files of ${SMALL_FILE_BYTES / 1000} KB`,
+  unit: 'files/s',
+  memory: 'dropped',
+  measure: async run => {
+    const { directory } = run.target
+    return perSecond(
+      await run.work({ kind: 'small', directory, count: SMALL_FILES, bytes: SMALL_FILE_BYTES }),
+    )
+  },
+}
+
+const workloads = (sizes: Sizes): readonly Workload[] => [
+  writing('write-random', 'write random data', 'random', sizes),
+  writing('write-tar', 'write a tar', 'tar', sizes),
+  writing('write-again', 'write the tar again', 'tar', sizes),
+  reading('read-random', 'read random data, cold', 'write-random', 'random', sizes),
+  reading('read-tar', 'read the tar, cold', 'write-tar', 'tar', sizes),
+  small,
+]
+
+export const basic = targetGroup({
+  name: 'basic',
+  title: 'Big files and small ones',
+  secondsMax: 240,
+  runs: 3,
+  columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'nothing', 'plain'],
+  slowColumns: ['cryfs'],
+  workloads,
+})
+
+/** Its 16 KiB files would make the others wait for minutes. */
+const CRYFS_SHARE = 8
+
+export const basicWithCryfs = targetGroup({
+  name: 'cryfs',
+  title: 'The same beside cryfs, with an eighth of the data',
+  secondsMax: 80,
+  runs: 1,
+  columns: ['sealed', 'gocryptfs', 'cryfs'],
+  workloads: sizes => workloads({ ...sizes, dataBytes: sizes.dataBytes / CRYFS_SHARE }),
+})
