@@ -41,7 +41,7 @@ function killsOf(trace: string): string[] {
   return kills
 }
 
-t.test('a second repair finishes what a kill has left', async t => {
+t.test('a second repair finishes what a kill has left', { timeout: 7_200_000 }, async t => {
   const stores = await brokenStores(t)
   const broken = await stores.broken(place => {
     const { records, inodes } = place

@@ -67,38 +67,42 @@ async function lostNames(store: OpenStore): Promise<string[]> {
   return names.filter(name => name !== '.' && name !== '..').sort()
 }
 
-t.test('each broken record is mended, or said to be beyond repair', async t => {
-  const stores = await brokenStores(t)
-  for (const [check, change] of breaks) {
-    const { store, close, report } = await repaired(t, stores, change)
-    const after = await scan(store)
-    const left = after.checks.map(each => each.check)
-    if (LEFT_ALONE.has(check)) {
-      t.equal(report.outcome, 'incomplete', `${check}: ${JSON.stringify(report)}`)
-      t.ok(
-        left.every(each => LEFT_ALONE.has(each)),
-        `${check}: ${JSON.stringify(after.findings)}`,
+t.test(
+  'each broken record is mended, or said to be beyond repair',
+  { timeout: 300_000 },
+  async t => {
+    const stores = await brokenStores(t)
+    for (const [check, change] of breaks) {
+      const { store, close, report } = await repaired(t, stores, change)
+      const after = await scan(store)
+      const left = after.checks.map(each => each.check)
+      if (LEFT_ALONE.has(check)) {
+        t.equal(report.outcome, 'incomplete', `${check}: ${JSON.stringify(report)}`)
+        t.ok(
+          left.every(each => LEFT_ALONE.has(each)),
+          `${check}: ${JSON.stringify(after.findings)}`,
+        )
+      } else {
+        t.ok(['repaired', 'clean'].includes(report.outcome), `${check}: ${JSON.stringify(report)}`)
+        t.same(after.findings, [], `${check}: ${JSON.stringify(report.done)}`)
+      }
+      const again = await repair(store)
+      // A block file that reads well takes hits again until the next scan.
+      t.equal(
+        check === 'block-file' ? 0 : again.doneCount,
+        0,
+        `${check}: a second repair has nothing to do: ${JSON.stringify(again)}`,
       )
-    } else {
-      t.ok(['repaired', 'clean'].includes(report.outcome), `${check}: ${JSON.stringify(report)}`)
-      t.same(after.findings, [], `${check}: ${JSON.stringify(report.done)}`)
+      if (!LEFT_ALONE.has(check)) t.equal(again.outcome, 'clean')
+      await close()
     }
-    const again = await repair(store)
-    // A block file that reads well takes hits again until the next scan.
-    t.equal(
-      check === 'block-file' ? 0 : again.doneCount,
-      0,
-      `${check}: a second repair has nothing to do: ${JSON.stringify(again)}`,
+    const tested = new Set<CheckName>(['block-key', ...breaks.map(([check]) => check)])
+    t.same(
+      CHECK_NAMES.filter(check => !tested.has(check)),
+      [],
     )
-    if (!LEFT_ALONE.has(check)) t.equal(again.outcome, 'clean')
-    await close()
-  }
-  const tested = new Set<CheckName>(['block-key', ...breaks.map(([check]) => check)])
-  t.same(
-    CHECK_NAMES.filter(check => !tested.has(check)),
-    [],
-  )
-})
+  },
+)
 
 t.test('a file whose record is gone is saved in lost+found, and nothing else is', async t => {
   const stores = await brokenStores(t)
@@ -191,7 +195,11 @@ t.test(
     const stores = await brokenStores(t)
     const { file, link } = stores.inodes
     const { store } = await repaired(t, stores, ({ records }) => {
-      for (const key of records.keys(TABLE.extents)) records.set(key, null)
+      // The first extent of each file refers to a block file that isn't there, and no index knows of another copy.
+      for (const key of records.keys(TABLE.chunk)) records.delete(key)
+      for (const key of records.keys(TABLE.extents)) {
+        records.patch(key, value => void value.writeUInt32LE(999, 7 + 16))
+      }
     })
     const { storage } = store
     const { 'maintenance.clearQuarantine': clear } = repairMethods(storage, new JobBoard(() => 0))
