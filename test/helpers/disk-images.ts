@@ -136,7 +136,12 @@ async function unmount(point: string): Promise<void> {
       return
     } catch (error) {
       const isBusy = error instanceof Error && error.message.includes('busy')
-      if (!isBusy || tries === UNMOUNT_TRIES_MAX) throw error
+      if (!isBusy) throw error
+      if (tries === UNMOUNT_TRIES_MAX) {
+        // It goes when whoever holds it does: no reason to lose what a long run has found.
+        await tool('umount', '-l', point)
+        return
+      }
       await delay(UNMOUNT_PAUSE_MS)
     }
   }
