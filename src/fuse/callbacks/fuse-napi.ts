@@ -53,13 +53,13 @@ export function napiOptions(allowOther: boolean): object {
 /** What every callback needs. */
 interface Calls {
   readonly filesystem: PathFilesystem
-  run<T>(opcode: number, work: (who: Caller) => Promise<T>, reply: Reply<T>): void
-  transfer(
+  readonly run: <T>(opcode: number, work: (who: Caller) => Promise<T>, reply: Reply<T>) => void
+  readonly transfer: (
     opcode: number,
     direction: 'read' | 'write',
     work: () => Promise<number>,
     reply: (result: number) => void,
-  ): void
+  ) => void
 }
 
 /** @param context of the request that is being carried out */

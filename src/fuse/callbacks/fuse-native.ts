@@ -43,14 +43,14 @@ export function nativeOptions(allowOther: boolean): object {
 interface Calls {
   readonly filesystem: PathFilesystem
   readonly caller: Caller
-  run<T>(opcode: number, work: () => Promise<T>, reply: Reply<T>): void
-  runVoid(opcode: number, work: () => Promise<void>, reply: Reply): void
-  transfer(
+  readonly run: <T>(opcode: number, work: () => Promise<T>, reply: Reply<T>) => void
+  readonly runVoid: (opcode: number, work: () => Promise<void>, reply: Reply) => void
+  readonly transfer: (
     opcode: number,
     direction: 'read' | 'write',
     work: () => Promise<number>,
     reply: (result: number) => void,
-  ): void
+  ) => void
 }
 
 /**
