@@ -50,6 +50,18 @@ export function napiOptions(allowOther: boolean): object {
   }
 }
 
+/** What every callback needs. */
+interface Calls {
+  readonly filesystem: PathFilesystem
+  readonly run: <T>(opcode: number, work: (who: Caller) => Promise<T>, reply: Reply<T>) => void
+  readonly transfer: (
+    opcode: number,
+    direction: 'read' | 'write',
+    work: () => Promise<number>,
+    reply: (result: number) => void,
+  ) => void
+}
+
 /** @param context of the request that is being carried out */
 export function napiOperations(
   filesystem: PathFilesystem,
@@ -60,15 +72,15 @@ export function napiOperations(
     const { uid, gid, pid, umask } = context() ?? { uid: 0, gid: 0, pid: 0, umask: 0 }
     return { uid, gid, pid, umask }
   }
-  const run = <T>(opcode: number, work: (who: Caller) => Promise<T>, reply: Reply<T>): void => {
-    const who = caller()
-    traffic.run(opcode, who, () => work(who), reply)
+  const calls: Calls = {
+    filesystem,
+    run: (opcode, work, reply) => {
+      const who = caller()
+      traffic.run(opcode, who, () => work(who), reply)
+    },
+    transfer: (opcode, direction, work, reply) =>
+      traffic.runTransfer(opcode, caller(), direction, work, reply),
   }
-  const setattr = (target: Target, changes: AttributeChanges, reply: Reply): void =>
-    run(Opcode.SETATTR, who => filesystem.setattr(target, changes, who), done(reply))
-  const getattr = (target: Target, reply: ReplyStat): void =>
-    run(Opcode.GETATTR, () => filesystem.getattr(target), mapped(reply, toStat))
-
   return {
     initWithConfig(
       { capable, want }: { capable: number; want: number },
@@ -77,9 +89,19 @@ export function napiOperations(
       const wanted = (want | CAP_DONT_MASK | CAP_POSIX_ACL) & ~CAP_HANDLE_KILLPRIV & capable
       reply(0, { want: wanted >>> 0 })
     },
+    ...attributeCallbacks(calls),
+    ...nameCallbacks(calls),
+    ...fileCallbacks(calls),
+    ...directoryCallbacks(calls),
+  }
+}
 
-    // ---- attributes
-
+function attributeCallbacks({ filesystem, run }: Calls): object {
+  const setattr = (target: Target, changes: AttributeChanges, reply: Reply): void =>
+    run(Opcode.SETATTR, who => filesystem.setattr(target, changes, who), done(reply))
+  const getattr = (target: Target, reply: ReplyStat): void =>
+    run(Opcode.GETATTR, () => filesystem.getattr(target), mapped(reply, toStat))
+  return {
     getattr: (path: Path, reply: ReplyStat) => getattr({ path, number: 0 }, reply),
     fgetattr: (path: Path, fd: number, reply: ReplyStat) => getattr({ path, number: fd }, reply),
     chmodWithHandle: (path: Path, fd: number, mode: number, reply: Reply) =>
@@ -124,9 +146,11 @@ export function napiOperations(
       ),
     removexattr: (path: string, name: string, reply: Reply) =>
       run(Opcode.REMOVEXATTR, () => filesystem.removexattr(path, name), done(reply)),
+  }
+}
 
-    // ---- names
-
+function nameCallbacks({ filesystem, run }: Calls): object {
+  return {
     readlink: (path: string, reply: Reply<string>) =>
       run(Opcode.READLINK, async () => toExactText(await filesystem.readlink(path)), reply),
     symlink: (target: string, path: string, reply: Reply) =>
@@ -157,9 +181,11 @@ export function napiOperations(
           ),
         done(reply),
       ),
+  }
+}
 
-    // ---- open files
-
+function fileCallbacks({ filesystem, run, transfer }: Calls): object {
+  return {
     open: (path: string, flags: number, reply: Reply<number>) =>
       run(Opcode.OPEN, who => filesystem.open(path, flags, who), reply),
     createWithFlags: (path: string, mode: number, flags: number, reply: Reply<number>) =>
@@ -172,9 +198,8 @@ export function napiOperations(
       at: number,
       reply: (result: number) => void,
     ) =>
-      traffic.runTransfer(
+      transfer(
         Opcode.READ,
-        caller(),
         'read',
         () => filesystem.read(fd, buffer.subarray(0, length), Number(at)),
         reply,
@@ -187,9 +212,8 @@ export function napiOperations(
       at: number,
       reply: (result: number) => void,
     ) =>
-      traffic.runTransfer(
+      transfer(
         Opcode.WRITE,
-        caller(),
         'write',
         () => filesystem.write(fd, buffer.subarray(0, length), Number(at)),
         reply,
@@ -231,9 +255,11 @@ export function napiOperations(
       ),
     lseek: (_path: Path, fd: number, at: number, whence: number, reply: Reply<number>) =>
       run(Opcode.LSEEK, () => filesystem.lseek(fd, Number(at), whence), reply),
+  }
+}
 
-    // ---- open directories
-
+function directoryCallbacks({ filesystem, run }: Calls): object {
+  return {
     opendir: (path: string, _flags: number, reply: Reply<number>) =>
       run(Opcode.OPENDIR, who => filesystem.opendir(path, who), reply),
     readdirPaged: (

@@ -39,22 +39,46 @@ export function nativeOptions(allowOther: boolean): object {
   }
 }
 
+/** What every callback needs. */
+interface Calls {
+  readonly filesystem: PathFilesystem
+  readonly caller: Caller
+  readonly run: <T>(opcode: number, work: () => Promise<T>, reply: Reply<T>) => void
+  readonly runVoid: (opcode: number, work: () => Promise<void>, reply: Reply) => void
+  readonly transfer: (
+    opcode: number,
+    direction: 'read' | 'write',
+    work: () => Promise<number>,
+    reply: (result: number) => void,
+  ) => void
+}
+
 /**
  * Without `create`: it has no flags, and the kernel then makes and opens a file in two steps, the second of which has
  * them. Without extended attributes: the package answers a short buffer with memory from behind it.
  */
 export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): object {
   const caller: Caller = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, pid: 0 }
-  const run = <T>(opcode: number, work: () => Promise<T>, reply: Reply<T>): void =>
-    traffic.run(opcode, caller, work, reply)
-  const runVoid = (opcode: number, work: () => Promise<void>, reply: Reply): void =>
-    run(opcode, work, error => reply(error))
+  const calls: Calls = {
+    filesystem,
+    caller,
+    run: (opcode, work, reply) => traffic.run(opcode, caller, work, reply),
+    runVoid: (opcode, work, reply) => traffic.run(opcode, caller, work, error => reply(error)),
+    transfer: (opcode, direction, work, reply) =>
+      traffic.runTransfer(opcode, caller, direction, work, reply),
+  }
+  return {
+    ...attributeCallbacks(calls),
+    ...nameCallbacks(calls),
+    ...fileCallbacks(calls),
+    ...directoryCallbacks(calls),
+  }
+}
+
+function attributeCallbacks({ filesystem, caller, run, runVoid }: Calls): object {
   const setattr = (path: string, changes: AttributeChanges, reply: Reply): void =>
     runVoid(Opcode.SETATTR, () => filesystem.setattr({ path, number: 0 }, changes, caller), reply)
-
   return {
-    // ---- attributes
-
     getattr: (path: string, reply: Reply<object>) =>
       run(Opcode.GETATTR, async () => toStat(await filesystem.getattr({ path, number: 0 })), reply),
     chmod: (path: string, mode: number, reply: Reply) => setattr(path, { mode }, reply),
@@ -73,9 +97,11 @@ export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): 
       ),
     statfs: (path: string, reply: Reply<object>) =>
       run(Opcode.STATFS, async () => toStatfs(await filesystem.statfs(path)), reply),
+  }
+}
 
-    // ---- names
-
+function nameCallbacks({ filesystem, caller, run, runVoid }: Calls): object {
+  return {
     readlink: (path: string, reply: Reply<string>) =>
       run(Opcode.READLINK, async () => toExactText(await filesystem.readlink(path)), reply),
     symlink: (target: string, path: string, reply: Reply) =>
@@ -96,9 +122,11 @@ export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): 
         () => filesystem.rename(path, newPath, { noReplace: false, exchange: false }, caller),
         reply,
       ),
+  }
+}
 
-    // ---- open files
-
+function fileCallbacks({ filesystem, caller, run, runVoid, transfer }: Calls): object {
+  return {
     open: (path: string, flags: number, reply: Reply<number>) =>
       run(Opcode.OPEN, () => filesystem.open(path, flags, caller), reply),
     read: (
@@ -109,9 +137,8 @@ export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): 
       at: number,
       reply: (result: number) => void,
     ) =>
-      traffic.runTransfer(
+      transfer(
         Opcode.READ,
-        caller,
         'read',
         () => filesystem.read(fd, buffer.subarray(0, length), at),
         reply,
@@ -124,9 +151,8 @@ export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): 
       at: number,
       reply: (result: number) => void,
     ) =>
-      traffic.runTransfer(
+      transfer(
         Opcode.WRITE,
-        caller,
         'write',
         () => filesystem.write(fd, buffer.subarray(0, length), at),
         reply,
@@ -137,9 +163,11 @@ export function nativeOperations(filesystem: PathFilesystem, traffic: Traffic): 
       runVoid(Opcode.RELEASE, () => filesystem.release(fd), reply),
     fsync: (_path: string, dataOnly: number, fd: number, reply: Reply) =>
       runVoid(Opcode.FSYNC, () => filesystem.fsync(fd, dataOnly !== 0), reply),
+  }
+}
 
-    // ---- open directories
-
+function directoryCallbacks({ filesystem, caller, run, runVoid }: Calls): object {
+  return {
     opendir: (path: string, _flags: number, reply: Reply<number>) =>
       run(Opcode.OPENDIR, () => filesystem.opendir(path, caller), reply),
     // The package doesn't say of which open directory, and wants all of it at once.
