@@ -97,8 +97,11 @@ const cleanerLines: Line[] = [
   ['maintenance --stop_scan', result('maintenance.stopScan')],
   ['maintenance repair --dry-run', result('maintenance.planRepair')],
   ['maintenance repair --wait', repairInfo],
+  ['maintenance --repair --wait', repairInfo],
+  ['maintenance repair-history', result('maintenance.repairHistory')],
   ['maintenance --repair_history', result('maintenance.repairHistory')],
   ['maintenance clear-quarantine --yes', result('maintenance.clearQuarantine')],
+  ['maintenance --clear_quarantine --yes', result('maintenance.clearQuarantine')],
 ]
 
 const watchLines: Line[] = [
