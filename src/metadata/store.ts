@@ -332,9 +332,12 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#isRunning = true
     while (this.#waiters.length > 0) {
       const refusal = await this.#refusal()
+      // In one turn: whoever forces a commit and is among the waiters is heard.
       const waiters = this.#waiters
       this.#waiters = []
-      if (refusal !== undefined) {
+      const isForced = this.#isForced
+      this.#isForced = false
+      if (refusal !== undefined && !isForced) {
         for (const waiter of waiters) waiter.reject(refusal)
         continue
       }
@@ -353,14 +356,10 @@ export class MetadataStore implements MetadataReader, Committer {
 
   /** Why there can be no commit now, which is no failure. */
   async #refusal(): Promise<Error | undefined> {
-    const error = await this.#options.checkRoom?.().then(
+    return await this.#options.checkRoom?.().then(
       () => undefined,
       (cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))),
     )
-    // Whoever forced it did so before or during the look at the disk.
-    const isForced = this.#isForced
-    this.#isForced = false
-    return isForced ? undefined : error
   }
 
   async #commitOnce(): Promise<void> {

@@ -186,8 +186,13 @@ export class ExtentMap implements CommitParticipant {
   sharePages(source: number, pages: PageRange, target: number, shiftPages: number): number {
     const { firstPage, endPage, group } = pages
     const shiftBytes = shiftPages * EXTENT_PAGE_BYTES
-    const records: (Uint8Array | undefined)[] = []
-    for (let page = firstPage; page < endPage; page++) records.push(this.#packed(source, page))
+    // All of them are looked at before anything is changed: a damaged one must leave the target as it was.
+    const records: { page: number; record: Uint8Array; mappedBytes: number }[] = []
+    for (let page = firstPage; page < endPage; page++) {
+      const record = this.#packed(source, page)
+      if (record === undefined) continue
+      records.push({ page: page + shiftPages, record, ...measureExtents(record) })
+    }
     let grownBytes = this.replace(
       target,
       group,
@@ -195,10 +200,7 @@ export class ExtentMap implements CommitParticipant {
       this.ownStartBytes(source, endPage) + shiftBytes,
       [],
     )
-    for (const [index, record] of records.entries()) {
-      if (record === undefined) continue
-      const page = firstPage + index + shiftPages
-      const { mappedBytes } = measureExtents(record)
+    for (const { page, record, mappedBytes } of records) {
       if (mappedBytes === 0) continue
       grownBytes += mappedBytes
       const packed = new PackedPage(page * EXTENT_PAGE_BYTES, record)

@@ -191,3 +191,24 @@ t.test('what is written into the copied part while the rest is copied stays', as
   // Spread, since holes in arrays equal anything to the comparison.
   t.strictSame([...found], [...expected])
 })
+
+t.test('a damaged page of the source leaves the target as it was', async t => {
+  const { metadata, extents, store, open } = setUp()
+  const [one, other] = [open(1), open(2)]
+  for (let page = 0; page < 4; page++) {
+    const at = page * PAGE_UNITS
+    one.adopt(at * UNIT_BYTES, (at + PAGE_UNITS) * UNIT_BYTES, [chunkAt(at, 1, 1)])
+    other.adopt(at * UNIT_BYTES, (at + PAGE_UNITS) * UNIT_BYTES, [chunkAt(at + 1, 1, 2)])
+  }
+  await metadata.commit()
+  const before = plainOf(extents, other)
+  // The third page of the first file: neither of those that say where the range begins and ends.
+  const [key] = extents.pageKeys(1, 3 * EXTENT_PAGE_BYTES, 3 * EXTENT_PAGE_BYTES + 1).slice(-2)
+  const record = metadata.get(key ?? Buffer.alloc(0))
+  if (record === undefined) throw new Error('there is no such page')
+  record.fill(0xff, 7, 11)
+  metadata.records.set(Buffer.from(key ?? []).toString('latin1'), record)
+  await t.rejects(store.share(one, 0, other, 0, 4 * EXTENT_PAGE_BYTES), { code: 'RECORD_DAMAGED' })
+  t.strictSame([...plainOf(extents, other)], [...before])
+  t.equal(other.mappedBytes, 4 * UNIT_BYTES)
+})
