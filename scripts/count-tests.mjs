@@ -1,4 +1,5 @@
-// Counts the assertions of a TAP report. Usage: count-tests.mjs REPORT STATUS
+// Counts the assertions of a TAP report, and repeats those that failed where they are seen: at the end.
+// Usage: count-tests.mjs REPORT STATUS
 //
 // A file that crashed, timed out or planned more than it ran shows up as a failed point of the outermost level, with
 // no failed assertion below; such a point counts as one failure itself.
@@ -12,13 +13,26 @@ const status = Number(statusText)
 const pending = []
 const total = { passed: 0, failed: 0, skipped: 0 }
 
+/** The titles of the subtests that lead to the line being read, outermost first. */
+const path = []
+/** What failed: its path and the beginning of its diagnostics, as lines. */
+const failures = []
+/** Enough for the difference and the place; a whole one may quote megabytes. */
+const maxDiagnosticLines = 40
+
 let isDiagnostic = false
+let isOfFailure = false
 
 for (const line of readFileSync(report, 'utf8').split('\n')) {
   // Diagnostics quote source and output, which may look like results.
   if (/^ *---$/.test(line)) isDiagnostic = true
   else if (/^ *\.\.\.$/.test(line)) isDiagnostic = false
-  if (isDiagnostic) continue
+  if (isDiagnostic) {
+    if (isOfFailure && failures.at(-1).length <= maxDiagnosticLines) failures.at(-1).push(line)
+    continue
+  }
+  const title = /^( *)# Subtest: (.*)$/.exec(line)
+  if (title !== null) path.splice(title[1].length / 4, Infinity, title[2])
   const match = /^( *)(not )?ok\b(.*)$/.exec(line)
   if (match === null) continue
   const [, indent, not, rest] = match
@@ -32,6 +46,8 @@ for (const line of readFileSync(report, 'utf8').split('\n')) {
   else if (/# (skip|todo)\b/i.test(rest)) own.skipped = isLeaf ? 1 : 0
   else if (not === undefined) own.passed = isLeaf ? 1 : 0
   else own.failed = below.failed === 0 ? 1 : 0
+  isOfFailure = own.failed > 0
+  if (isOfFailure) failures.push([`not ok: ${[...path.slice(0, depth), rest.trim()].join(' > ')}`])
   pending[depth] = add(add(pending[depth] ?? { passed: 0, failed: 0, skipped: 0 }, below), own)
 }
 pending.reduce(add, total)
@@ -40,9 +56,15 @@ pending.reduce(add, total)
 if ((status !== 0 || total.passed === 0) && total.failed === 0) total.failed = 1
 
 const { passed, failed, skipped } = total
+const repeated = failures.flat().map(line => `${line}\n`)
 const counts = process.env.COFFER_TEST_COUNTS
-if (counts) writeFileSync(counts, `${passed} ${failed} ${skipped}\n`)
-else console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+if (counts) {
+  writeFileSync(`${counts}.counts`, `${passed} ${failed} ${skipped}\n`)
+  writeFileSync(`${counts}.failures`, repeated.join(''))
+} else {
+  process.stdout.write(repeated.join(''))
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+}
 
 process.exitCode = status !== 0 ? status : failed > 0 ? 1 : 0
 
