@@ -33,8 +33,7 @@ void CopyKey(napi_env env, napi_value value, uint8_t* key) {
   std::memcpy(key, bytes.data(), kKeyBytes);
 }
 
-/** cutAndFingerprint(data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd) */
-napi_value CutAndFingerprint(Call& call) {
+std::unique_ptr<CutJob> CutJobOf(Call& call) {
   auto job = std::make_unique<CutJob>();
   napi_value* const arguments = call.arguments;
   job->data = BytesOf(call.env, arguments[0]);
@@ -47,7 +46,19 @@ napi_value CutAndFingerprint(Call& call) {
   CopyKey(call.env, arguments[5], job->fingerprint_key);
   job->is_end = BoolOf(call.env, arguments[6]);
   job->instruction_set = StateOf(call).instruction_set;
-  return StateOf(call).pool->Submit(std::move(job), Lane::kWork, {arguments[0]});
+  return job;
+}
+
+/** cutAndFingerprint(data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd) */
+napi_value CutAndFingerprint(Call& call) {
+  return StateOf(call).pool->Submit(CutJobOf(call), Lane::kWork, {call.arguments[0]});
+}
+
+/** The same in this turn, for data so small that a thread's wake-up costs more. */
+napi_value CutAndFingerprintNow(Call& call) {
+  const auto job = CutJobOf(call);
+  job->Run();
+  return job->Result(call.env);
 }
 
 /** setInstructionSet(name): the name in effect */
@@ -265,6 +276,7 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   RegisterArena(env, exports);
   RegisterSecretMemory(env, exports);
   Export<CutAndFingerprint>(env, exports, "cutAndFingerprint", state);
+  Export<CutAndFingerprintNow>(env, exports, "cutAndFingerprintNow", state);
   Export<SetInstructionSet>(env, exports, "setInstructionSet", state);
   Export<SetCipherByName>(env, exports, "setCipher", state);
   Export<EncryptBytes>(env, exports, "encrypt", state);

@@ -7,7 +7,7 @@ import type { BlockStore } from '../blocks/index.ts'
 import { AppendGatherer, ChunkIndex, Deduplicator, HitCheck } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
-import { allocateArena, cutAndFingerprint } from '../native/data-path.ts'
+import { allocateArena, cutAndFingerprint, cutAndFingerprintNow } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
 import {
   ExtentMap,
@@ -26,6 +26,9 @@ import { chunkBytesMax } from './storage-groups.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
 
 const log = createDebug('coffer:daemon')
+
+/** 15 µs of work, where another thread's wake-up and the way back cost this one 50. */
+const CUT_NOW_BYTES = 16 * 1024
 
 /** Unflushed data of all writers together. */
 const STREAM_BUFFER_BYTES = 96 * 1024 * 1024
@@ -121,7 +124,8 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     reader,
     cut: (id, data, isEnd) => {
       const parameters = { ...cutSizes(groups.byId(id)), ...cutSecrets(encryption, id) }
-      return cutAndFingerprint(data, parameters, isEnd)
+      const isSmall = data.length <= CUT_NOW_BYTES
+      return (isSmall ? cutAndFingerprintNow : cutAndFingerprint)(data, parameters, isEnd)
     },
     store: (id, chunks) => dedupe.store(id, chunks),
     beginStore: () => inFlight.begin(),

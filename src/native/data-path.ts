@@ -97,6 +97,9 @@ export interface ParsedRegionHeader {
 export type InstructionSet = 'scalar' | 'avx2' | 'avx512' | 'auto'
 export type CipherName = 'openssl' | 'ipsec-mb' | 'auto'
 
+/** data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd */
+type CutArguments = [Uint8Array, number, number, number, number, Uint8Array, boolean]
+
 interface DataPathAddon {
   allocateArena(bytes: number, prefault: boolean): ArrayBuffer
   setWorkThreads(count: number): void
@@ -104,15 +107,8 @@ interface DataPathAddon {
   setCipher(name: CipherName): string
   encrypt(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, data: Uint8Array): Uint8Array
   deriveBlockKey(contentKey: Uint8Array, salt: Uint8Array): Uint8Array
-  cutAndFingerprint(
-    data: Uint8Array,
-    keyLow: number,
-    keyHigh: number,
-    window: number,
-    maxBytes: number,
-    fingerprintKey: Uint8Array,
-    isEnd: boolean,
-  ): Promise<CutResult>
+  cutAndFingerprint(...cut: CutArguments): Promise<CutResult>
+  cutAndFingerprintNow(...cut: CutArguments): CutResult
   createBlockFile(
     path: string,
     identity: BlockIdentity,
@@ -161,9 +157,22 @@ export function cutAndFingerprint(
   parameters: CutParameters,
   isEnd: boolean,
 ): Promise<CutResult> {
+  return addon.cutAndFingerprint(...cutArguments(data, parameters, isEnd))
+}
+
+/** The same in this turn, on this thread: for data of which the work is less than that of waking another thread. */
+export function cutAndFingerprintNow(
+  data: Uint8Array,
+  parameters: CutParameters,
+  isEnd: boolean,
+): CutResult {
+  return addon.cutAndFingerprintNow(...cutArguments(data, parameters, isEnd))
+}
+
+function cutArguments(data: Uint8Array, parameters: CutParameters, isEnd: boolean): CutArguments {
   const window = Math.max(1, Math.round(parameters.averageBytes / WINDOWS_PER_AVERAGE))
   const { keyLow, keyHigh, maxBytes, fingerprintKey } = parameters
-  return addon.cutAndFingerprint(data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd)
+  return [data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd]
 }
 
 /** Makes a block file that isn't there yet. Rejects with an Error whose `code` is the errno's name. */

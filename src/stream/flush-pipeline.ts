@@ -2,13 +2,14 @@
 // undecided tail (the carry) is cut together with what follows; storing overlaps with the next cut; extents are
 // installed in order again, so that older data never replaces newer.
 
-import { CHUNK_BYTES_MAX, FINGERPRINT_BYTES } from '../blocks/block-store.ts'
+import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
-import { ROOM_BYTES, runEndBytes } from './buffers.ts'
+import { ROOM_BYTES, runEndBytes, runSlice } from './buffers.ts'
 import type { Run, StreamBuffers } from './buffers.ts'
 import { PooledBuffer } from './buffer-pool.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
+import { endOf, rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
 
 export interface CutResult {
   readonly lengths: Uint32Array
@@ -20,7 +21,7 @@ export interface CutResult {
 export interface FlushServices {
   readonly buffers: StreamBuffers
   readonly extents: ExtentMap
-  cut(group: number, data: Uint8Array, isEnd: boolean): Promise<CutResult>
+  cut(group: number, data: Uint8Array, isEnd: boolean): CutResult | Promise<CutResult>
   store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]>
   /** a store begins; the returned function says that its extents are in place, or never will be */
   beginStore(): () => void
@@ -43,12 +44,6 @@ export interface FlushOwner {
   failed(error: Error, lost: readonly Run[]): void
 }
 
-/** Of the file, from the first byte to behind the last one. */
-interface ByteRange {
-  readonly startBytes: number
-  readonly endBytes: number
-}
-
 /** A contiguous stretch that is about to be cut. */
 interface Stretch {
   startBytes: number
@@ -56,6 +51,8 @@ interface Stretch {
   lengthBytes: number
   readonly buffer: PooledBuffer
   readonly runs: Run[]
+  /** begins with what was cut before and left undecided: it begins where a chunk does */
+  readonly isContinued: boolean
 }
 
 export class FlushPipeline {
@@ -132,45 +129,24 @@ export class FlushPipeline {
     }
   }
 
-  /** The run in its own large buffer, or copied to a bench, with the carry or the started chunk in front. */
+  /** The run in its own large buffer, or copied to a bench, with the carry in front. */
   async #stretchOfRun(run: Run): Promise<Stretch> {
-    const { bench } = this.#services.buffers
-    let stretch: Stretch
-    if (run.dataOffset >= ROOM_BYTES) {
-      run.buffer.retain()
-      stretch = {
-        startBytes: run.startBytes,
-        offset: run.dataOffset,
-        lengthBytes: run.lengthBytes,
-        buffer: run.buffer,
-        runs: [run],
-      }
-    } else {
-      const buffer = await bench.acquire()
-      buffer.bytes.set(
-        run.buffer.bytes.subarray(run.dataOffset, run.dataOffset + run.lengthBytes),
-        ROOM_BYTES,
-      )
-      stretch = {
-        startBytes: run.startBytes,
-        offset: ROOM_BYTES,
-        lengthBytes: run.lengthBytes,
-        buffer,
-        runs: [run],
-      }
+    const isInPlace = run.dataOffset >= ROOM_BYTES
+    const buffer = isInPlace ? run.buffer : await this.#services.buffers.bench.acquire()
+    if (isInPlace) buffer.retain()
+    else buffer.bytes.set(runSlice(run, run.startBytes, runEndBytes(run)), ROOM_BYTES)
+    const carry = this.#carry
+    this.#carry = undefined
+    const stretch: Stretch = {
+      startBytes: run.startBytes,
+      offset: isInPlace ? run.dataOffset : ROOM_BYTES,
+      lengthBytes: run.lengthBytes,
+      buffer,
+      runs: carry === undefined ? [run] : [carry, run],
+      isContinued: carry !== undefined,
     }
-    try {
-      const carry = this.#carry
-      if (carry !== undefined) {
-        this.#prepend(stretch, carry.buffer.bytes)
-        stretch.runs.unshift(carry)
-        this.#carry = undefined
-      } else {
-        await this.#prependStartedChunk(stretch)
-      }
-    } catch (error) {
-      stretch.buffer.release()
-      throw error
+    if (carry !== undefined) {
+      roomInFront(stretch, carry.lengthBytes).set(carry.buffer.bytes)
     }
     return stretch
   }
@@ -185,84 +161,56 @@ export class FlushPipeline {
       lengthBytes: carry.lengthBytes,
       buffer,
       runs: [carry],
+      isContinued: true,
+    }
+  }
+
+  /** What is stored around the data is cut again with it, where it must be. */
+  async #widen(stretch: Stretch, isEnd: boolean): Promise<void> {
+    const { startBytes, isContinued } = stretch
+    if (isContinued && !isEnd) return
+    const endBytes = startBytes + stretch.lengthBytes
+    const wanted = await this.#rangeToCut({ startBytes, endBytes, isStart: !isContinued, isEnd })
+    const { inode } = this.#owner
+    const { readStored } = this.#services
+    if (wanted.startBytes < startBytes) {
+      const room = roomInFront(stretch, startBytes - wanted.startBytes)
+      await readStored(inode, wanted.startBytes, room)
+    }
+    if (wanted.endBytes > endBytes) {
+      await readStored(inode, endBytes, roomBehind(stretch, wanted.endBytes - endBytes))
     }
   }
 
   /**
-   * The extents around a range are those of all that was cut before. Only neighbours are waited for, since a store of
-   * little data waits for company; and meanwhile nobody waits for company, since what comes next waits here.
+   * Decided by the extents of all that was cut before. Only neighbours are waited for, since a store of little data waits
+   * for company; and meanwhile nobody waits for company, since what comes next waits here.
    */
-  async #settledAround(startBytes: number, endBytes: number): Promise<void> {
-    const from = startBytes - CHUNK_BYTES_MAX
-    const to = endBytes + CHUNK_BYTES_MAX
-    const isNear = (range: ByteRange): boolean => range.startBytes <= to && range.endBytes >= from
-    if (![...this.#pending].some(isNear)) return
-    const calm = this.#services.hurry()
-    try {
-      await this.#installing
-    } finally {
-      calm()
+  async #rangeToCut(data: NewData): Promise<ByteRange> {
+    for (;;) {
+      let [low, high] = [Infinity, 0]
+      const wanted = rangeToCut(data, at => {
+        const extent = this.#services.extents.overlapping(this.#owner.inode, at, at + 1).at(0)
+        low = Math.min(low, extent?.startBytes ?? at)
+        high = Math.max(high, extent === undefined ? at + 1 : endOf(extent))
+        return extent
+      })
+      const isReplaced = (range: ByteRange): boolean =>
+        range.startBytes < high && range.endBytes > low
+      if (![...this.#pending].some(isReplaced)) return wanted
+      const calm = this.#services.hurry()
+      try {
+        await this.#installing
+      } finally {
+        calm()
+      }
     }
-  }
-
-  #prepend(stretch: Stretch, bytes: Uint8Array): void {
-    if (bytes.length > stretch.offset) throw new RangeError('the headroom is too small')
-    stretch.buffer.bytes.set(bytes, stretch.offset - bytes.length)
-    stretch.offset -= bytes.length
-    stretch.startBytes -= bytes.length
-    stretch.lengthBytes += bytes.length
-  }
-
-  /**
-   * Data that begins inside a chunk, or where the file ended when it was flushed last (there the end of the chunk was
-   * no choice of the content), is cut again from that chunk's start.
-   */
-  async #prependStartedChunk(stretch: Stretch): Promise<void> {
-    const { startBytes } = stretch
-    if (startBytes === 0) return
-    await this.#settledAround(startBytes, startBytes)
-    const { inode } = this.#owner
-    const [before] = this.#services.extents.overlapping(inode, startBytes - 1, startBytes)
-    if (before === undefined || startBytes - before.startBytes > ROOM_BYTES) return
-    const isInside = before.startBytes + before.lengthBytes > startBytes
-    const isFollowed =
-      this.#services.extents.overlapping(inode, startBytes, startBytes + 1).length > 0
-    if (!isInside && isFollowed) return
-    const lengthBytes = startBytes - before.startBytes
-    if (lengthBytes >= CHUNK_BYTES_MAX) return
-    const from = stretch.offset - lengthBytes
-    await this.#services.readStored(
-      inode,
-      before.startBytes,
-      stretch.buffer.bytes.subarray(from, stretch.offset),
-    )
-    stretch.offset = from
-    stretch.startBytes -= lengthBytes
-    stretch.lengthBytes += lengthBytes
-  }
-
-  /** Data that ends inside a chunk is cut together with the rest of that chunk. */
-  async #appendRestOfChunk(stretch: Stretch): Promise<void> {
-    const endBytes = stretch.startBytes + stretch.lengthBytes
-    await this.#settledAround(endBytes, endBytes)
-    const { inode } = this.#owner
-    const [around] = this.#services.extents.overlapping(inode, endBytes, endBytes + 1)
-    if (around === undefined || around.startBytes >= endBytes) return
-    const restBytes = around.startBytes + around.lengthBytes - endBytes
-    const at = stretch.offset + stretch.lengthBytes
-    if (at + restBytes > stretch.buffer.bytes.length) return
-    await this.#services.readStored(
-      inode,
-      endBytes,
-      stretch.buffer.bytes.subarray(at, at + restBytes),
-    )
-    stretch.lengthBytes += restBytes
   }
 
   async #cutStretch(epoch: number, stretch: Stretch, isEnd: boolean): Promise<void> {
     let isHandedOn = false
     try {
-      if (isEnd) await this.#appendRestOfChunk(stretch)
+      await this.#widen(stretch, isEnd)
       const { bytes } = stretch.buffer
       const data = bytes.subarray(stretch.offset, stretch.offset + stretch.lengthBytes)
       const cut = await this.#services.cut(this.#owner.group, data, isEnd)
@@ -359,6 +307,25 @@ export class FlushPipeline {
     this.#carry = undefined
     if (carry !== undefined) this.#owner.failed(ABANDONED, [carry])
   }
+}
+
+/** Lets the stretch begin earlier. @returns the memory of what is in front now */
+function roomInFront(stretch: Stretch, lengthBytes: number): Uint8Array {
+  if (lengthBytes > stretch.offset) throw new RangeError('the headroom is too small')
+  const { offset } = stretch
+  stretch.offset -= lengthBytes
+  stretch.startBytes -= lengthBytes
+  stretch.lengthBytes += lengthBytes
+  return stretch.buffer.bytes.subarray(offset - lengthBytes, offset)
+}
+
+/** Lets the stretch end later. @returns the memory of what is behind now */
+function roomBehind(stretch: Stretch, lengthBytes: number): Uint8Array {
+  const from = stretch.offset + stretch.lengthBytes
+  const to = from + lengthBytes
+  if (to > stretch.buffer.bytes.length) throw new RangeError('the tailroom is too small')
+  stretch.lengthBytes += lengthBytes
+  return stretch.buffer.bytes.subarray(from, to)
 }
 
 /** Not a failure: the data isn't wanted any more. */

@@ -116,10 +116,10 @@ t.test('a client that reads nothing is told no more than fits', async t => {
   t.teardown(() => socket.destroy())
   socket.pause()
   const request = { jsonrpc: '2.0', id: 'watch', method: 'jobs.watch', params: { id: job.id } }
-  socket.write(`${JSON.stringify(request)}\n`)
-  // More than the kernel keeps for it, so that the rest waits in the daemon.
+  // More than the kernel keeps for it, so that the rest waits in the daemon; before the watch, whose news could be with the
+  // kernel already otherwise.
   const big = '{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}\n'
-  socket.write(big.repeat(15))
+  socket.write(`${big.repeat(15)}${JSON.stringify(request)}\n`)
   const client = await connected(t, path)
   const told: JobProgress[] = []
   const watching = client.watch(job.id, progress => told.push(progress))
