@@ -4,12 +4,21 @@
 
 import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
-import { ROOM_BYTES, runEndBytes, runSlice } from './buffers.ts'
+import { runEndBytes } from './buffers.ts'
 import type { Run, StreamBuffers } from './buffers.ts'
 import { PooledBuffer } from './buffer-pool.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { endOf, rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
+import {
+  continued,
+  dataOf,
+  isOnBench,
+  roomBehind,
+  roomInFront,
+  stretchOf,
+  type Stretch,
+} from './stretch.ts'
 
 export interface CutResult {
   readonly lengths: Uint32Array
@@ -35,6 +44,8 @@ export interface FlushServices {
 export interface FlushOwner {
   readonly inode: number
   readonly group: number
+  /** in extents */
+  readonly mappedBytes: number
   /** extents up to `endBytes` are installed; these runs are not needed any more */
   installed(endBytes: number, grownBytes: number, done: readonly Run[]): void
   /** the last bytes of `origin` are in `carry` as well from now on, and stay there until it is done */
@@ -42,17 +53,6 @@ export interface FlushOwner {
   /** these runs are in the carry whole */
   superseded(runs: readonly Run[]): void
   failed(error: Error, lost: readonly Run[]): void
-}
-
-/** A contiguous stretch that is about to be cut. */
-interface Stretch {
-  startBytes: number
-  offset: number
-  lengthBytes: number
-  readonly buffer: PooledBuffer
-  readonly runs: Run[]
-  /** begins with what was cut before and left undecided: it begins where a chunk does */
-  readonly isContinued: boolean
 }
 
 export class FlushPipeline {
@@ -129,57 +129,18 @@ export class FlushPipeline {
     }
   }
 
-  /** The run in its own large buffer, or copied to a bench, with the carry in front. */
+  /** With the carry in front. */
   async #stretchOfRun(run: Run): Promise<Stretch> {
-    const isInPlace = run.dataOffset >= ROOM_BYTES
-    const buffer = isInPlace ? run.buffer : await this.#services.buffers.bench.acquire()
-    if (isInPlace) buffer.retain()
-    else buffer.bytes.set(runSlice(run, run.startBytes, runEndBytes(run)), ROOM_BYTES)
+    const stretch = await stretchOf(run, this.#services.buffers)
     const carry = this.#carry
     this.#carry = undefined
-    const stretch: Stretch = {
-      startBytes: run.startBytes,
-      offset: isInPlace ? run.dataOffset : ROOM_BYTES,
-      lengthBytes: run.lengthBytes,
-      buffer,
-      runs: carry === undefined ? [run] : [carry, run],
-      isContinued: carry !== undefined,
-    }
-    if (carry !== undefined) {
-      roomInFront(stretch, carry.lengthBytes).set(carry.buffer.bytes)
-    }
-    return stretch
+    return carry === undefined ? stretch : continued(stretch, carry)
   }
 
   async #stretchOfCarry(carry: Run): Promise<Stretch> {
-    const buffer = await this.#services.buffers.bench.acquire()
-    buffer.bytes.set(carry.buffer.bytes, ROOM_BYTES)
+    const stretch = await stretchOf(carry, this.#services.buffers)
     if (this.#carry === carry) this.#carry = undefined
-    return {
-      startBytes: carry.startBytes,
-      offset: ROOM_BYTES,
-      lengthBytes: carry.lengthBytes,
-      buffer,
-      runs: [carry],
-      isContinued: true,
-    }
-  }
-
-  /** What is stored around the data is cut again with it, where it must be. */
-  async #widen(stretch: Stretch, isEnd: boolean): Promise<void> {
-    const { startBytes, isContinued } = stretch
-    if (isContinued && !isEnd) return
-    const endBytes = startBytes + stretch.lengthBytes
-    const wanted = await this.#rangeToCut({ startBytes, endBytes, isStart: !isContinued, isEnd })
-    const { inode } = this.#owner
-    const { readStored } = this.#services
-    if (wanted.startBytes < startBytes) {
-      const room = roomInFront(stretch, startBytes - wanted.startBytes)
-      await readStored(inode, wanted.startBytes, room)
-    }
-    if (wanted.endBytes > endBytes) {
-      await readStored(inode, endBytes, roomBehind(stretch, wanted.endBytes - endBytes))
-    }
+    return { ...stretch, isContinued: true }
   }
 
   /**
@@ -187,6 +148,8 @@ export class FlushPipeline {
    * for company; and meanwhile nobody waits for company, since what comes next waits here.
    */
   async #rangeToCut(data: NewData): Promise<ByteRange> {
+    // A new file: nothing is to be looked up.
+    if (this.#owner.mappedBytes === 0 && this.#pending.size === 0) return data
     for (;;) {
       let [low, high] = [Infinity, 0]
       const wanted = rangeToCut(data, at => {
@@ -207,26 +170,52 @@ export class FlushPipeline {
     }
   }
 
+  /** A stretch with an end leaves nothing undecided: the next one is begun without waiting for it. */
   async #cutStretch(epoch: number, stretch: Stretch, isEnd: boolean): Promise<void> {
+    const { startBytes, isContinued } = stretch
+    const endBytes = startBytes + stretch.lengthBytes
+    const data = { startBytes, endBytes, isStart: !isContinued, isEnd }
     let isHandedOn = false
     try {
-      await this.#widen(stretch, isEnd)
-      const { bytes } = stretch.buffer
-      const data = bytes.subarray(stretch.offset, stretch.offset + stretch.lengthBytes)
-      const cut = await this.#services.cut(this.#owner.group, data, isEnd)
-      if (cut.consumedBytes < stretch.lengthBytes) this.#carryOver(epoch, stretch, data, cut)
-      if (cut.consumedBytes > 0) {
+      const wanted = isContinued && !isEnd ? data : await this.#rangeToCut(data)
+      if (isEnd) {
         isHandedOn = true
-        this.#storeAndInstall(epoch, stretch, data, cut)
+        this.#storeAndInstall(epoch, wanted, stretch, this.#cut(stretch, wanted, isEnd))
+        return
       }
+      const cut = await this.#cut(stretch, wanted, isEnd)
+      if (cut.consumedBytes < stretch.lengthBytes) this.#carryOver(epoch, stretch, cut)
+      if (cut.consumedBytes === 0) return
+      isHandedOn = true
+      const range = {
+        startBytes: stretch.startBytes,
+        endBytes: stretch.startBytes + cut.consumedBytes,
+      }
+      this.#storeAndInstall(epoch, range, stretch, cut)
     } finally {
       if (!isHandedOn) stretch.buffer.release()
     }
   }
 
+  /** What is stored around the data is cut again with it, where it must be. */
+  async #cut(stretch: Stretch, wanted: ByteRange, isEnd: boolean): Promise<CutResult> {
+    const { inode, group } = this.#owner
+    const { readStored, cut } = this.#services
+    const { startBytes } = stretch
+    const endBytes = startBytes + stretch.lengthBytes
+    if (wanted.startBytes < startBytes) {
+      const room = roomInFront(stretch, startBytes - wanted.startBytes)
+      await readStored(inode, wanted.startBytes, room)
+    }
+    if (wanted.endBytes > endBytes) {
+      await readStored(inode, endBytes, roomBehind(stretch, wanted.endBytes - endBytes))
+    }
+    return await cut(group, dataOf(stretch), isEnd)
+  }
+
   /** Keeps the undecided tail for the next step. */
-  #carryOver(epoch: number, stretch: Stretch, data: Uint8Array, cut: CutResult): void {
-    const bytes = data.slice(cut.consumedBytes)
+  #carryOver(epoch: number, stretch: Stretch, cut: CutResult): void {
+    const bytes = dataOf(stretch).slice(cut.consumedBytes)
     const carry: Run = {
       startBytes: stretch.startBytes + cut.consumedBytes,
       lengthBytes: bytes.length,
@@ -243,46 +232,28 @@ export class FlushPipeline {
   }
 
   /** Stores without waiting; installs after everything before it. */
-  #storeAndInstall(epoch: number, stretch: Stretch, data: Uint8Array, cut: CutResult): void {
+  #storeAndInstall(
+    epoch: number,
+    range: ByteRange,
+    stretch: Stretch,
+    cutting: CutResult | Promise<CutResult>,
+  ): void {
     const done = stretch.runs
-    const chunks: NewChunk[] = []
-    // Small stores may wait for others to share a region with; meanwhile the bench must be free for them.
-    const isOnBench = stretch.buffer !== done.at(-1)?.buffer
-    if (isOnBench) {
-      data = data.slice()
-      stretch.buffer.release()
-    }
-    let at = 0
-    for (const [index, lengthBytes] of cut.lengths.entries()) {
-      chunks.push({
-        fingerprint: cut.fingerprints.slice(
-          index * FINGERPRINT_BYTES,
-          (index + 1) * FINGERPRINT_BYTES,
-        ),
-        data: data.subarray(at, at + lengthBytes),
-      })
-      at += lengthBytes
-    }
-    const range = {
-      startBytes: stretch.startBytes,
-      endBytes: stretch.startBytes + cut.consumedBytes,
-    }
     this.#pending.add(range)
     const ended = this.#services.beginStore()
-    const stored = this.#services.store(this.#owner.group, chunks)
+    const storing = this.#store(stretch, cutting)
     // Its failure is handled where it is awaited below; until then it is nobody's unhandled rejection.
-    stored.catch(() => {})
+    storing.catch(() => {})
     const before = this.#installing
     this.#installing = (async () => {
       await before
       try {
-        const locations = await stored
+        const extents = await storing
         if (epoch !== this.#epoch) {
           this.#owner.failed(ABANDONED, done)
           return
         }
         const { startBytes, endBytes } = range
-        const extents = extentsOf(startBytes, chunks, locations)
         const { inode, group } = this.#owner
         const grownBytes = this.#services.extents.replace(
           inode,
@@ -297,9 +268,28 @@ export class FlushPipeline {
       } finally {
         this.#pending.delete(range)
         ended()
-        if (!isOnBench) stretch.buffer.release()
       }
     })()
+  }
+
+  /** @returns the extents of what has been cut; the stretch's buffer is given back */
+  async #store(stretch: Stretch, cutting: CutResult | Promise<CutResult>): Promise<Extent[]> {
+    let isReleased = false
+    try {
+      const cut = await cutting
+      let data = dataOf(stretch)
+      if (isOnBench(stretch)) {
+        // A small store may wait for others to share a region with; meanwhile the bench must be free for them.
+        data = data.slice()
+        stretch.buffer.release()
+        isReleased = true
+      }
+      const chunks = chunksOf(data, cut)
+      const locations = await this.#services.store(this.#owner.group, chunks)
+      return extentsOf(stretch.startBytes, chunks, locations)
+    } finally {
+      if (!isReleased) stretch.buffer.release()
+    }
   }
 
   #dropCarry(): void {
@@ -309,27 +299,22 @@ export class FlushPipeline {
   }
 }
 
-/** Lets the stretch begin earlier. @returns the memory of what is in front now */
-function roomInFront(stretch: Stretch, lengthBytes: number): Uint8Array {
-  if (lengthBytes > stretch.offset) throw new RangeError('the headroom is too small')
-  const { offset } = stretch
-  stretch.offset -= lengthBytes
-  stretch.startBytes -= lengthBytes
-  stretch.lengthBytes += lengthBytes
-  return stretch.buffer.bytes.subarray(offset - lengthBytes, offset)
-}
-
-/** Lets the stretch end later. @returns the memory of what is behind now */
-function roomBehind(stretch: Stretch, lengthBytes: number): Uint8Array {
-  const from = stretch.offset + stretch.lengthBytes
-  const to = from + lengthBytes
-  if (to > stretch.buffer.bytes.length) throw new RangeError('the tailroom is too small')
-  stretch.lengthBytes += lengthBytes
-  return stretch.buffer.bytes.subarray(from, to)
-}
-
 /** Not a failure: the data isn't wanted any more. */
 export const ABANDONED = new Error('the data was abandoned')
+
+function chunksOf(data: Uint8Array, { lengths, fingerprints }: CutResult): NewChunk[] {
+  const chunks: NewChunk[] = []
+  let at = 0
+  for (const [index, lengthBytes] of lengths.entries()) {
+    const from = index * FINGERPRINT_BYTES
+    chunks.push({
+      fingerprint: fingerprints.slice(from, from + FINGERPRINT_BYTES),
+      data: data.subarray(at, at + lengthBytes),
+    })
+    at += lengthBytes
+  }
+  return chunks
+}
 
 function extentsOf(
   startBytes: number,
