@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { Liveness, markExtents, Pace } from '../src/cleaner/index.ts'
 import { inodeKey, openMetadataStore, TABLE } from '../src/metadata/index.ts'
 import type { CommitParticipant, MetadataStore, MetadataWriter } from '../src/metadata/index.ts'
-import { EXTENT_PAGE_BYTES, packExtents } from '../src/stream/extent.ts'
-import type { Extent } from '../src/stream/extent.ts'
+import { EXTENT_PAGE_BYTES, type Extent } from '../src/stream/extent.ts'
+import { packExtents } from '../src/stream/extent-record.ts'
 
 const CHUNK_BYTES = 32 * 1024
 const CHUNKS_PER_BLOCK = 2048

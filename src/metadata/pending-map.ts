@@ -25,8 +25,11 @@ export class PendingMap<Key, Value> {
     return this.#committing
   }
 
-  settled(): void {
+  /** LevelDB knows them now. @returns the changes of the batch */
+  settled(): ReadonlyMap<Key, Value | null> {
+    const settled = this.#committing
     this.#committing = new Map()
+    return settled
   }
 
   /** Keys that LevelDB doesn't know the value of yet, some of them twice. */

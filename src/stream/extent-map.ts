@@ -3,17 +3,14 @@
 import { inodeKey, PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
-import {
-  EXTENT_PAGE_BYTES,
-  measureExtents,
-  packExtents,
-  PackedPage,
-  parseExtents,
-} from './extent.ts'
+import { EXTENT_PAGE_BYTES, endOf } from './extent.ts'
 import type { Extent, ExtentPage } from './extent.ts'
+import { ExtentRecord } from './extent-record.ts'
 
-/** Pages of up to some 10 KiB each: about 40 MiB at most. */
-const CACHED_PAGES_MAX = 2048
+/** A page of 4 MiB has some 7 KiB, more where it was overwritten in many places: the extents of 15 GiB or so. */
+const CACHED_BYTES_MAX = 32 * 2 ** 20
+/** of a page's number in its key, behind table and inode */
+const PAGE_AT = 9
 
 /** Sees every extent that is put in place. */
 export interface ExtentWatcher {
@@ -28,13 +25,13 @@ export interface PageRange {
   readonly group: number
 }
 
-const NO_EXTENTS: readonly Extent[] = []
-
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
-  readonly #pending = new PendingMap<string, ExtentPage>()
+  readonly #pending = new PendingMap<string, ExtentRecord>()
   /** page key => extents, least recently used first */
-  readonly #clean = new Map<string, ExtentPage>()
+  readonly #clean = new Map<string, ExtentRecord>()
+  /** of all records in there */
+  #cleanBytes = 0
   #watcher: ExtentWatcher | undefined
   #droppedCount = 0
 
@@ -58,7 +55,8 @@ export class ExtentMap implements CommitParticipant {
   /** Keys of the pages that can hold extents of the range. */
   pageKeys(inode: number, startBytes: number, endBytes: number): Buffer[] {
     const keys: Buffer[] = []
-    for (let page = firstPageOf(startBytes); page <= pageOf(endBytes - 1); page++) {
+    // An extent that reaches into the first page may start in the one before.
+    for (let page = Math.max(0, pageOf(startBytes) - 1); page <= pageOf(endBytes - 1); page++) {
       keys.push(pageKey(inode, page))
     }
     return keys
@@ -66,9 +64,9 @@ export class ExtentMap implements CommitParticipant {
 
   /** @param key the page's key in the metadata. @throws StoreError RECORD_DAMAGED */
   pageAt(key: Uint8Array): ExtentPage | undefined {
-    const name = Buffer.from(key).toString('latin1')
-    const record = Buffer.from(name, 'latin1')
-    return this.#load(name, record, record.readUInt32BE(9))
+    const { name, page } = parsedKey(key)
+    const record = this.#record(name)
+    return record && { group: record.group, extents: record.extents(page * EXTENT_PAGE_BYTES) }
   }
 
   /**
@@ -81,19 +79,11 @@ export class ExtentMap implements CommitParticipant {
     key: Uint8Array,
     moved: (location: ChunkLocation, chunkLengthBytes: number) => ChunkLocation | undefined,
   ): boolean {
-    const page = this.pageAt(key)
-    if (page === undefined) return false
-    let isChanged = false
-    const extents = page.extents.map(extent => {
-      const location = moved(extent.location, extent.chunkLengthBytes)
-      if (location === undefined) return extent
-      isChanged = true
-      return { ...extent, location }
-    })
-    if (!isChanged) return false
-    const name = Buffer.from(key).toString('latin1')
-    this.#clean.delete(name)
-    this.#pending.set(name, { group: page.group, extents })
+    const { name } = parsedKey(key)
+    const record = this.#record(name)
+    const relocated = record?.relocated(moved)
+    if (relocated === undefined || relocated === record) return false
+    this.#set(name, relocated)
     return true
   }
 
@@ -111,13 +101,28 @@ export class ExtentMap implements CommitParticipant {
   overlapping(inode: number, startBytes: number, endBytes: number): Extent[] {
     const found: Extent[] = []
     if (endBytes <= startBytes) return found
-    for (let page = firstPageOf(startBytes); page <= pageOf(endBytes - 1); page++) {
-      for (const extent of this.#page(inode, page)) {
-        if (extent.startBytes >= endBytes) break
-        if (extent.startBytes + extent.lengthBytes > startBytes) found.push(extent)
+    const firstPage = pageOf(startBytes)
+    const lastPage = pageOf(endBytes - 1)
+    for (let page = firstPage; page <= lastPage; page++) {
+      const pageBytes = page * EXTENT_PAGE_BYTES
+      const record = this.#record(pageName(inode, page))
+      const isReached = record !== undefined && startsBy(record, startBytes - pageBytes)
+      if (page === firstPage && !isReached) found.push(...this.#reaching(inode, page, startBytes))
+      if (record === undefined) continue
+      const toPlace = record.firstStartingAt(endBytes - pageBytes)
+      for (let place = record.firstEndingBehind(startBytes - pageBytes); place < toPlace; place++) {
+        found.push(record.extent(pageBytes, place))
       }
     }
     return found
+  }
+
+  /** The last extent of the page before, if it reaches beyond this byte. */
+  #reaching(inode: number, page: number, startBytes: number): Extent[] {
+    const record = page === 0 ? undefined : this.#record(pageName(inode, page - 1))
+    if (record === undefined || record.count === 0) return []
+    const extent = record.extent((page - 1) * EXTENT_PAGE_BYTES, record.count - 1)
+    return endOf(extent) > startBytes ? [extent] : []
   }
 
   /**
@@ -134,36 +139,34 @@ export class ExtentMap implements CommitParticipant {
   ): number {
     if (endBytes <= startBytes) return 0
     const replaced = this.overlapping(inode, startBytes, endBytes)
-    const kept: Extent[] = []
-    let grownBytes = 0
-    const touched = new Set<number>()
-    for (const old of replaced) {
-      touched.add(pageOf(old.startBytes))
-      const oldEndBytes = old.startBytes + old.lengthBytes
-      grownBytes -= Math.min(oldEndBytes, endBytes) - Math.max(old.startBytes, startBytes)
-      if (old.startBytes < startBytes)
-        kept.push({ ...old, lengthBytes: startBytes - old.startBytes })
-      if (oldEndBytes > endBytes) {
-        kept.push({
-          ...old,
-          startBytes: endBytes,
-          lengthBytes: oldEndBytes - endBytes,
-          chunkOffsetBytes: old.chunkOffsetBytes + (endBytes - old.startBytes),
-        })
-      }
+    const first = replaced.at(0)
+    const last = replaced.at(-1)
+    const added: Extent[] = []
+    if (first !== undefined && first.startBytes < startBytes) {
+      added.push({ ...first, lengthBytes: startBytes - first.startBytes })
     }
-    for (const extent of extents) grownBytes += extent.lengthBytes
+    added.push(...extents)
+    if (last !== undefined && endOf(last) > endBytes) {
+      added.push({
+        ...last,
+        startBytes: endBytes,
+        lengthBytes: endOf(last) - endBytes,
+        chunkOffsetBytes: last.chunkOffsetBytes + endBytes - last.startBytes,
+      })
+    }
     this.#droppedCount += replaced.length
-    const added = this.#watched([...kept, ...extents])
-    for (const extent of added) touched.add(pageOf(extent.startBytes))
-    const gone = new Set(replaced)
-    for (const page of touched) {
-      const merged = this.#page(inode, page).filter(extent => !gone.has(extent))
-      merged.push(...added.filter(extent => pageOf(extent.startBytes) === page))
-      merged.sort((a, b) => a.startBytes - b.startBytes)
-      this.#set(inode, page, { group, extents: merged })
+    const watched = this.#watched(added)
+    const pages = new Set([...replaced, ...watched].map(extent => pageOf(extent.startBytes)))
+    for (const page of pages) {
+      const name = pageName(inode, page)
+      const pageBytes = page * EXTENT_PAGE_BYTES
+      const record = this.#record(name) ?? ExtentRecord.empty(group)
+      const from = record.firstEndingBehind(startBytes - pageBytes)
+      const to = Math.max(from, record.firstStartingAt(endBytes - pageBytes))
+      const within = watched.filter(extent => pageOf(extent.startBytes) === page)
+      this.#set(name, record.with(group, pageBytes, from, to, within))
     }
-    return grownBytes
+    return mappedBytes(added) - mappedBytes(replaced)
   }
 
   /**
@@ -172,9 +175,9 @@ export class ExtentMap implements CommitParticipant {
    */
   ownStartBytes(inode: number, page: number): number {
     const startBytes = page * EXTENT_PAGE_BYTES
-    const before = page === 0 ? undefined : this.#packed(inode, page - 1)
+    const before = page === 0 ? undefined : this.#peek(pageName(inode, page - 1))
     if (before === undefined) return startBytes
-    return Math.max(startBytes, (page - 1) * EXTENT_PAGE_BYTES + measureExtents(before).endBytes)
+    return Math.max(startBytes, startBytes - EXTENT_PAGE_BYTES + before.endBytes)
   }
 
   /**
@@ -187,11 +190,10 @@ export class ExtentMap implements CommitParticipant {
     const { firstPage, endPage, group } = pages
     const shiftBytes = shiftPages * EXTENT_PAGE_BYTES
     // All of them are looked at before anything is changed: a damaged one must leave the target as it was.
-    const records: { page: number; record: Uint8Array; mappedBytes: number }[] = []
+    const records: { page: number; record: ExtentRecord }[] = []
     for (let page = firstPage; page < endPage; page++) {
-      const record = this.#packed(source, page)
-      if (record === undefined) continue
-      records.push({ page: page + shiftPages, record, ...measureExtents(record) })
+      const record = this.#peek(pageName(source, page))
+      if (record !== undefined && record.count > 0) records.push({ page, record })
     }
     let grownBytes = this.replace(
       target,
@@ -200,27 +202,13 @@ export class ExtentMap implements CommitParticipant {
       this.ownStartBytes(source, endPage) + shiftBytes,
       [],
     )
-    for (const { page, record, mappedBytes } of records) {
-      if (mappedBytes === 0) continue
-      grownBytes += mappedBytes
-      const packed = new PackedPage(page * EXTENT_PAGE_BYTES, record)
-      const isWatched = this.#watcher !== undefined
-      this.#set(
-        target,
-        page,
-        isWatched ? { group, extents: this.#watched(packed.extents) } : packed,
-      )
+    const watcher = this.#watcher
+    for (const { page, record } of records) {
+      grownBytes += record.mappedBytes
+      const watched = watcher && record.relocated((...chunk) => watcher.put(...chunk))
+      this.#set(pageName(target, page + shiftPages), watched ?? record)
     }
     return grownBytes
-  }
-
-  /** A page's record as it is, or will be; undefined when it has none. */
-  #packed(inode: number, page: number): Uint8Array | undefined {
-    const key = pageKey(inode, page)
-    const pending = this.#pending.get(key.toString('latin1'))
-    if (pending === undefined) return this.#metadata.get(key)
-    if (pending === null) return undefined
-    return recordOf(page, pending)
   }
 
   /**
@@ -237,9 +225,9 @@ export class ExtentMap implements CommitParticipant {
     const from = pageKey(inode, pageOf(startBytes))
     const to = pageKey(inode, endPage)
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
-    const numberOf = (key: Buffer): number => key.readUInt32BE(9)
+    const numberOf = (key: Buffer): number => key.readUInt32BE(PAGE_AT)
     for (const name of this.#pending.keys()) {
-      if (name < low || name >= high || isEmpty(this.#pending.get(name))) continue
+      if (name < low || name >= high || !this.#pending.get(name)?.count) continue
       next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
     }
     for await (const { key } of this.#metadata.range(from, to)) {
@@ -259,7 +247,7 @@ export class ExtentMap implements CommitParticipant {
     const drop = (key: Uint8Array): boolean => {
       const name = Buffer.from(key).toString('latin1')
       if (this.#pending.get(name) === null) return false
-      this.#clean.delete(name)
+      this.#forget(name)
       this.#pending.delete(name)
       this.#droppedCount++
       return true
@@ -277,30 +265,30 @@ export class ExtentMap implements CommitParticipant {
   #discardPending(prefix: string): void {
     for (const name of this.#pending.keys()) {
       if (!name.startsWith(prefix) || this.#pending.get(name) === null) continue
-      this.#clean.delete(name)
+      this.#forget(name)
       this.#pending.delete(name)
       this.#droppedCount++
     }
   }
 
   collect(batch: MetadataWriter): void {
-    for (const [name, page] of this.#pending.collect()) {
+    for (const [name, record] of this.#pending.collect()) {
       const key = Buffer.from(name, 'latin1')
-      if (page === null || isEmpty(page)) batch.delete(key)
-      else batch.put(key, recordOf(key.readUInt32BE(9), page))
+      if (record === null || record.count === 0) batch.delete(key)
+      else batch.put(key, record.bytes)
     }
   }
 
   settled(): void {
-    this.#pending.settled()
+    for (const [name, record] of this.#pending.settled()) {
+      // Likely to be looked at again.
+      const isNewest = this.#pending.get(name) === undefined
+      if (isNewest && record !== null && record.count > 0) this.#remember(name, record)
+    }
   }
 
-  #page(inode: number, page: number): readonly Extent[] {
-    const key = pageKey(inode, page)
-    return this.#load(key.toString('latin1'), key, page)?.extents ?? NO_EXTENTS
-  }
-
-  #load(name: string, key: Buffer, page: number): ExtentPage | undefined {
+  /** @throws StoreError RECORD_DAMAGED */
+  #record(name: string): ExtentRecord | undefined {
     const pending = this.#pending.get(name)
     if (pending !== undefined) return pending ?? undefined
     const cached = this.#clean.get(name)
@@ -309,17 +297,32 @@ export class ExtentMap implements CommitParticipant {
       this.#clean.set(name, cached)
       return cached
     }
-    const value = this.#metadata.get(key)
-    if (value === undefined) return undefined
-    const loaded = parseExtents(page * EXTENT_PAGE_BYTES, value)
-    this.#clean.set(name, loaded)
-    if (this.#clean.size > CACHED_PAGES_MAX) {
-      for (const oldest of this.#clean.keys()) {
-        this.#clean.delete(oldest)
-        break
-      }
+    const record = this.#peek(name)
+    if (record !== undefined) this.#remember(name, record)
+    return record
+  }
+
+  /** The same past the cache: for what is looked at once. */
+  #peek(name: string): ExtentRecord | undefined {
+    const pending = this.#pending.get(name)
+    if (pending !== undefined) return pending ?? undefined
+    const value = this.#metadata.get(Buffer.from(name, 'latin1'))
+    return value && ExtentRecord.parse(value)
+  }
+
+  #remember(name: string, record: ExtentRecord): void {
+    this.#forget(name)
+    this.#clean.set(name, record)
+    this.#cleanBytes += record.bytes.length
+    for (const oldest of this.#clean.keys()) {
+      if (this.#cleanBytes <= CACHED_BYTES_MAX) break
+      this.#forget(oldest)
     }
-    return loaded
+  }
+
+  #forget(name: string): void {
+    this.#cleanBytes -= this.#clean.get(name)?.bytes.length ?? 0
+    this.#clean.delete(name)
   }
 
   #watched(extents: readonly Extent[]): readonly Extent[] {
@@ -331,34 +334,36 @@ export class ExtentMap implements CommitParticipant {
     })
   }
 
-  #set(inode: number, page: number, extents: ExtentPage): void {
-    const name = pageKey(inode, page).toString('latin1')
-    this.#clean.delete(name)
-    this.#pending.set(name, extents)
+  #set(name: string, record: ExtentRecord): void {
+    this.#forget(name)
+    this.#pending.set(name, record)
   }
 }
 
-function isEmpty(page: ExtentPage | null | undefined): boolean {
-  if (page === null || page === undefined) return true
-  return !(page instanceof PackedPage) && page.extents.length === 0
+/** Whether the record has an extent at this offset within the page, or before it. */
+function startsBy(record: ExtentRecord, offsetBytes: number): boolean {
+  return record.count > 0 && record.firstStartingAt(offsetBytes + 1) > 0
 }
 
-function recordOf(page: number, extents: ExtentPage): Uint8Array {
-  if (extents instanceof PackedPage) return extents.record
-  return packExtents(page * EXTENT_PAGE_BYTES, extents)
+function mappedBytes(extents: readonly Extent[]): number {
+  return extents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
 }
 
 function pageOf(offsetBytes: number): number {
   return Math.floor(offsetBytes / EXTENT_PAGE_BYTES)
 }
 
-/** An extent that reaches into the page of an offset may start in the one before. */
-function firstPageOf(offsetBytes: number): number {
-  return Math.max(0, pageOf(offsetBytes) - 1)
-}
-
 function pageKey(inode: number, page: number): Buffer {
   const key = inodeKey(TABLE.extents, inode, 4)
-  key.writeUInt32BE(page, 9)
+  key.writeUInt32BE(page, PAGE_AT)
   return key
+}
+
+function pageName(inode: number, page: number): string {
+  return pageKey(inode, page).toString('latin1')
+}
+
+function parsedKey(bytes: Uint8Array): { name: string; page: number } {
+  const key = Buffer.from(bytes)
+  return { name: key.toString('latin1'), page: key.readUInt32BE(PAGE_AT) }
 }

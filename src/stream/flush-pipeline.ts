@@ -7,9 +7,9 @@ import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
 import { runEndBytes } from './buffers.ts'
 import type { Run, StreamBuffers } from './buffers.ts'
 import { PooledBuffer } from './buffer-pool.ts'
-import type { Extent } from './extent.ts'
+import { endOf, type Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
-import { endOf, rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
+import { rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
 import {
   continued,
   dataOf,

@@ -4,7 +4,7 @@
 import type { ChunkLocation, OpenRegion } from '../blocks/block-store.ts'
 import { prefixEnd, TABLE } from '../metadata/index.ts'
 import type { Committer, MetadataReader } from '../metadata/index.ts'
-import { forEachLocation } from './extent.ts'
+import { forEachLocation } from './extent-record.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { holdsChunk } from './reader.ts'

@@ -1,13 +1,12 @@
 export { StreamBuffers } from './buffers.ts'
+export { EXTENT_PAGE_BYTES, type ExtentPage } from './extent.ts'
 export {
-  EXTENT_PAGE_BYTES,
   forEachLocation,
   forEachRawExtent,
   groupOfExtents,
   parseExtents,
-  type ExtentPage,
   type RawExtent,
-} from './extent.ts'
+} from './extent-record.ts'
 export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
 export { Healer, type HealerOptions } from './healer.ts'
 export { InFlight } from './in-flight.ts'

@@ -4,7 +4,7 @@
 // again. So hardly a chunk is ever in more than three pieces (docs/decisions/0013-overwrites.md).
 
 import { CHUNK_BYTES_MAX } from '../blocks/block-store.ts'
-import type { Extent } from './extent.ts'
+import { endOf, type Extent } from './extent.ts'
 
 /** Of the file, from the first byte to behind the last one. */
 export interface ByteRange {
@@ -79,11 +79,6 @@ function wholeUntil(endBytes: number, extentAt: ExtentAt): number {
     at = endOf(extent)
     previous = extent
   }
-}
-
-/** The byte of the file behind the extent's last one. */
-export function endOf(extent: Extent): number {
-  return extent.startBytes + extent.lengthBytes
 }
 
 function beginsChunk(extent: Extent): boolean {

@@ -3,13 +3,13 @@
 
 import { packFrame, parseFrame } from '../../src/metadata/frame.ts'
 import { inodeKey, TABLE } from '../../src/metadata/index.ts'
+import { EXTENT_PAGE_BYTES } from '../../src/stream/extent.ts'
 import {
-  EXTENT_PAGE_BYTES,
   forEachLocation,
   groupOfExtents,
   packExtents,
   parseExtents,
-} from '../../src/stream/extent.ts'
+} from '../../src/stream/extent-record.ts'
 import { aclAfterChmod, inheritAcl, withAccessAcl } from '../../src/vfs/acl.ts'
 import {
   decodeContainer,

@@ -1,6 +1,8 @@
-// Extents that are deleted while a commit writes them.
+// The extents of all files beside a plain list, and when they are deleted while a commit writes them.
 
+import fc from 'fast-check'
 import t from 'tap'
+import { EXTENT_PAGE_BYTES, type Extent } from '../../src/stream/extent.ts'
 import { ExtentMap } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
@@ -79,3 +81,115 @@ t.test('and those that LevelDB has', async t => {
   await metadata.commit()
   t.equal(metadata.records.size, 0)
 })
+
+const UNIT = 64 * 1024
+const UNITS = (3 * EXTENT_PAGE_BYTES) / UNIT
+const CHUNK_UNITS_MAX = 4
+
+/** What is put somewhere: chunks behind each other, and holes. */
+const put = fc.record({
+  at: fc.nat(UNITS - 1),
+  lengths: fc.array(fc.integer({ min: -2, max: CHUNK_UNITS_MAX }), { maxLength: 12 }),
+  isCommitted: fc.boolean(),
+})
+
+t.test('whatever is put where, the extents are those of a plain list', async t => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(put, { minLength: 1, maxLength: 40 }), async puts => {
+      const metadata = new MemoryMetadata()
+      const extents = new ExtentMap(metadata)
+      metadata.participants.push(extents)
+      const plain: (string | undefined)[] = Array.from({ length: UNITS }, () => undefined)
+      for (const [number, { at, lengths, isCommitted }] of puts.entries()) {
+        const added: Extent[] = []
+        let end = at
+        for (const length of lengths) {
+          const next = Math.min(UNITS, end + Math.abs(length))
+          if (length > 0 && next > end) added.push(chunkOf(number, end, next))
+          for (let unit = end; unit < next; unit++) {
+            plain[unit] = length > 0 ? `${number}:${end}:${unit - end}` : undefined
+          }
+          end = next
+        }
+        const before = countOf(extents, 0, UNITS)
+        const grown = extents.replace(INODE, GROUP, at * UNIT, end * UNIT, added)
+        if (grown !== (countOf(extents, 0, UNITS) - before) * UNIT) throw new Error('miscounted')
+        if (isCommitted) await metadata.commit()
+        const from = (number * 7) % UNITS
+        for (const [low, high] of [
+          [0, UNITS],
+          [from, from + 1],
+          [at, UNITS],
+        ] as const) {
+          compare(extents, plain, low, high)
+        }
+      }
+      const fresh = new ExtentMap(metadata)
+      await metadata.commit()
+      compare(fresh, plain, 0, UNITS)
+    }),
+    { numRuns: 200 },
+  )
+  t.pass()
+})
+
+t.test('what moves is found at its new place, and the rest stays', async t => {
+  const { metadata, extents } = makeMap()
+  extents.replace(INODE, GROUP, UNIT, 3 * UNIT, [chunkOf(5, 1, 2), chunkOf(6, 2, 3)])
+  await metadata.commit()
+  const [key] = extents.pageKeys(INODE, 0, 1)
+  if (key === undefined) throw new Error('a page has a key')
+  t.notOk(extents.relocate(key, () => undefined))
+  t.ok(extents.relocate(key, ({ block }) => (block === 5 ? MOVED : undefined)))
+  t.strictSame(
+    extents.overlapping(INODE, 0, 3 * UNIT).map(({ location }) => location),
+    [EXTENT.location, MOVED, chunkOf(6, 2, 3).location],
+  )
+  t.notOk(
+    extents.relocate(Buffer.from(key).fill(0xff, 1), () => MOVED),
+    'a page that is not there',
+  )
+})
+
+const MOVED = { block: 99, page: 8, ordinal: 7 }
+
+function chunkOf(block: number, from: number, to: number): Extent {
+  return {
+    startBytes: from * UNIT,
+    lengthBytes: (to - from) * UNIT,
+    chunkOffsetBytes: 0,
+    chunkLengthBytes: (to - from) * UNIT,
+    fingerprint: new Uint8Array(32).fill(block),
+    location: { block, page: from, ordinal: 0 },
+  }
+}
+
+function countOf(extents: ExtentMap, low: number, high: number): number {
+  return extents
+    .overlapping(INODE, low * UNIT, high * UNIT)
+    .reduce((sum, { lengthBytes }) => sum + lengthBytes / UNIT, 0)
+}
+
+function compare(
+  extents: ExtentMap,
+  plain: readonly (string | undefined)[],
+  low: number,
+  high: number,
+): void {
+  const found: (string | undefined)[] = Array.from({ length: UNITS }, () => undefined)
+  let endBytes = 0
+  for (const extent of extents.overlapping(INODE, low * UNIT, high * UNIT)) {
+    if (extent.startBytes < endBytes) throw new Error('extents overlap, or out of order')
+    endBytes = extent.startBytes + extent.lengthBytes
+    if (endBytes <= low * UNIT || extent.startBytes >= high * UNIT) throw new Error('outside')
+    const { block, page } = extent.location
+    if (extent.fingerprint.some(byte => byte !== block)) throw new Error('another fingerprint')
+    for (let at = 0; at < extent.lengthBytes; at += UNIT) {
+      found[(extent.startBytes + at) / UNIT] =
+        `${block}:${page}:${(extent.chunkOffsetBytes + at) / UNIT}`
+    }
+  }
+  for (let unit = low; unit < Math.min(high, UNITS); unit++) {
+    if (found[unit] !== plain[unit]) throw new Error(`unit ${unit} is ${found[unit]}`)
+  }
+}

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { CHUNK_BYTES_MAX } from '../../src/blocks/block-store.ts'
-import type { Extent } from '../../src/stream/extent.ts'
-import { endOf, rangeToCut, type NewData } from '../../src/stream/overwrite.ts'
+import { endOf, type Extent } from '../../src/stream/extent.ts'
+import { rangeToCut, type NewData } from '../../src/stream/overwrite.ts'
 
 /** Extents of a file by the rules of the pipeline: a range that is cut becomes chunks of some length. */
 class File {
