@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CofferTarget } from './coffer-target.ts'
 import { run, script } from './processes.ts'
-import { median } from './table.ts'
+import { median } from './medians.ts'
 import { work } from './target-group.ts'
 
 const MIB = 1024 * 1024

@@ -1,6 +1,7 @@
-// Medians, ratios, and how they are printed: as a table of Markdown, which is as readable on a terminal.
+// How medians and ratios are printed: as a table of Markdown, which is as readable on a terminal.
 
 import type { Row, Unit } from './groups.ts'
+import { median, medianRatio } from './medians.ts'
 import type { MemoryResult } from './memory.ts'
 
 const MEBIBYTE = 2 ** 20
@@ -23,27 +24,6 @@ export interface Summary {
   readonly medians: Readonly<Record<string, number>>
   /** the middle of the ratios within each run, since the machine changes more between runs */
   readonly ratios: Readonly<Record<string, number>>
-}
-
-/** Of what was measured: NaN stands for what was not. */
-export function median(samples: readonly number[]): number {
-  const sorted = samples
-    .filter(sample => !Number.isNaN(sample))
-    .toSorted((left, right) => left - right)
-  const middle = sorted.length / 2
-  const upper = sorted[Math.floor(middle)] ?? Number.NaN
-  const lower = sorted[Math.ceil(middle) - 1] ?? Number.NaN
-  return (lower + upper) / 2
-}
-
-/** Of the runs that have both. */
-export function medianRatio(above: readonly number[], below: readonly number[]): number {
-  return median(
-    above.flatMap((value, run) => {
-      const other = below[run]
-      return other === undefined ? [] : [value / other]
-    }),
-  )
 }
 
 function ratiosOf(columns: readonly string[]): (readonly [string, string])[] {

@@ -7,7 +7,7 @@ import { CofferTarget } from './coffer-target.ts'
 import type { Group, Row, RowHead, RunContext } from './groups.ts'
 import type { Sizes } from './options.ts'
 import { run, script } from './processes.ts'
-import { medianRatio } from './table.ts'
+import { medianRatio } from './medians.ts'
 import {
   CryfsTarget,
   GocryptfsTarget,

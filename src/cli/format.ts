@@ -34,6 +34,11 @@ export function formatTable(
     .join('')
 }
 
+/** The line below a list that is cut short. */
+export function formatRest(count: number): string {
+  return count > 0 ? `and ${count} more.\n` : ''
+}
+
 /** `3d 04h 05m 06s`, without the leading parts that are zero. */
 export function formatDuration(seconds: number): string {
   const whole = Math.floor(seconds)

@@ -9,9 +9,10 @@ import type { GlobalArgs } from './common.ts'
 import { addDiagnosticsCommands } from './diagnostics.ts'
 import { CofferError } from '../errors.ts'
 import { UsageError } from './exit-codes.ts'
-import { formatPairs, formatTable } from './format.ts'
+import { formatPairs, formatRest, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
+import { DRY_RUN, groupOption, scopeOf, WAIT } from './long-work.ts'
 import { followJob, watchJob } from './progress.ts'
 import { addRepairCommands } from './repair.ts'
 import { addScanCommands } from './scan.ts'
@@ -42,18 +43,14 @@ function addCleanerCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArg
       'Run the cleaner once: free, compact, encrypt, retire keys',
       args =>
         args
-          .option('group', { type: 'string', requiresArg: true, describe: 'Only this group' })
-          .option('wait', { type: 'boolean', default: false, describe: 'Until it has ended' })
-          .option('dry-run', {
-            type: 'boolean',
-            default: false,
-            describe: 'Show what it would do, and do nothing',
-          })
+          .option('group', groupOption('Only this group'))
+          .option('wait', WAIT)
+          .option('dry-run', DRY_RUN)
           .example('$0 maintenance reclaim-space --wait', 'Now, with a bar until it has ended')
           .example('$0 maintenance reclaim-space --dry-run', 'What there is to gain'),
       async argv => {
         const { wait, dryRun } = argv
-        const scope = argv.group === undefined ? {} : { group: argv.group }
+        const scope = scopeOf(argv)
         if (dryRun && wait) throw new UsageError('--dry-run does nothing that could be waited for.')
         if (dryRun) {
           const plan = await withControl(io, argv, client =>
@@ -93,19 +90,18 @@ function addRebuildCommand(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs
     'Make the chunk index again from the block files; clients go on meanwhile, the cleaner waits',
     args =>
       args
-        .option('group', { type: 'string', requiresArg: true, describe: 'Only this group' })
-        .option('wait', { type: 'boolean', default: false, describe: 'Until it has ended' })
+        .option('group', groupOption('Only this group'))
+        .option('wait', WAIT)
         .option('dry-run', {
-          type: 'boolean',
-          default: false,
+          ...DRY_RUN,
           describe: 'Read everything and say what would be changed',
         })
         .example('$0 maintenance rebuild-index --wait', 'All groups, with a bar until it has ended')
         .example('$0 maintenance rebuild-index --group office --dry-run --wait', 'Only look'),
     async argv => {
-      const { group, dryRun, wait } = argv
+      const { dryRun, wait } = argv
       await withControl(io, argv, async client => {
-        const params = { dryRun, ...(group !== undefined && { group }) }
+        const params = { dryRun, ...scopeOf(argv) }
         const reply = await client.call('maintenance.rebuildIndex', params)
         if (wait) await watchJob(io, argv, client, reply.job)
         else print(io, argv, reply, ({ job }) => `It has begun; see "coffer jobs watch ${job}".\n`)
@@ -169,6 +165,5 @@ function formatPlan({ blocks, blockCount, reclaimableBytes }: CleanerPlan): stri
       reason,
     ]),
   )
-  const rest = blockCount - blocks.length
-  return `${summary}\n${table}${rest > 0 ? `and ${rest} more.\n` : ''}`
+  return `${summary}\n${table}${formatRest(blockCount - blocks.length)}`
 }

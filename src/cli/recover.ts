@@ -7,7 +7,7 @@ import type { Argv } from 'yargs'
 import type { RecoveryReport } from '../daemon/contract.ts'
 import { print } from './common.ts'
 import type { GlobalArgs } from './common.ts'
-import { formatPairs, formatTable, printable } from './format.ts'
+import { formatPairs, formatRest, formatTable, printable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
 import { formatSize } from './sizes.ts'
@@ -76,7 +76,7 @@ function formatReport(report: RecoveryReport): string {
           ['Inode', 'Missing'],
           shown.map(({ inode, bytes }) => [String(inode), formatSize(bytes)]),
         )}` +
-        (lostFileCount > shown.length ? `and ${lostFileCount - shown.length} more.\n` : '') +
+        formatRest(lostFileCount - shown.length) +
         'Reading them there fails. Their paths: "find MOUNT -inum NUMBER" once it is mounted.\n'
   const strangers = report.unreadableBlockFiles.map(path => `Unreadable: ${printable(path)}\n`)
   const next = isDryRun

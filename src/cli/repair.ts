@@ -7,10 +7,10 @@ import { CofferError } from '../errors.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { UsageError } from './exit-codes.ts'
-import { formatPairs, formatTable } from './format.ts'
+import { formatPairs, formatRest, formatTable } from './format.ts'
 import type { CliIo } from './io.ts'
+import { DRY_RUN, formatLostFiles, groupOption, scopeOf, WAIT } from './long-work.ts'
 import { followJob } from './progress.ts'
-import { formatSize } from './sizes.ts'
 
 export function addRepairCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return addClear(io, addRepair(io, family)).command(
@@ -36,18 +36,14 @@ function addRepair(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     'Repair what a scan of the metadata finds; clients go on meanwhile',
     args =>
       args
-        .option('group', { type: 'string', requiresArg: true, describe: "Only this group's data" })
-        .option('wait', { type: 'boolean', default: false, describe: 'Until it has ended' })
-        .option('dry-run', {
-          type: 'boolean',
-          default: false,
-          describe: 'Show what it would do, and do nothing',
-        })
+        .option('group', groupOption("Only this group's data"))
+        .option('wait', WAIT)
+        .option('dry-run', DRY_RUN)
         .example('$0 maintenance repair --dry-run', 'One line for each thing that it would do')
         .example('$0 maintenance repair --wait', 'With copies of all records that it changes'),
     async argv => {
       const { wait, dryRun } = argv
-      const scope = argv.group === undefined ? {} : { group: argv.group }
+      const scope = scopeOf(argv)
       if (dryRun && wait) throw new UsageError('--dry-run does nothing that could be waited for.')
       if (dryRun) {
         const plan = await withControl(io, argv, client =>
@@ -127,12 +123,14 @@ function formatPlan({ actions, actionCount, left, leftCount }: RepairPlanInfo): 
   const parts: string[] = []
   if (actions.length > 0) {
     const rows = actions.map(({ check, text }) => [check, text])
-    parts.push(`${formatTable(['Check', 'Action'], rows)}${more(actionCount - actions.length)}`)
+    parts.push(
+      `${formatTable(['Check', 'Action'], rows)}${formatRest(actionCount - actions.length)}`,
+    )
   }
   if (left.length > 0) {
     const rows = left.map(({ check, text, why }) => [check, text, why])
     parts.push(
-      `${formatTable(['Check', 'Left alone', 'Why'], rows)}${more(leftCount - left.length)}`,
+      `${formatTable(['Check', 'Left alone', 'Why'], rows)}${formatRest(leftCount - left.length)}`,
     )
   }
   return parts.join('\n')
@@ -170,17 +168,7 @@ function formatQuarantine({ files, fileCount, blocks }: QuarantineInfo): string 
   if (fileCount + blocks.length === 0) return 'Nothing is quarantined.\n'
   const parts: string[] = []
   if (files.length > 0) {
-    const rows = files.map(({ inode, path, ranges, rangeCount, lostBytes }) => [
-      String(inode),
-      formatSize(lostBytes),
-      ranges
-        .map(({ startBytes, lengthBytes }) => `${startBytes}+${lengthBytes}`)
-        .concat(rangeCount > ranges.length ? '…' : [])
-        .join(' '),
-      path ?? '(no name)',
-    ])
-    const header = ['Inode', 'Lost', 'Ranges (start+length)', 'File']
-    parts.push(`${formatTable(header, rows)}${more(fileCount - files.length)}`)
+    parts.push(formatLostFiles(files, fileCount))
   }
   if (blocks.length > 0) {
     const rows = blocks.map(({ block, reason }) => [String(block), reason])
@@ -194,8 +182,4 @@ function formatCleared({ fileCount, deletedFileCount }: QuarantineInfo): string 
     ['Forgotten', fileCount],
     ['Deleted', deletedFileCount],
   ])
-}
-
-function more(rest: number): string {
-  return rest > 0 ? `and ${rest} more.\n` : ''
 }

@@ -6,9 +6,10 @@ import type { ScanReport, ScanState, ScanSummary } from '../control/methods.ts'
 import { CofferError } from '../errors.ts'
 import { print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
-import { formatPairs, formatTable } from './format.ts'
+import { formatPairs, formatRest, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
+import { formatLostFiles, groupOption, scopeOf, WAIT } from './long-work.ts'
 import { followJob } from './progress.ts'
 import { formatSize } from './sizes.ts'
 
@@ -55,14 +56,14 @@ function addScan(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
     'Check the metadata and, with --data, every byte of the block files; nothing is changed',
     args =>
       args
-        .option('group', { type: 'string', requiresArg: true, describe: "Only this group's data" })
+        .option('group', groupOption("Only this group's data"))
         .option('data', { type: 'boolean', default: false, describe: 'Read all block files too' })
-        .option('wait', { type: 'boolean', default: false, describe: 'Until it has ended' })
+        .option('wait', WAIT)
         .example('$0 maintenance scan --wait', 'Whether the metadata is whole')
         .example('$0 maintenance scan --data --wait', 'Whether everything can be read'),
     async argv => {
       const { data, wait } = argv
-      const params = { data, ...(argv.group !== undefined && { group: argv.group }) }
+      const params = { data, ...scopeOf(argv) }
       if (!wait) {
         const begun = await withControl(io, argv, client => client.call('maintenance.scan', params))
         print(
@@ -147,26 +148,10 @@ function formatReport({ report }: { report: ScanReport | null }): string {
   if (damagedBlocks.length > 0) {
     const rows = damagedBlocks.map(({ block, group, reason }) => [String(block), group, reason])
     const rest = report.damagedBlockCount - rows.length
-    parts.push(`${formatTable(['Block', 'Group', 'Damage'], rows)}${more(rest)}`)
+    parts.push(`${formatTable(['Block', 'Group', 'Damage'], rows)}${formatRest(rest)}`)
   }
   if (lostFiles.length > 0) {
-    const rows = lostFiles.map(({ inode, path, ranges, rangeCount, lostBytes }) => [
-      String(inode),
-      formatSize(lostBytes),
-      ranges
-        .map(({ startBytes, lengthBytes }) => `${startBytes}+${lengthBytes}`)
-        .concat(rangeCount > ranges.length ? '…' : [])
-        .join(' '),
-      path ?? '(no name)',
-    ])
-    const rest = report.lostFileCount - rows.length
-    parts.push(
-      `${formatTable(['Inode', 'Lost', 'Ranges (start+length)', 'File'], rows)}${more(rest)}`,
-    )
+    parts.push(formatLostFiles(lostFiles, report.lostFileCount))
   }
   return parts.join('\n')
-}
-
-function more(rest: number): string {
-  return rest > 0 ? `and ${rest} more.\n` : ''
 }

@@ -200,17 +200,17 @@ export class FlushPipeline {
   /** What is stored around the data is cut again with it, where it must be. */
   async #cut(stretch: Stretch, wanted: ByteRange, isEnd: boolean): Promise<CutResult> {
     const { inode, group } = this.#owner
-    const { readStored, cut } = this.#services
+    const services = this.#services
     const { startBytes } = stretch
     const endBytes = startBytes + stretch.lengthBytes
     if (wanted.startBytes < startBytes) {
       const room = roomInFront(stretch, startBytes - wanted.startBytes)
-      await readStored(inode, wanted.startBytes, room)
+      await services.readStored(inode, wanted.startBytes, room)
     }
     if (wanted.endBytes > endBytes) {
-      await readStored(inode, endBytes, roomBehind(stretch, wanted.endBytes - endBytes))
+      await services.readStored(inode, endBytes, roomBehind(stretch, wanted.endBytes - endBytes))
     }
-    return await cut(group, dataOf(stretch), isEnd)
+    return await services.cut(group, dataOf(stretch), isEnd)
   }
 
   /** Keeps the undecided tail for the next step. */

@@ -6,7 +6,8 @@ import { Recorder } from '../../bench/measurement.ts'
 import { parseOptions, type BenchOptions } from '../../bench/options.ts'
 import { ownTimes } from '../../bench/profile.ts'
 import { formatGroup } from '../../bench/results.ts'
-import { formatTable, median, summarize } from '../../bench/table.ts'
+import { median } from '../../bench/medians.ts'
+import { formatTable, summarize } from '../../bench/table.ts'
 import { GROUPS } from '../../bench/workloads/index.ts'
 
 const MINUTES_MAX = 20

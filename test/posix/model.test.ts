@@ -1,6 +1,7 @@
 // Random calls by two processes, on the mount and on a plain directory of the machine's own filesystem: every result,
 // errno and, at the end, everything that is there must be the same. Between the calls the daemon now and then stops
-// or is killed. COFFER_POSIX_RUNS sets the number of sequences, COFFER_POSIX_SEED repeats a printed one.
+// or is killed. COFFER_POSIX_RUNS sets the number of sequences, COFFER_POSIX_SEED repeats a printed one,
+// with COFFER_POSIX_PATH only the one that failed.
 
 import { test } from 'tap'
 import { mountSkipReason } from '../helpers/mounted.ts'

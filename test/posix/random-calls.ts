@@ -73,6 +73,7 @@ export class RandomCalls {
    * Sequences that must agree.
    */
   async compare({ runs, seed, leavesOut, without, kills }: Comparison): Promise<void> {
+    const path = process.env['COFFER_POSIX_PATH']
     this.#without = without ?? []
     this.#kills = kills ?? true
     await fc.assert(
@@ -80,7 +81,13 @@ export class RandomCalls {
         fc.array(step, { minLength: 1, maxLength: CALLS_MAX, size: 'max' }),
         async steps => this.#sequenceOf(steps.filter(({ call }) => leavesOut?.(call) !== true)),
       ),
-      { numRuns: runs, seed, endOnFailure: process.env['COFFER_POSIX_SHRINK'] === undefined },
+      {
+        numRuns: runs,
+        seed,
+        endOnFailure: process.env['COFFER_POSIX_SHRINK'] === undefined,
+        // One of the sequences alone, as a failure names it.
+        ...(path !== undefined && { path }),
+      },
     )
   }
 
