@@ -59,8 +59,9 @@ export class RandomCalls {
       await coffer.remove()
       await rm(plain, { recursive: true, force: true })
     })
-    // mkdtemp's are for their owner alone
-    for (const directory of [plain, coffer.base]) chmodSync(directory, 0o755)
+    // mkdtemp's are for their owner alone. Symbolic links lead out of the sequence's own directory, into this one.
+    chmodSync(plain, 0o777)
+    chmodSync(coffer.base, 0o755)
     await coffer.start(...startOptions)
     await coffer.coffer('container', 'add', 'c')
     chmodSync(join(coffer.mount, 'c'), 0o777)

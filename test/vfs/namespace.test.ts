@@ -197,6 +197,30 @@ test('the rename matrix', async t => {
   }
 })
 
+test('a rename may leave a whiteout behind', async t => {
+  const WHITEOUT = { noReplace: false, exchange: false, whiteout: true }
+  for (const isReplaced of [false, true]) {
+    const { vfs, top } = await makeWorld()
+    const file = touch(vfs, top, 'f')
+    if (isReplaced) touch(vfs, top, 'g')
+    vfs.rename(top, 'f', top, 'g', WHITEOUT, CALLER)
+    t.equal(numberOf(vfs, top, 'g'), file)
+    t.same(await list(vfs, top), ['f', 'g'])
+    const left = vfs.getattr(numberOf(vfs, top, 'f') ?? 0)
+    t.equal(left.mode, 0o020000, 'a device')
+    t.equal(left.deviceNumber, 0)
+    t.equal(left.uid, CALLER.uid)
+    t.equal(vfs.getattr(top).linkCount, 2)
+  }
+  const { vfs, top } = await makeWorld()
+  touch(vfs, top, 'f')
+  const both = { ...WHITEOUT, exchange: true }
+  t.equal(await failure(() => vfs.rename(top, 'f', top, 'g', both, CALLER)), 'EINVAL')
+  const other = vfs.addContainer({ name: 'other', group: 2, uid: 0, gid: 0 })
+  t.equal(await failure(() => vfs.rename(top, 'f', other.root, 'f', WHITEOUT, CALLER)), 'EXDEV')
+  t.same(await list(vfs, top), ['f'], 'what fails leaves none')
+})
+
 test('renames that would make a loop or cross containers', async t => {
   const { vfs, top } = await makeWorld()
   const other = vfs.addContainer({ name: 'other', group: 2, uid: 0, gid: 0 })
