@@ -72,7 +72,11 @@ t.test('what libfuse hides is in no listing, no link, and keeps no directory', a
   const number = await paths.create('/d/f', 0o644, O_RDWR, ROOT)
   await paths.rename('/d/f', HIDDEN, NO_FLAGS, ROOT)
   t.same(await list('/d'), [])
-  t.equal((await paths.getattr({ path: HIDDEN, number: 0 })).linkCount, 0)
+  t.equal((await paths.getattr({ path: HIDDEN, number: 0 })).linkCount, 1, 'libfuse takes it away')
+  await paths.link(HIDDEN, '/other', ROOT)
+  t.equal((await paths.getattr({ path: '/other', number: 0 })).linkCount, 1)
+  t.equal((await paths.getattr({ path: HIDDEN, number: 0 })).linkCount, 2)
+  await paths.unlink('/other', ROOT)
 
   await paths.mkdir('/d/g', 0o755, ROOT)
   await t.rejects(paths.rmdir('/d', ROOT), { code: 'ENOTEMPTY' })

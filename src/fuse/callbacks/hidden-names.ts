@@ -39,6 +39,10 @@ export class HiddenNames {
     return place !== undefined && place.parent === parent && place.name === name
   }
 
+  isNamedBy(inode: InodeNumber, path: string): boolean {
+    return path.slice(path.lastIndexOf('/') + 1) === this.#places.get(inode)?.name
+  }
+
   /** What is hidden, in one directory or everywhere. */
   list(parent?: InodeNumber): HiddenName[] {
     const found: HiddenName[] = []

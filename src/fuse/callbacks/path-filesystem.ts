@@ -58,7 +58,7 @@ export class PathFilesystem {
 
   getattr(target: Target): Promise<Attributes> {
     return this.#withTarget(target, async inode =>
-      this.#shown(await this.#filesystem.getattr(inode)),
+      this.#shown(await this.#filesystem.getattr(inode), target.path),
     )
   }
 
@@ -294,9 +294,10 @@ export class PathFilesystem {
     return this.#resolver.withInode(path, work)
   }
 
-  /** A name that nobody may see is no link. */
-  #shown(attributes: Attributes): Attributes {
+  /** A name that nobody may see is no link. Of what is asked for by that name libfuse takes it away itself. */
+  #shown(attributes: Attributes, path: string | null): Attributes {
     if (!this.#hidden.has(attributes.inode)) return attributes
+    if (path !== null && this.#hidden.isNamedBy(attributes.inode, path)) return attributes
     return { ...attributes, linkCount: attributes.linkCount - 1 }
   }
 
