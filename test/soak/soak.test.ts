@@ -1,11 +1,11 @@
-// The soak for some seconds: every kind of use works beside the others, and nothing is held when all is over. The trend of
-// memory takes scripts/soak.
+// The soak for some seconds, or as many as COFFER_SOAK_SECONDS says: every kind of use works beside the others, and nothing is
+// held when all is over. The trend of memory takes scripts/soak.
 
 import t from 'tap'
 import { mountSkipReason } from '../helpers/mounted.ts'
 import { growthOf, soak, type Sample } from './soak.ts'
 
-const RUN_MS = 6000
+const RUN_MS = Number(process.env['COFFER_SOAK_SECONDS'] ?? 6) * 1000
 
 t.test('what is used is given back', { skip: mountSkipReason }, async t => {
   const report = await soak(RUN_MS, false)
