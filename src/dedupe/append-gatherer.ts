@@ -69,8 +69,9 @@ export class AppendGatherer implements ChunkAppender {
       gathering.waiting.push({ chunks, sequence, resolve, reject })
       gathering.bytes += bytes
       gathering.chunkCount += chunks.length
+      // In a hurry too: it may be over when the append ends that this one waits for.
+      gathering.timer ??= setTimeout(() => this.#sendNow(gathering), WAIT_MS_MAX)
       if (this.#urgentCount > 0) this.#send(gathering)
-      else gathering.timer ??= setTimeout(() => this.#sendNow(gathering), WAIT_MS_MAX)
     })
   }
 

@@ -105,7 +105,10 @@ export class ExtentRecord {
     return Array.from({ length: this.count }, (_, place) => this.extent(pageStartBytes, place))
   }
 
-  /** These extents instead of those from one place to before another. They must fit in between. */
+  /**
+   * These extents instead of those from one place to before another.
+   * @throws StoreError RECORD_DAMAGED unless they are in order and fit in between: what reads the record would take it for damaged
+   */
   with(
     group: number,
     pageStartBytes: number,
@@ -122,9 +125,14 @@ export class ExtentRecord {
     bytes.writeUInt32LE(this.count - (toPlace - fromPlace) + extents.length, 3)
     bytes.set(this.bytes.subarray(HEADER_BYTES, from), HEADER_BYTES)
     let at = from
+    let endBytes = fromPlace === 0 ? 0 : this.#endBytes(fromPlace - 1)
     for (const extent of extents) {
       packExtent(bytes, at, pageStartBytes, extent)
+      endBytes = checkedEndBytes(bytes, at, endBytes)
       at += EXTENT_BYTES
+    }
+    if (toPlace < this.count && this.#startBytes(toPlace) < endBytes) {
+      throw new StoreError('RECORD_DAMAGED', 'Extents reach into those behind them.')
     }
     bytes.set(this.bytes.subarray(to), at)
     return new ExtentRecord(bytes)

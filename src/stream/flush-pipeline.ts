@@ -1,6 +1,7 @@
-// Turns the unflushed runs of one file into chunks and extents. Cutting is strictly in order, since each buffer's
-// undecided tail (the carry) is cut together with what follows; storing overlaps with the next cut; extents are
-// installed in order again, so that older data never replaces newer.
+// Turns the unflushed runs of one file into chunks and extents. Steps begin strictly in order, since a
+// buffer's undecided tail (the carry) is cut together with what follows; what has an end leaves none, so that the next step
+// begins meanwhile; storing overlaps with what comes next; extents are installed in order again, so that older data never
+// replaces newer.
 
 import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'

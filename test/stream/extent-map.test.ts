@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { EXTENT_PAGE_BYTES, type Extent } from '../../src/stream/extent.ts'
+import { ExtentRecord } from '../../src/stream/extent-record.ts'
 import { ExtentMap } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
@@ -193,3 +194,20 @@ function compare(
     if (found[unit] !== plain[unit]) throw new Error(`unit ${unit} is ${found[unit]}`)
   }
 }
+
+t.test('a record that would read as damaged is never made', t => {
+  const record = ExtentRecord.empty(GROUP).with(GROUP, 0, 0, 0, [
+    chunkOf(1, 2, 4),
+    chunkOf(2, 6, 8),
+  ])
+  const refused = (from: number, to: number, ...extents: Extent[]): void => {
+    t.throws(() => record.with(GROUP, 0, from, to, extents), { code: 'RECORD_DAMAGED' })
+  }
+  refused(1, 1, chunkOf(3, 3, 5))
+  refused(1, 1, chunkOf(3, 5, 7))
+  refused(2, 2, chunkOf(3, 9, 10), chunkOf(4, 8, 9))
+  refused(0, 0, chunkOf(3, 0, 3))
+  t.equal(record.with(GROUP, 0, 1, 1, [chunkOf(3, 4, 6)]).count, 3)
+  t.equal(record.with(GROUP, 0, 0, 2, []).count, 0)
+  t.end()
+})

@@ -145,7 +145,8 @@ t.test('whatever is written where, chunks stay in few pieces and little is kept 
     fc.property(
       fc.array(chunk, { minLength: 1, maxLength: 20 }),
       fc.array(write, { maxLength: 60 }),
-      chunk,
+      // A file of single bytes has more pieces than this plain list can bear.
+      fc.integer({ min: 2 * KIB, max: 96 * KIB }),
       (lengths, writes, chunkBytes) => {
         const file = new File(...lengths)
         for (const { at, length } of writes) {
@@ -156,15 +157,15 @@ t.test('whatever is written where, chunks stay in few pieces and little is kept 
             throw new Error('more is read than there is room for')
           }
         }
-        const pieces = Math.max(...file.pieces.values())
+        const pieces = [...file.pieces.values()].reduce((most, count) => Math.max(most, count), 0)
         if (pieces > 3) throw new Error(`a chunk is in ${pieces} pieces`)
         if (file.storedBytes > 2 * file.sizeBytes + CHUNK_BYTES_MAX) {
           throw new Error(`${file.storedBytes} bytes are stored for ${file.sizeBytes}`)
         }
       },
     ),
-    // Always the same ones: where chunks of full length meet, there is no room to join all pieces, so it isn't always so.
-    { numRuns: 200, seed: 1, endOnFailure: true },
+    // Shrinking takes minutes, and tells no more.
+    { numRuns: 300, endOnFailure: true },
   )
   t.pass()
   t.end()
