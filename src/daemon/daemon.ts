@@ -73,7 +73,12 @@ async function start(
     },
     clientOperations: () => late.mount?.statistics.requests ?? 0,
     entryChanged: (parent, name) => {
-      late.mount?.invalidateEntry(parent, name).catch((error: unknown) => log('%O', error))
+      const forgotten = [
+        late.mount?.invalidateEntry(parent, name),
+        // Of a name that it hasn't met the kernel takes no notice, but its listing of the directory is an old one all the same.
+        late.mount?.invalidateInode(parent),
+      ]
+      for (const each of forgotten) each?.catch((error: unknown) => log('%O', error))
     },
   })
   undo.push(() => storage.close())

@@ -72,7 +72,8 @@ export class RequestReader {
 
   /** Of an opcode that makes an inode. @param umaskOffset where its umask is */
   creator(umaskOffset: number): Caller {
-    return { ...this.caller(), umask: this.u32(umaskOffset) & UMASK_BITS }
+    const { uid, gid, pid } = this.caller()
+    return { uid, gid, pid, umask: this.u32(umaskOffset) & UMASK_BITS }
   }
 
   caller(): Caller {

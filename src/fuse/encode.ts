@@ -123,11 +123,15 @@ export class ReplyWriter {
     let flags = 0
     if (file.directIo) flags |= OpenReplyFlag.DIRECT_IO | OpenReplyFlag.PARALLEL_DIRECT_WRITES
     if (file.keepCache) flags |= OpenReplyFlag.KEEP_CACHE
-    return this.openedDirectory(offset, file.handle, flags)
+    return this.#opened(offset, file.handle, flags)
   }
 
-  /** open_out of a directory */
-  openedDirectory(offset: number, handle: number, flags = 0): number {
+  /** open_out of a directory: the kernel keeps its listing until something in it changes */
+  openedDirectory(offset: number, handle: number): number {
+    return this.#opened(offset, handle, OpenReplyFlag.CACHE_DIR | OpenReplyFlag.KEEP_CACHE)
+  }
+
+  #opened(offset: number, handle: number, flags: number): number {
     this.u64(offset, handle)
     this.u64(offset + 8, flags)
     return offset + 16

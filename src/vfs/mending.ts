@@ -60,6 +60,14 @@ export interface MendingParts {
   readonly entryChanged: (parent: InodeNumber, name: ByteString) => void
 }
 
+/** Of an inode in lost+found. */
+interface FoundPlace {
+  readonly directory: Inode
+  readonly name: ByteString
+  /** by that inode itself */
+  readonly isTaken: boolean
+}
+
 export class Mending {
   readonly #parts: MendingParts
 
@@ -265,12 +273,14 @@ export class Mending {
   salvageFile(file: SalvagedFile, names: readonly MendedName[]): boolean {
     const { inode: number, container, sizeBytes, mappedBytes, hasXattrs } = file
     const { table, containers } = this.#parts
-    if (this.#isTargetThere(number) || this.#lostAndFound(container) === undefined) return false
+    if (this.#isTargetThere(number)) return false
+    const place = this.#placeInLostAndFound(container, nameOf(number), number)
+    if (place === undefined) return false
     const fields = this.#fields(S_IFREG | PRIVATE_FILE, container)
     const inode = table.createAs(number, { ...fields, sizeBytes, mappedBytes, hasXattrs })
     // As if it were there already: a record that can't be read has to be overwritten or deleted.
     inode.isStored = true
-    if (!this.#enterLostAndFound(inode, nameOf(number))) return false
+    this.#enterAt(place, inode)
     containers.recount(container, sizeBytes, 1)
     for (const name of names) if (this.#isSaid(name)) this.#detach(name)
     return true
@@ -281,7 +291,11 @@ export class Mending {
     const { inode: number, container, children, subdirectories, hasXattrs } = directory
     const { table, containers } = this.#parts
     if (this.#isTargetThere(number) || containers.byId(container) === undefined) return false
-    if (place === undefined && this.#lostAndFound(container) === undefined) return false
+    const found =
+      place === undefined
+        ? this.#placeInLostAndFound(container, nameOf(number), number)
+        : undefined
+    if (place === undefined && found === undefined) return false
     const inode = table.createAs(number, {
       ...this.#fields(S_IFDIR | PRIVATE_DIRECTORY, container),
       linkCount: 2 + subdirectories,
@@ -290,7 +304,8 @@ export class Mending {
       hasXattrs,
     })
     inode.isStored = true
-    return place !== undefined || this.#enterLostAndFound(inode, nameOf(number))
+    if (found !== undefined) this.#enterAt(found, inode)
+    return true
   }
 
   /** An inode of which nothing is left but a record that can't be read, and names. */
@@ -391,17 +406,31 @@ export class Mending {
   }
 
   #enterLostAndFound(inode: Inode, name: ByteString): boolean {
-    const directory = this.#lostAndFound(inode.container)
-    if (directory === undefined) return false
+    const place = this.#placeInLostAndFound(inode.container, name, inode.number)
+    if (place === undefined) return false
+    this.#enterAt(place, inode)
+    return true
+  }
+
+  #enterAt({ directory, name, isTaken }: FoundPlace, inode: Inode): void {
+    if (!isTaken) this.#enter(directory, name, inode)
+  }
+
+  /** A name that is free, or the inode's already; undefined when there is none, or no directory. */
+  #placeInLostAndFound(
+    container: number,
+    name: ByteString,
+    number: InodeNumber,
+  ): FoundPlace | undefined {
+    const directory = this.#lostAndFound(container)
+    if (directory === undefined) return undefined
     for (let count = 0; count < NAMES_MAX; count++) {
       const free = count === 0 ? name : `${name.slice(0, 240)}.${count}`
       const taken = this.#parts.dentries.find(directory.number, free)
-      if (taken?.inode === inode.number) return true
-      if (taken !== undefined) continue
-      this.#enter(directory, free, inode)
-      return true
+      const isTaken = taken?.inode === number
+      if (isTaken || taken === undefined) return { directory, name: free, isTaken }
     }
-    return false
+    return undefined
   }
 
   /** Made when it is missing; undefined when something else has its name. */

@@ -290,7 +290,8 @@ void t.test('open_out', async t => {
   t.equal(flags(true, false), (1 << 0) | (1 << 6))
   t.equal(reply.openedDirectory(OUT_HEADER, 7), OUT_HEADER + 16)
   t.equal(u64(view, OUT_HEADER), 7n)
-  t.equal(u64(view, OUT_HEADER + 8), 0n)
+  t.equal(u32(view, OUT_HEADER + 8), (1 << 1) | (1 << 3), 'its listing is kept')
+  t.equal(u32(view, OUT_HEADER + 12), 0, 'padding')
 })
 
 void t.test('a dirent is padded to 8 bytes with zeros', async t => {

@@ -130,6 +130,32 @@ t.test('a file whose record is gone is saved in lost+found, and nothing else is'
   t.same((await scan(store)).findings, [])
 })
 
+t.test('a file for which lost+found has no name waits until there is one', async t => {
+  const stores = await brokenStores(t)
+  const { file } = stores.inodes
+  const directory = await stores.broken(({ records }) => {
+    records.set(inodeKey(TABLE.inode, file), null)
+  })
+  const store = await OpenStore.open(directory)
+  t.teardown(() => store.close())
+  const { vfs } = store.storage
+  const { root } = vfs.containerByName('a')
+  const caller = { uid: 0, gid: 0, pid: 1 }
+  const lost = vfs.mkdir(root, 'lost+found', 0o700, caller).attributes.inode
+  const name = `inode-${file}`
+  vfs.mknod(lost, name, 0o100600, 0, caller)
+  for (let count = 1; count < 1000; count++) {
+    vfs.mknod(lost, `${name}.${count}`, 0o100600, 0, caller)
+  }
+  t.equal((await repair(store)).outcome, 'incomplete')
+  t.throws(() => vfs.getattr(file), { code: 'RECORD_DAMAGED' }, 'half of it is not there')
+
+  vfs.unlink(lost, `${name}.7`)
+  t.equal((await repair(store)).outcome, 'repaired')
+  t.equal(vfs.lookup(lost, `${name}.7`)?.attributes.inode, file)
+  t.same((await scan(store)).findings, [])
+})
+
 t.test('a directory whose record is gone comes back with its entries', async t => {
   const stores = await brokenStores(t)
   for (const change of [

@@ -50,6 +50,14 @@ t.test('a container is renamed on a live mount', { skip: mountSkipReason }, asyn
   await coffer.coffer('container', 'add', 'old')
   await writeFile(at('old', 'file'), 'of another container')
 
+  // The kernel keeps listings, and has never been asked for this name.
+  t.same((await readdir(coffer.mount)).sort(), ['new', 'old', 'taken'])
+  await coffer.coffer('container', 'add', 'third')
+  t.same((await readdir(coffer.mount)).sort(), ['new', 'old', 'taken', 'third'])
+  t.equal((await stat(coffer.mount)).nlink, 6, 'its attributes are new as well')
+  await coffer.coffer('container', 'delete', 'third', '--yes')
+  t.same((await readdir(coffer.mount)).sort(), ['new', 'old', 'taken'])
+
   await coffer.kill()
   await coffer.start()
   t.same((await readdir(coffer.mount)).sort(), ['new', 'old', 'taken'])
