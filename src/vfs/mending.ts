@@ -292,9 +292,7 @@ export class Mending {
     const { table, containers } = this.#parts
     if (this.#isTargetThere(number) || containers.byId(container) === undefined) return false
     const found =
-      place === undefined
-        ? this.#placeInLostAndFound(container, nameOf(number), number)
-        : undefined
+      place === undefined ? this.#placeInLostAndFound(container, nameOf(number), number) : undefined
     if (place === undefined && found === undefined) return false
     const inode = table.createAs(number, {
       ...this.#fields(S_IFDIR | PRIVATE_DIRECTORY, container),
