@@ -283,12 +283,16 @@ export class MemoryFilesystem implements FuseFilesystem {
     }
   }
 
-  async write(
+  write(
     handle: number,
     offsetBytes: number,
     data: Uint8Array,
     _context: WriteContext,
-  ): Promise<number> {
+  ): number | Promise<number> {
+    return this.#write(handle, offsetBytes, data)
+  }
+
+  async #write(handle: number, offsetBytes: number, data: Uint8Array): Promise<number> {
     // The data must stay right over a turn of the event loop.
     await new Promise(setImmediate)
     const node = this.#opened(handle)
