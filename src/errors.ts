@@ -24,7 +24,15 @@ export class StoreError extends CofferError {}
  * Raised by vfs and stream, turned into a number by fuse alone.
  */
 export class FilesystemError extends CofferError {
-  constructor(code: string, message = code, options?: ErrorOptions) {
-    super(code, message, options)
+  constructor(code: string, message?: string, options?: ErrorOptions) {
+    const depth = Error.stackTraceLimit
+    // An errno alone is an everyday answer: `ls -l` gets ENODATA twice a file, and where it comes from would cost more than
+    // all the rest of the request.
+    if (message === undefined) Error.stackTraceLimit = 0
+    try {
+      super(code, message ?? code, options)
+    } finally {
+      Error.stackTraceLimit = depth
+    }
   }
 }

@@ -132,11 +132,15 @@ export interface FuseFilesystem {
   lseek(handle: number, offsetBytes: number, whence: number): number | Promise<number>
 
   opendir(inode: InodeNumber, caller: Caller): number | Promise<number>
-  /** Entries after `cookie` (0 = from the start, "." and ".." included), about `countMax` of them; empty = the end. */
+  /**
+   * Entries after `cookie` (0 = from the start, "." and ".." included), about `countMax` of them; empty = the end.
+   * @param areLookedUp each of them is going to be looked up at once
+   */
   readdir(
     handle: number,
     cookie: number,
     countMax: number,
+    areLookedUp: boolean,
   ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]>
   releasedir(handle: number): void
   fsyncdir(handle: number, dataOnly: boolean): Promise<void>

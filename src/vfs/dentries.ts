@@ -3,6 +3,7 @@
 
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
 import { inodeKey, prefixEnd, TABLE } from '../metadata/keys.ts'
+import { ListedNames } from './listed-names.ts'
 import type { NameHash } from './name-hash.ts'
 import { Overlay } from './overlay.ts'
 import {
@@ -34,6 +35,7 @@ export class Dentries {
    * before the name is given away, and only the first has to reach the store.
    */
   readonly #misses = new Set<string>()
+  readonly #listed = new ListedNames()
 
   constructor(metadata: MetadataReader, hash: NameHash, touched: () => void) {
     this.#metadata = metadata
@@ -44,6 +46,8 @@ export class Dentries {
   find(parent: InodeNumber, name: ByteString): Dentry | undefined {
     const change = this.#changes.get(parent)?.get(name)
     if (change !== undefined) return change ?? undefined
+    const listed = this.#listed.find(parent, name)
+    if (listed !== undefined) return listed
     const place = placeOf(parent, name)
     if (this.#misses.has(place)) return undefined
     const record = this.#metadata.get(dentryKey(parent, this.#hash(name), name))
@@ -68,6 +72,7 @@ export class Dentries {
   async window(parent: InodeNumber, cookie: number, countMax: number): Promise<DentryWindow> {
     // taken in the same moment as the range, so that no change is lost between the two
     const changes = this.#changesAbove(parent, cookie)
+    const listed = this.#listed.reading(parent)
     const stored = this.#metadata.range(
       dentryKey(parent, cookie + 1, ''),
       prefixEnd(inodeKey(TABLE.dentry, parent)),
@@ -89,12 +94,16 @@ export class Dentries {
 
     for await (const { key, value } of stored) {
       const { hash, name } = parseDentryKey(key)
-      if (!mergeUpTo(hash) || isFull(hash)) return { entries, isLast: false }
+      if (!mergeUpTo(hash) || isFull(hash)) {
+        listed(entries)
+        return { entries, isLast: false }
+      }
       if (!changes.names.has(name)) {
         entries.push({ name, cookie: hash, ...decodeDentry(value, parent) })
       }
     }
     const isLast = mergeUpTo(Number.MAX_SAFE_INTEGER)
+    listed(entries)
     return { entries, isLast }
   }
 
@@ -113,6 +122,7 @@ export class Dentries {
       overlay.settled()
       if (overlay.isEmpty) this.#changes.delete(parent)
     }
+    this.#listed.committed()
   }
 
   #change(parent: InodeNumber, name: ByteString, change: Dentry | null): void {

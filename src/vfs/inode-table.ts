@@ -17,6 +17,8 @@ import type { InodeNumber } from './types.ts'
 export const ROOT_INODE = 1
 /** about 400 bytes each, so 80 MB at most */
 const CACHED_INODES_MAX = 200_000
+/** fewer are loaded one by one in less time than it takes to ask another thread */
+const PRELOADED_MIN = 4
 /** how many inodes one eviction looks at: keeps the pause short */
 const EVICTION_SLICE = 1_000
 
@@ -31,6 +33,7 @@ export class InodeTable {
   #dirty = new Set<Inode>()
   #committing = new Set<Inode>()
   #isEvictionQueued = false
+  #commitCount = 0
 
   constructor(metadata: MetadataReader, touched: () => void, cachedMax = CACHED_INODES_MAX) {
     this.#metadata = metadata
@@ -57,11 +60,37 @@ export class InodeTable {
       return cached.isDeleted ? undefined : cached
     }
     const record = this.#metadata.get(inodeKey(TABLE.inode, number))
-    if (record === undefined) return undefined
+    return record === undefined ? undefined : this.#load(number, record)
+  }
+
+  #load(number: InodeNumber, record: Uint8Array): Inode {
     const inode = new Inode(number, decodeInode(record, number), true)
     // whether a direct handle wrote before the inode was let go is not known any more
     inode.isPageCacheStale = this.#lookups.has(number)
     return this.#add(inode)
+  }
+
+  /**
+   * Brings what isn't in memory yet there at once, for lookups that are about to come. What can't be read is left to them,
+   * who tell whose it is.
+   */
+  async preload(numbers: readonly InodeNumber[]): Promise<void> {
+    const missing = numbers.filter(number => !this.#inodes.has(number))
+    if (missing.length < PRELOADED_MIN) return
+    const before = this.#commitCount
+    const keys = missing.map(number => inodeKey(TABLE.inode, number))
+    const records = await this.#metadata.getMany(keys).catch(() => [])
+    // What was not in memory then is changed in memory first: without a commit, these are still the newest records.
+    if (before !== this.#commitCount) return
+    for (const [index, number] of missing.entries()) {
+      const record = records[index]
+      if (record === undefined || this.#inodes.has(number)) continue
+      try {
+        this.#load(number, record)
+      } catch {
+        // Its lookup meets the same, and says so.
+      }
+    }
   }
 
   /** Without loading it. */
@@ -164,6 +193,7 @@ export class InodeTable {
   }
 
   settled(): void {
+    this.#commitCount++
     for (const inode of this.#committing) {
       inode.isCommitting = false
       if (inode.isDeleted && !inode.isDirty) this.#inodes.delete(inode.number)

@@ -3,6 +3,7 @@
 
 import { FilesystemError } from '../errors.ts'
 import type { Dentries, DentryWindow } from './dentries.ts'
+import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { S_IFDIR } from './linux.ts'
 import type { DirectoryEntry, InodeNumber } from './types.ts'
@@ -20,12 +21,14 @@ interface OpenDirectory {
 
 export class Listings {
   readonly #dentries: Dentries
+  readonly #table: InodeTable
   readonly #unpin: (inode: Inode) => void
   readonly #open = new Map<number, OpenDirectory>()
   #nextHandle = 1
 
-  constructor(dentries: Dentries, unpin: (inode: Inode) => void) {
+  constructor(dentries: Dentries, table: InodeTable, unpin: (inode: Inode) => void) {
     this.#dentries = dentries
+    this.#table = table
     this.#unpin = unpin
   }
 
@@ -40,10 +43,12 @@ export class Listings {
     return handle
   }
 
+  /** @param areLookedUp each entry is going to be looked up next */
   read(
     handle: number,
     cookie: number,
     countMax: number,
+    areLookedUp: boolean,
   ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]> {
     const directory = this.#get(handle)
     const entries = dots(directory.inode, cookie)
@@ -52,7 +57,7 @@ export class Listings {
     if (cookie < DOT_DOT_COOKIE) directory.window = undefined
     const { window } = directory
     if (window === undefined || !covers(window, from)) {
-      return this.#readWindow(directory, from, countMax, entries)
+      return this.#readWindow(directory, from, countMax, areLookedUp, entries)
     }
     return entries.concat(slice(window.entries, from, countMax))
   }
@@ -78,10 +83,12 @@ export class Listings {
     directory: OpenDirectory,
     from: number,
     countMax: number,
+    areLookedUp: boolean,
     dotEntries: DirectoryEntry[],
   ): Promise<readonly DirectoryEntry[]> {
     const count = Math.max(countMax, WINDOW_ENTRIES)
     const window = await this.#dentries.window(directory.inode.number, from, count)
+    if (areLookedUp) await this.#table.preload(window.entries.map(({ inode }) => inode))
     directory.window = { ...window, from }
     return dotEntries.concat(slice(window.entries, from, countMax))
   }

@@ -451,8 +451,9 @@ export class Vfs implements CommitParticipant {
     handle: number,
     cookie: number,
     countMax: number,
+    areLookedUp = false,
   ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]> {
-    return this.#listings.read(handle, cookie, countMax)
+    return this.#listings.read(handle, cookie, countMax, areLookedUp)
   }
 
   releasedir(handle: number): void {

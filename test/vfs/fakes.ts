@@ -54,13 +54,15 @@ export class FakeMetadata implements MetadataReader {
 }
 
 export class FakeCommitter implements Committer {
-  readonly #metadata: FakeMetadata
+  metadata: FakeMetadata
   participant: CommitParticipant | undefined
+  /** how long a batch takes to be durable */
+  durable = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
   commits = 0
   touches = 0
 
   constructor(metadata: FakeMetadata) {
-    this.#metadata = metadata
+    this.metadata = metadata
   }
 
   async commit(): Promise<void> {
@@ -70,10 +72,10 @@ export class FakeCommitter implements Committer {
       delete: key => changes.set(toText(key), undefined),
     }
     this.participant?.collect(batch)
-    await new Promise(resolve => setImmediate(resolve))
+    await this.durable()
     for (const [key, value] of changes) {
-      if (value === undefined) this.#metadata.records.delete(key)
-      else this.#metadata.records.set(key, value)
+      if (value === undefined) this.metadata.records.delete(key)
+      else this.metadata.records.set(key, value)
     }
     this.commits++
     this.participant?.settled()

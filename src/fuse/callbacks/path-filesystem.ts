@@ -273,7 +273,7 @@ export class PathFilesystem {
     const { handle, inode: parent } = this.#handles.get(number)
     let from = cookie
     for (;;) {
-      const entries = await this.#filesystem.readdir(handle, from, countMax)
+      const entries = await this.#filesystem.readdir(handle, from, countMax, false)
       const shown = entries.filter(
         ({ name, inode }) => !this.#hidden.isHiddenEntry(parent, name, inode),
       )
@@ -319,7 +319,7 @@ export class PathFilesystem {
     if (hidden.length === 0) return
     const handle = await this.#filesystem.opendir(inode, caller)
     try {
-      const entries = await this.#filesystem.readdir(handle, 0, hidden.length + DOTS + 1)
+      const entries = await this.#filesystem.readdir(handle, 0, hidden.length + DOTS + 1, false)
       if (entries.length > hidden.length + DOTS) return
     } finally {
       this.#filesystem.releasedir(handle)
