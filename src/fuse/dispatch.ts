@@ -30,9 +30,6 @@ const ENOSYS = errnoNumber('ENOSYS') ?? 0
 const EINVAL = errnoNumber('EINVAL') ?? 0
 const EPROTO = errnoNumber('EPROTO') ?? 0
 
-/** Copying less takes no longer than it takes to wake the program. */
-const EARLY_ANSWER_BYTES_MIN = 128 * 1024
-
 const READ_IN_BYTES = 40
 const WRITE_IN_BYTES = 40
 const INIT_IN_BYTES = 16
@@ -53,7 +50,6 @@ interface Ticket {
   readonly opcode: number
   readonly arrivedMs: number
   readonly client: Client
-  isAnswered: boolean
 }
 
 /** What the kernel sends on its own behalf, whoever made it do so. */
@@ -108,8 +104,7 @@ export class Dispatcher {
   }
 
   /**
-   * Carries out the request at `offset` of the area. Throws only when a write fails that was accepted: what a program
-   * takes for written is lost then, and nobody may go on.
+   * Carries out the request at `offset` of the area. Never throws.
    * @returns false when the request's slot is still needed: it is given back through the link later
    */
   handle(slot: number, offset: number, length: number): boolean {
@@ -123,7 +118,7 @@ export class Dispatcher {
     const client = OF_NOBODY.has(opcode)
       ? NOBODY
       : this.clients.request(request.pid, request.uid, arrivedMs)
-    const ticket = { uniqueLow, uniqueHigh, opcode, arrivedMs, client, isAnswered: false }
+    const ticket = { uniqueLow, uniqueHigh, opcode, arrivedMs, client }
     if (!UNANSWERED.has(opcode)) this.#waitingCount += 1
     if (opcode < OPCODE_LIMIT) this.counts[opcode] = (this.counts[opcode] ?? 0) + 1
     if (log.enabled) log('%s node %d, %d bytes', opcodeName(opcode), request.node, length)
@@ -152,7 +147,6 @@ export class Dispatcher {
           return true
       }
     } catch (error) {
-      if (opcode === Opcode.WRITE && ticket.isAnswered) throw error
       this.#fail(ticket, error)
       return true
     }
@@ -226,9 +220,8 @@ export class Dispatcher {
     return refusal
   }
 
-  #answered(ticket: Ticket): void {
-    ticket.isAnswered = true
-    this.latencies.record(ticket.opcode, performance.now() - ticket.arrivedMs)
+  #answered({ opcode, arrivedMs }: Ticket): void {
+    this.latencies.record(opcode, performance.now() - arrivedMs)
     this.#waitingCount -= 1
   }
 
@@ -281,7 +274,6 @@ export class Dispatcher {
   #write(ticket: Ticket, request: RequestReader, slot: number): boolean {
     if (request.length < WRITE_IN_BYTES) throw new FilesystemError('EINVAL')
     const sizeBytes = request.u32(16)
-    const accepted = (): void => this.#wrote(ticket, sizeBytes)
     const result = this.#filesystem.write(
       request.u64(0),
       request.u64(8, 'EFBIG'),
@@ -289,14 +281,12 @@ export class Dispatcher {
       {
         killPrivileges: (request.u32(20) & WRITE_KILL_SUIDGID) !== 0,
         flags: request.u32(32),
-        accepted: sizeBytes >= EARLY_ANSWER_BYTES_MIN ? accepted : undefined,
       },
     )
     if (!(result instanceof Promise)) {
-      if (!ticket.isAnswered) this.#wrote(ticket, result)
+      this.#wrote(ticket, result)
       return true
     }
-    if (ticket.isAnswered) throw new Error('a write was accepted that has to wait')
     result.then(
       count => {
         this.#link.releaseSlot(slot)

@@ -101,13 +101,12 @@ export class FileStream implements FlushOwner {
   }
 
   /** As FileContent.write. */
-  write(offsetBytes: number, data: Uint8Array, accepted?: () => void): void | Promise<void> {
+  write(offsetBytes: number, data: Uint8Array): void | Promise<void> {
     const error = this.takeError()
     if (error !== undefined) throw error
     if (offsetBytes + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     this.#services.checkAccess(this.group)
     this.#services.reserve(this.group, data.length)
-    if (accepted !== undefined && this.#hasRoom(offsetBytes, data.length)) accepted()
     const taken = this.#take(offsetBytes, data)
     if (taken < data.length) return this.#writeRest(offsetBytes + taken, data.subarray(taken))
     this.#yieldIfContended()
@@ -141,14 +140,6 @@ export class FileStream implements FlushOwner {
     for (const run of this.#runs.openAscending()) {
       this.#freeze(run, false)
     }
-  }
-
-  /** One open run takes all of it. */
-  #hasRoom(position: number, lengthBytes: number): boolean {
-    const run = this.#runs.at(position)
-    if (run === undefined) return false
-    const isInRun = position - run.startBytes + lengthBytes <= run.capacityBytes
-    return isInRun && position + lengthBytes <= this.#runs.nextStartBytes(position)
   }
 
   /** Copies as much as there are buffers for. @returns bytes taken */

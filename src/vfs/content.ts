@@ -22,12 +22,8 @@ export interface FileContent {
   readonly mappedBytes: number
   /** data not yet in block files */
   readonly hasUnflushedData: boolean
-  /**
-   * Copies `data` before it returns or, when buffers are short, before the promise resolves.
-   * @param accepted called when nothing can go wrong any more and only copying is left, if that is known before
-   * @throws ENOSPC, EIO (also of an earlier flush, once), EFBIG
-   */
-  write(offsetBytes: number, data: Uint8Array, accepted?: () => void): void | Promise<void>
+  /** Copies `data` before it returns or, when buffers are short, before the promise resolves. @throws ENOSPC, EIO (also of an earlier flush, once), EFBIG */
+  write(offsetBytes: number, data: Uint8Array): void | Promise<void>
   /** Short at the end of the file. Holes read as zeros. @throws EIO */
   read(offsetBytes: number, sizeBytes: number): ContentRead | Promise<ContentRead>
   truncate(sizeBytes: number): void | Promise<void>

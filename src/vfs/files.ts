@@ -87,11 +87,9 @@ export class Files {
     const appends = file.directIo && (context.flags & O_APPEND) !== 0
     const at = appends ? inode.sizeBytes : offsetBytes
     if (at + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
-    const isSynchronous = file.isSynchronous || (context.flags & O_ANY_SYNC) !== 0
-    // More than copying is left to do in the other cases, and it can fail.
-    const isPlain = !isSynchronous && !context.killPrivileges
-    const waiting = content.write(at, data, isPlain ? context.accepted : undefined)
+    const waiting = content.write(at, data)
     if (file.directIo) inode.isPageCacheStale = true
+    const isSynchronous = file.isSynchronous || (context.flags & O_ANY_SYNC) !== 0
     if (waiting === undefined && !isSynchronous) {
       this.#written(inode, context)
       return data.length

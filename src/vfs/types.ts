@@ -100,11 +100,6 @@ export interface WriteContext {
   readonly killPrivileges: boolean
   /** open flags of the handle as the kernel sends them with the request (O_APPEND, O_SYNC, O_DSYNC, ...) */
   readonly flags: number
-  /**
-   * Answers the write, at most once: called when nothing can go wrong any more and only copying is left, so that the
-   * program goes on meanwhile. Absent: the answer is what `write` returns.
-   */
-  readonly accepted?: (() => void) | undefined
 }
 
 /** RENAME_NOREPLACE, RENAME_EXCHANGE and RENAME_WHITEOUT of renameat2(2). */

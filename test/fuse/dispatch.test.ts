@@ -6,7 +6,7 @@ import t from 'tap'
 import { FilesystemError } from '../../src/errors.ts'
 import { Dispatcher, type ReplyLink } from '../../src/fuse/dispatch.ts'
 import { errnoNumber } from '../../src/fuse/errno.ts'
-import type { Entry, ReadResult, WriteContext } from '../../src/fuse/filesystem.ts'
+import type { Entry, ReadResult } from '../../src/fuse/filesystem.ts'
 import { operationFamilies } from '../../src/fuse/latencies.ts'
 import { operations } from '../../src/fuse/operations.ts'
 import { NAME_BYTES_MAX, Opcode } from '../../src/fuse/protocol.ts'
@@ -33,10 +33,9 @@ interface Reply {
 
 /** The kernel's side: hands requests in, keeps the replies. */
 class Kernel implements ReplyLink {
-  readonly area: ArrayBuffer
+  readonly area = new ArrayBuffer(REPLY_BYTES + SLOT_COUNT * SLOT_BYTES)
   readonly replyBytes = REPLY_BYTES
-  readonly #bytes: Buffer
-  readonly #slotBytes: number
+  readonly #bytes = Buffer.from(this.area)
   readonly replies: Reply[] = []
   /** slots that requests are in */
   readonly slots = new Set<number>()
@@ -52,10 +51,7 @@ class Kernel implements ReplyLink {
 
   readonly filesystem: MemoryFilesystem
 
-  constructor(filesystem = new MemoryFilesystem(), slotBytes = SLOT_BYTES) {
-    this.#slotBytes = slotBytes
-    this.area = new ArrayBuffer(REPLY_BYTES + SLOT_COUNT * slotBytes)
-    this.#bytes = Buffer.from(this.area)
+  constructor(filesystem = new MemoryFilesystem()) {
     this.filesystem = filesystem
     this.dispatcher = new Dispatcher(filesystem, this, () => undefined)
   }
@@ -67,7 +63,7 @@ class Kernel implements ReplyLink {
       index => !this.slots.has(index),
     )
     if (slot === undefined) throw new Error('no slot was given back')
-    const offset = REPLY_BYTES + slot * this.#slotBytes
+    const offset = REPLY_BYTES + slot * SLOT_BYTES
     const length = IN_HEADER + args.length
     const header = new DataView(this.area, offset, IN_HEADER)
     header.setUint32(0, length + lie, LITTLE)
@@ -395,48 +391,6 @@ void t.test('the data of a write stays until the write is done', async t => {
   t.equal(kernel.slots.size, 0)
   t.equal(kernel.filesystem.nodes.get(3)?.data.toString('latin1', 0, 4), 'data')
   t.equal(kernel.dispatcher.bytesWritten, 4)
-})
-
-void t.test('a large write may be answered before it is copied', async t => {
-  const largeBytes = 128 * 1024
-  class Accepting extends MemoryFilesystem {
-    repliesBefore = -1
-    failure: Error | undefined
-    override write(
-      _handle: number,
-      _offsetBytes: number,
-      data: Uint8Array,
-      { accepted }: WriteContext,
-    ): number {
-      accepted?.()
-      this.repliesBefore = kernel.replies.length
-      if (this.failure !== undefined) throw this.failure
-      return data.length
-    }
-  }
-  const filesystem = new Accepting()
-  const kernel = new Kernel(filesystem, 2 * largeBytes)
-  const write = (sizeBytes: number): number =>
-    kernel.send(
-      Opcode.WRITE,
-      3,
-      args([1, 0, 0, 0, sizeBytes, 0, 0, 0, 0, 0], 'x'.repeat(sizeBytes)),
-    )
-  write(largeBytes)
-  t.equal(filesystem.repliesBefore, 1, 'the answer went out first')
-  t.equal(kernel.replies.length, 1, 'and only once')
-  t.equal(kernel.replies[0]?.body.readUInt32LE(0), largeBytes)
-  t.equal(kernel.slots.size, 0)
-  t.equal(kernel.dispatcher.waitingCount, 0)
-  write(largeBytes - 1)
-  t.equal(filesystem.repliesBefore, 1, 'a small one is answered when it is done')
-  t.equal(kernel.replies.length, 2)
-
-  filesystem.failure = new FilesystemError('ENOSPC')
-  write(largeBytes - 1)
-  t.equal(kernel.replies[2]?.errno, 28)
-  t.throws(() => write(largeBytes), { code: 'ENOSPC' }, 'nobody may go on with data that is lost')
-  t.equal(kernel.replies.length, 4, 'there is no second answer')
 })
 
 void t.test('each answer is timed once, in the family of its operation', async t => {

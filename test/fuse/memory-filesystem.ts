@@ -283,16 +283,12 @@ export class MemoryFilesystem implements FuseFilesystem {
     }
   }
 
-  write(
+  async write(
     handle: number,
     offsetBytes: number,
     data: Uint8Array,
     _context: WriteContext,
-  ): number | Promise<number> {
-    return this.#write(handle, offsetBytes, data)
-  }
-
-  async #write(handle: number, offsetBytes: number, data: Uint8Array): Promise<number> {
+  ): Promise<number> {
     // The data must stay right over a turn of the event loop.
     await new Promise(setImmediate)
     const node = this.#opened(handle)

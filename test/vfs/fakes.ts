@@ -113,8 +113,7 @@ class FakeContent implements FileContent {
     return this.#flushed.get(this.inode)?.length ?? 0
   }
 
-  write(offsetBytes: number, data: Uint8Array, accepted?: () => void): void {
-    accepted?.()
+  write(offsetBytes: number, data: Uint8Array): void {
     const size = Math.max(this.data.length, offsetBytes + data.length)
     this.data = Buffer.concat([this.data, Buffer.alloc(size - this.data.length)])
     this.data.set(data, offsetBytes)

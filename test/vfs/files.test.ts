@@ -1,7 +1,7 @@
 // Open files: what is visible when, what is durable when, and which times follow.
 
 import { test } from 'tap'
-import type { OpenedFile, WriteContext } from '../../src/fuse/filesystem.ts'
+import type { OpenedFile } from '../../src/fuse/filesystem.ts'
 import type { Vfs } from '../../src/vfs/vfs.ts'
 import { CALLER, failure, later, makeWorld, NO_FLAGS, touch, WRITE } from './fakes.ts'
 
@@ -57,26 +57,6 @@ test('direct I/O and page cache', async t => {
   t.match(await open(O_RDWR), { directIo: false, keepCache: false }, 'pages may be stale')
   t.match(await open(O_RDWR), { directIo: false, keepCache: true })
   t.equal((await open(O_RDONLY | O_DIRECT)).directIo, true)
-})
-
-test('a write is accepted before it is copied when nothing else is left to do', async t => {
-  const { vfs, top } = await makeWorld()
-  const { file } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
-  const synchronous = await vfs.open(touch(vfs, top, 'g'), O_WRONLY | O_SYNC)
-  const isAccepted = async (handle: number, context: WriteContext): Promise<boolean> => {
-    let count = 0
-    await vfs.write(handle, 0, text('x'), { ...context, accepted: () => void count++ })
-    t.ok(count <= 1)
-    return count > 0
-  }
-  t.equal(await isAccepted(file.handle, WRITE), true)
-  t.equal(
-    await isAccepted(file.handle, { ...WRITE, killPrivileges: true }),
-    false,
-    'records change',
-  )
-  t.equal(await isAccepted(file.handle, { ...WRITE, flags: O_SYNC }), false, 'it must be durable')
-  t.equal(await isAccepted(synchronous.handle, WRITE), false, 'the same, as the file was opened')
 })
 
 test('what a crash leaves: the size that is in block files', async t => {
