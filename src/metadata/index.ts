@@ -10,5 +10,5 @@ export type {
 export { packJson, parseJson } from './json-record.ts'
 export { inodeKey, keyNumber, prefixEnd, TABLE } from './keys.ts'
 export { OfflineMetadata } from './offline.ts'
-export { PendingMap } from './pending-map.ts'
+export { PendingGroups, PendingMap } from './pending-map.ts'
 export { MetadataStore, openMetadataStore, type MetadataStoreOptions } from './store.ts'

@@ -32,13 +32,55 @@ export class PendingMap<Key, Value> {
     return settled
   }
 
-  /** Keys that LevelDB doesn't know the value of yet, some of them twice. */
-  *keys(): Iterable<Key> {
-    yield* this.#dirty.keys()
-    yield* this.#committing.keys()
-  }
-
   get size(): number {
     return this.#dirty.size + this.#committing.size
+  }
+}
+
+/**
+ * The same, whose keys come in groups: what is pending of one group is found without looking at all others, which can be
+ * thousands for each of thousands of files that are deleted.
+ */
+export class PendingGroups<Group, Key, Value> extends PendingMap<Key, Value> {
+  readonly #groupOf: (key: Key) => Group
+  #dirty = new Map<Group, Set<Key>>()
+  #committing = new Map<Group, Set<Key>>()
+
+  constructor(groupOf: (key: Key) => Group) {
+    super()
+    this.#groupOf = groupOf
+  }
+
+  override set(key: Key, value: Value): void {
+    super.set(key, value)
+    this.#note(key)
+  }
+
+  override delete(key: Key): void {
+    super.delete(key)
+    this.#note(key)
+  }
+
+  override collect(): ReadonlyMap<Key, Value | null> {
+    this.#committing = this.#dirty
+    this.#dirty = new Map()
+    return super.collect()
+  }
+
+  override settled(): ReadonlyMap<Key, Value | null> {
+    this.#committing = new Map()
+    return super.settled()
+  }
+
+  /** Keys of the group that LevelDB doesn't know the value of yet. */
+  keysOf(group: Group): ReadonlySet<Key> {
+    return new Set([...(this.#dirty.get(group) ?? []), ...(this.#committing.get(group) ?? [])])
+  }
+
+  #note(key: Key): void {
+    const group = this.#groupOf(key)
+    const keys = this.#dirty.get(group)
+    if (keys === undefined) this.#dirty.set(group, new Set([key]))
+    else keys.add(key)
   }
 }

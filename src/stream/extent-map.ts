@@ -1,6 +1,6 @@
 // The extents of all files: pages in LevelDB, changes in memory until their commit, a bounded cache of clean pages.
 
-import { inodeKey, PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
+import { inodeKey, PendingGroups, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
 import { EXTENT_PAGE_BYTES, endOf } from './extent.ts'
@@ -27,7 +27,8 @@ export interface PageRange {
 
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
-  readonly #pending = new PendingMap<string, ExtentRecord>()
+  /** by file */
+  readonly #pending = new PendingGroups<string, string, ExtentRecord>(fileOf)
   /** page key => extents, least recently used first */
   readonly #clean = new Map<string, ExtentRecord>()
   /** of all records in there */
@@ -226,7 +227,7 @@ export class ExtentMap implements CommitParticipant {
     const to = pageKey(inode, endPage)
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
     const numberOf = (key: Buffer): number => key.readUInt32BE(PAGE_AT)
-    for (const name of this.#pending.keys()) {
+    for (const name of this.#pending.keysOf(fileOf(low))) {
       if (name < low || name >= high || !this.#pending.get(name)?.count) continue
       next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
     }
@@ -263,8 +264,8 @@ export class ExtentMap implements CommitParticipant {
    * may be settled by the time of its answer, and be in neither.
    */
   #discardPending(prefix: string): void {
-    for (const name of this.#pending.keys()) {
-      if (!name.startsWith(prefix) || this.#pending.get(name) === null) continue
+    for (const name of this.#pending.keysOf(prefix)) {
+      if (this.#pending.get(name) === null) continue
       this.#forget(name)
       this.#pending.delete(name)
       this.#droppedCount++
@@ -361,6 +362,11 @@ function pageKey(inode: number, page: number): Buffer {
 
 function pageName(inode: number, page: number): string {
   return pageKey(inode, page).toString('latin1')
+}
+
+/** The beginning of a page's name that all pages of its file have. */
+function fileOf(name: string): string {
+  return name.slice(0, PAGE_AT)
 }
 
 function parsedKey(bytes: Uint8Array): { name: string; page: number } {
