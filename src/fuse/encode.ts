@@ -123,6 +123,7 @@ export class ReplyWriter {
     let flags = 0
     if (file.directIo) flags |= OpenReplyFlag.DIRECT_IO | OpenReplyFlag.PARALLEL_DIRECT_WRITES
     if (file.keepCache) flags |= OpenReplyFlag.KEEP_CACHE
+    if (!file.isFlushed) flags |= OpenReplyFlag.NO_FLUSH
     return this.#opened(offset, file.handle, flags)
   }
 

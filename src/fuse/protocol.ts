@@ -119,6 +119,7 @@ export const OpenReplyFlag = {
   DIRECT_IO: 1 << 0,
   KEEP_CACHE: 1 << 1,
   CACHE_DIR: 1 << 3,
+  NO_FLUSH: 1 << 5,
   PARALLEL_DIRECT_WRITES: 1 << 6,
 } as const
 

@@ -227,7 +227,9 @@ export class Files {
     })
     const keepCache = !directIo && !inode.isPageCacheStale
     if (!directIo) inode.isPageCacheStale = false
-    return { handle, directIo, keepCache }
+    // Who has only read has nothing to be told at the close. Writers have: an error, if there is one by then.
+    const isFlushed = access !== O_RDONLY
+    return { handle, directIo, keepCache, isFlushed }
   }
 
   async #finishWrite(

@@ -68,6 +68,8 @@ export interface OpenedFile {
   readonly directIo: boolean
   /** the pages that the kernel holds from earlier opens are still right */
   readonly keepCache: boolean
+  /** close(2) calls `flush` and waits for its answer; every handle is released, flushed or not */
+  readonly isFlushed: boolean
 }
 
 export interface DirectoryEntry {

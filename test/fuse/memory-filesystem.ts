@@ -258,12 +258,13 @@ export class MemoryFilesystem implements FuseFilesystem {
   async open(inode: InodeNumber, flags: number): Promise<OpenedFile> {
     const node = this.#node(inode)
     if ((flags & O_TRUNC) !== 0) this.#resize(node, 0)
-    return { handle: this.#open(inode), directIo: false, keepCache: true }
+    return { handle: this.#open(inode), directIo: false, keepCache: true, isFlushed: true }
   }
 
   create(parent: InodeNumber, name: ByteString, mode: number, _flags: number, caller: Caller) {
     const node = this.#create(parent, name, S_IFREG | (mode & 0o7777), caller)
-    const file = { handle: this.#open(node.inode), directIo: false, keepCache: false }
+    const handle = this.#open(node.inode)
+    const file = { handle, directIo: false, keepCache: false, isFlushed: true }
     return { entry: this.#entry(node), file }
   }
 

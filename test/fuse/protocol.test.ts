@@ -279,8 +279,9 @@ void t.test('entry_out', async t => {
 
 void t.test('open_out', async t => {
   const { reply, view } = replyOf()
-  const flags = (directIo: boolean, keepCache: boolean) => {
-    t.equal(reply.opened(OUT_HEADER, { handle: 2 ** 40, directIo, keepCache }), OUT_HEADER + 16)
+  const flags = (directIo: boolean, keepCache: boolean, isFlushed = true) => {
+    const file = { handle: 2 ** 40, directIo, keepCache, isFlushed }
+    t.equal(reply.opened(OUT_HEADER, file), OUT_HEADER + 16)
     t.equal(u64(view, OUT_HEADER), 2n ** 40n, 'fh')
     t.equal(u32(view, OUT_HEADER + 12), 0, 'padding')
     return u32(view, OUT_HEADER + 8)
@@ -288,6 +289,7 @@ void t.test('open_out', async t => {
   t.equal(flags(false, false), 0)
   t.equal(flags(false, true), 1 << 1)
   t.equal(flags(true, false), (1 << 0) | (1 << 6))
+  t.equal(flags(false, false, false), 1 << 5)
   t.equal(reply.openedDirectory(OUT_HEADER, 7), OUT_HEADER + 16)
   t.equal(u64(view, OUT_HEADER), 7n)
   t.equal(u32(view, OUT_HEADER + 8), (1 << 1) | (1 << 3), 'its listing is kept')

@@ -59,6 +59,15 @@ test('direct I/O and page cache', async t => {
   t.equal((await open(O_RDONLY | O_DIRECT)).directIo, true)
 })
 
+test('only who may have written is told of a failure at the close', async t => {
+  const { vfs, top } = await makeWorld()
+  const inode = touch(vfs, top, 'f')
+  const open = async (flags: number): Promise<OpenedFile> => vfs.open(inode, flags)
+  t.equal((await open(O_WRONLY)).isFlushed, true)
+  t.equal((await open(O_RDWR)).isFlushed, true)
+  t.equal((await open(O_RDONLY)).isFlushed, false)
+})
+
 test('what a crash leaves: the size that is in block files', async t => {
   const world = await makeWorld()
   const { top, committer } = world
