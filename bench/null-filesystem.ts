@@ -87,7 +87,7 @@ export class NullFilesystem implements FuseFilesystem {
   /** A handle is the inode's number: there is nothing to remember about an open file. */
   #opened(inode: InodeNumber, isWriter: boolean): OpenedFile {
     const directIo = this.#directIo === 'all' || (this.#directIo === 'writers' && isWriter)
-    return { handle: inode, directIo, keepCache: false, isFlushed: false }
+    return { handle: inode, directIo, keepCache: false, isFlushed: isWriter }
   }
 
   lookup(_parent: InodeNumber, name: ByteString): Entry | undefined {

@@ -136,8 +136,12 @@ export interface BlockStore {
   /** A block file's regions leave the cache: they are not going to be read again. */
   uncache(block: number): void
 
-  /** From the cache or from disk. @throws DamagedRegionError */
-  readRegion(block: number, page: number): Promise<OpenRegion>
+  /**
+   * From the cache or from disk.
+   * @param endPage where another region begins, if the caller knows: nothing is read beyond it without need
+   * @throws DamagedRegionError
+   */
+  readRegion(block: number, page: number, endPage?: number): Promise<OpenRegion>
   /**
    * From disk into `slot` (see regionSlot), past the cache: for whoever reads everything once. @throws DamagedRegionError
    */

@@ -19,6 +19,12 @@ const GUESS_BYTES_WITHOUT_RECORD = 256 * 1024
 
 export type LookupKey = (group: number, keyId: number) => Uint8Array | undefined
 
+/** Where a region begins, and where the next one does if that is known. */
+export interface RegionPlace {
+  readonly page: number
+  readonly endPage?: number | undefined
+}
+
 export class FileReader {
   readonly #directory: string
   readonly #lookupKey: LookupKey
@@ -33,13 +39,14 @@ export class FileReader {
   /** Reads through `handle` where the file is open already, for instance since it is being appended to. */
   async read(
     record: BlockRecord,
-    page: number,
+    { page, endPage = Infinity }: RegionPlace,
     slot: Uint8Array,
     handle?: Promise<BlockFileHandle>,
   ): Promise<ReadResult> {
     try {
       const file = await (handle ?? this.#fileOf(record, page))
-      return await readRegion(file, page, guessOf(record), slot)
+      const bytesMax = (endPage - page) * BLOCK_PAGE_BYTES
+      return await readRegion(file, page, Math.min(guessOf(record), bytesMax), slot)
     } catch (error) {
       throw damageOf(error, record.block, page)
     }

@@ -149,11 +149,11 @@ export class LocalBlockStore implements BlockStore {
     return changed
   }
 
-  async readRegion(block: number, page: number): Promise<OpenRegion> {
+  async readRegion(block: number, page: number, endPage?: number): Promise<OpenRegion> {
     return this.#cache.getOrLoad(cacheKey(block, page), slot => {
       const record = this.#records.get(block)
       if (!record) return Promise.reject(new DamagedRegionError(block, page, 'missing'))
-      return this.#reader.read(record, page, slot, this.#files.get(block)?.handle)
+      return this.#reader.read(record, { page, endPage }, slot, this.#files.get(block)?.handle)
     })
   }
 
@@ -161,7 +161,7 @@ export class LocalBlockStore implements BlockStore {
     const record = this.#records.get(block)
     if (!record) throw new DamagedRegionError(block, page, 'missing')
     const handle = this.#files.get(block)?.handle
-    return regionIn(slot, await this.#reader.read(record, page, slot, handle))
+    return regionIn(slot, await this.#reader.read(record, { page }, slot, handle))
   }
 
   cachedRegion(block: number, page: number): OpenRegion | undefined {

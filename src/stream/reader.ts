@@ -5,10 +5,12 @@ import type { OpenRegion } from '../blocks/block-store.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { Permits } from './permits.ts'
+import { regionName, regionPlaces } from './region-places.ts'
 
 /** What reading needs of the block layer. */
 export interface RegionSource {
-  readRegion(block: number, page: number): Promise<OpenRegion>
+  /** @param endPage where another region begins, if it is known */
+  readRegion(block: number, page: number, endPage?: number): Promise<OpenRegion>
   cachedRegion(block: number, page: number): OpenRegion | undefined
   /** whether the block file is part of the store */
   hasBlock(block: number): boolean
@@ -155,6 +157,7 @@ export class StoredReader {
     pinned: Map<number, OpenRegion>,
   ): Promise<Uint8Array[]> {
     const pieces: Uint8Array[] = []
+    let places: ReturnType<typeof regionPlaces> | undefined
     let at = startBytes
     for (const extent of extents) {
       const from = Math.max(at, extent.startBytes)
@@ -163,7 +166,8 @@ export class StoredReader {
       const name = regionName(extent)
       let region = pinned.get(name)
       if (region === undefined) {
-        region = await this.#region(extent)
+        places ??= regionPlaces(extents)
+        region = await this.#region(extent, places.get(name)?.endPage)
         pinned.set(name, region)
       }
       pieces.push(chunkBytes(region, extent, from, to))
@@ -194,16 +198,12 @@ export class StoredReader {
   /** Brings the regions of the next bytes into the cache, without waiting. */
   readAhead(inode: number, startBytes: number, lengthBytes: number): void {
     const endBytes = startBytes + Math.min(lengthBytes, READ_AHEAD_BYTES_MAX)
-    let lastBlock = 0
-    let lastPage = 0
-    for (const { location } of this.#options.extents.overlapping(inode, startBytes, endBytes)) {
-      if (location.block === lastBlock && location.page === lastPage) continue
-      lastBlock = location.block
-      lastPage = location.page
-      const cached = this.#options.regions.cachedRegion(location.block, location.page)
+    const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
+    for (const { block, page, endPage } of regionPlaces(extents).values()) {
+      const cached = this.#options.regions.cachedRegion(block, page)
       if (cached !== undefined) cached.release()
       else {
-        this.#options.regions.readRegion(location.block, location.page).then(
+        this.#options.regions.readRegion(block, page, endPage).then(
           region => region.release(),
           // The read that needs the region meets the same failure and reports it.
           () => {},
@@ -212,12 +212,12 @@ export class StoredReader {
     }
   }
 
-  async #region(extent: Extent): Promise<OpenRegion> {
+  async #region(extent: Extent, endPage?: number): Promise<OpenRegion> {
     const { block, page } = extent.location
     const cached = this.#options.regions.cachedRegion(block, page)
     if (cached !== undefined) return cached
     try {
-      return await this.#options.regions.readRegion(block, page)
+      return await this.#options.regions.readRegion(block, page, endPage)
     } catch (error) {
       if (!this.#options.regions.hasBlock(block)) throw new MovedError(block)
       throw new LostChunkError(block, error instanceof Error ? error : new Error(String(error)))
@@ -260,10 +260,6 @@ function countRegions(extents: readonly Extent[]): number {
   const regions = new Set<number>()
   for (const extent of extents) regions.add(regionName(extent))
   return regions.size
-}
-
-function regionName({ location }: Extent): number {
-  return location.block * 2 ** 16 + location.page
 }
 
 function addZeros(pieces: Uint8Array[], lengthBytes: number): void {

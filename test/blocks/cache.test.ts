@@ -21,6 +21,23 @@ t.test('a small cache serves many readers, held regions stay as they are', async
   await store.close()
 })
 
+t.test('a hint of where a region ends may be wrong either way', async t => {
+  const directory = await temporaryDirectory(t)
+  const store = await openStore(directory)
+  const chunk = randomChunk(200_000)
+  const [location] = await store.append(CLEAR, [chunk], 1)
+  t.ok(location)
+  if (!location) return
+  const { block, page } = location
+  for (const endPage of [page + 1, page + 20, page + 49, page + 1000]) {
+    const region = await store.readRegion(block, page, endPage)
+    t.same(Buffer.from(region.chunkAt(0)), chunk.data, `${endPage - page} pages`)
+    region.release()
+    store.uncache(block)
+  }
+  await store.close()
+})
+
 t.test('when every slot is held, readers wait', async t => {
   const store = await openStore(await temporaryDirectory(t), { cacheBytes: 1 })
   const chunks = Array.from({ length: 6 }, () => randomChunk(1000))

@@ -12,32 +12,35 @@ const steps = fc.array(
   ),
 )
 
-t.test('what is pending of a group is what was changed in it since the last settled commit', async t => {
-  fc.assert(
-    fc.property(steps, done => {
-      const pending = new PendingGroups<string, string, number>(groupOf)
-      let [dirty, committing] = [new Set<string>(), new Set<string>()]
-      for (const [step, key] of done) {
-        if (step === 'collect') {
-          // one commit at a time
-          pending.settled()
-          pending.collect()
-          committing = dirty
-          dirty = new Set()
-        } else if (step === 'settled') {
-          pending.settled()
-          committing = new Set()
-        } else {
-          if (step === 'set') pending.set(key, 1)
-          else pending.delete(key)
-          dirty.add(key)
+t.test(
+  'what is pending of a group is what was changed in it since the last settled commit',
+  async t => {
+    fc.assert(
+      fc.property(steps, done => {
+        const pending = new PendingGroups<string, string, number>(groupOf)
+        let [dirty, committing] = [new Set<string>(), new Set<string>()]
+        for (const [step, key] of done) {
+          if (step === 'collect') {
+            // one commit at a time
+            pending.settled()
+            pending.collect()
+            committing = dirty
+            dirty = new Set()
+          } else if (step === 'settled') {
+            pending.settled()
+            committing = new Set()
+          } else {
+            if (step === 'set') pending.set(key, 1)
+            else pending.delete(key)
+            dirty.add(key)
+          }
         }
-      }
-      for (const group of ['a', 'b', 'c']) {
-        const expected = [...dirty, ...committing].filter(key => groupOf(key) === group)
-        t.strictSame([...pending.keysOf(group)].toSorted(), [...new Set(expected)].toSorted())
-        for (const key of expected) t.not(pending.get(key), undefined)
-      }
-    }),
-  )
-})
+        for (const group of ['a', 'b', 'c']) {
+          const expected = [...dirty, ...committing].filter(key => groupOf(key) === group)
+          t.strictSame([...pending.keysOf(group)].toSorted(), [...new Set(expected)].toSorted())
+          for (const key of expected) t.not(pending.get(key), undefined)
+        }
+      }),
+    )
+  },
+)
