@@ -4,6 +4,7 @@
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
 import { inodeKey, prefixEnd, TABLE } from '../metadata/keys.ts'
 import { ListedNames } from './listed-names.ts'
+import { WindowsAhead } from './windows-ahead.ts'
 import type { NameHash } from './name-hash.ts'
 import { Overlay } from './overlay.ts'
 import {
@@ -17,6 +18,10 @@ import type { ByteString, DirectoryEntry, InodeNumber } from './types.ts'
 
 /** names remembered as missing; the kernel asks for many new files at a time, but soon makes them */
 const MISSES_MAX = 256
+/** what is read ahead of a directory: nearly all have fewer entries */
+const AHEAD_ENTRIES = 512
+/** the cookies of `.` and `..` come before those of all names */
+const FIRST_COOKIE = 2
 
 /** Entries of a directory in the order of their cookies. */
 export interface DentryWindow {
@@ -36,6 +41,7 @@ export class Dentries {
    */
   readonly #misses = new Set<string>()
   readonly #listed = new ListedNames()
+  readonly #ahead = new WindowsAhead()
 
   constructor(metadata: MetadataReader, hash: NameHash, touched: () => void) {
     this.#metadata = metadata
@@ -70,9 +76,42 @@ export class Dentries {
    * a whole listing, whatever comes and goes beside it, since its place is its hash.
    */
   async window(parent: InodeNumber, cookie: number, countMax: number): Promise<DentryWindow> {
+    const listed = this.#listed.reading(parent)
+    const window = await this.#read(parent, cookie, countMax)
+    listed(window.entries)
+    return window
+  }
+
+  /**
+   * Begins to read a directory that is likely to be listed soon.
+   * @param prepare is given the entries, and waited for
+   */
+  readAhead(
+    parent: InodeNumber,
+    prepare: (entries: readonly DirectoryEntry[]) => Promise<void>,
+  ): void {
+    if (this.#ahead.has(parent)) return
+    this.#ahead.start(parent, async () => {
+      const window = await this.#read(parent, FIRST_COOKIE, AHEAD_ENTRIES)
+      await prepare(window.entries)
+      return window
+    })
+  }
+
+  /** The first entries, if they were read ahead and are still what there is. */
+  takeAhead(parent: InodeNumber): DentryWindow | Promise<DentryWindow | undefined> | undefined {
+    const taken = this.#ahead.take(parent)
+    const used = (window: DentryWindow | undefined): DentryWindow | undefined => {
+      // Nothing has changed since: these are the newest records, whatever was committed.
+      if (window !== undefined) this.#listed.reading(parent)(window.entries)
+      return window
+    }
+    return taken instanceof Promise ? taken.then(used) : used(taken)
+  }
+
+  async #read(parent: InodeNumber, cookie: number, countMax: number): Promise<DentryWindow> {
     // taken in the same moment as the range, so that no change is lost between the two
     const changes = this.#changesAbove(parent, cookie)
-    const listed = this.#listed.reading(parent)
     const stored = this.#metadata.range(
       dentryKey(parent, cookie + 1, ''),
       prefixEnd(inodeKey(TABLE.dentry, parent)),
@@ -94,17 +133,12 @@ export class Dentries {
 
     for await (const { key, value } of stored) {
       const { hash, name } = parseDentryKey(key)
-      if (!mergeUpTo(hash) || isFull(hash)) {
-        listed(entries)
-        return { entries, isLast: false }
-      }
+      if (!mergeUpTo(hash) || isFull(hash)) return { entries, isLast: false }
       if (!changes.names.has(name)) {
         entries.push({ name, cookie: hash, ...decodeDentry(value, parent) })
       }
     }
-    const isLast = mergeUpTo(Number.MAX_SAFE_INTEGER)
-    listed(entries)
-    return { entries, isLast }
+    return { isLast: mergeUpTo(Number.MAX_SAFE_INTEGER), entries }
   }
 
   collect(batch: MetadataWriter): void {
@@ -132,6 +166,7 @@ export class Dentries {
       this.#changes.set(parent, overlay)
     }
     overlay.set(name, change)
+    this.#ahead.changed(parent)
     this.#misses.delete(placeOf(parent, name))
     this.#touched()
   }

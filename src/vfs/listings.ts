@@ -7,6 +7,7 @@ import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { S_IFDIR } from './linux.ts'
 import type { DirectoryEntry, InodeNumber } from './types.ts'
+import { Walks } from './walks.ts'
 
 const DOT_COOKIE = 1
 const DOT_DOT_COOKIE = 2
@@ -24,6 +25,7 @@ export class Listings {
   readonly #table: InodeTable
   readonly #unpin: (inode: Inode) => void
   readonly #open = new Map<number, OpenDirectory>()
+  readonly #walks = new Walks()
   #nextHandle = 1
 
   constructor(dentries: Dentries, table: InodeTable, unpin: (inode: Inode) => void) {
@@ -40,6 +42,7 @@ export class Listings {
     const handle = this.#nextHandle++
     inode.pins++
     this.#open.set(handle, { inode, window: undefined })
+    this.#readAhead(this.#walks.opened(inode.number, inode.parent))
     return handle
   }
 
@@ -56,10 +59,17 @@ export class Listings {
     // rewinddir shows what is there now
     if (cookie < DOT_DOT_COOKIE) directory.window = undefined
     const { window } = directory
-    if (window === undefined || !covers(window, from)) {
-      return this.#readWindow(directory, from, countMax, areLookedUp, entries)
+    if (window !== undefined && covers(window, from)) {
+      return entries.concat(slice(window.entries, from, countMax))
     }
-    return entries.concat(slice(window.entries, from, countMax))
+    const isBeginning = from === DOT_DOT_COOKIE
+    const ahead = isBeginning ? this.#dentries.takeAhead(directory.inode.number) : undefined
+    if (ahead !== undefined && !(ahead instanceof Promise)) {
+      return entries.concat(this.#use(directory, ahead, from, countMax))
+    }
+    return this.#readWindow(directory, from, countMax, areLookedUp, ahead).then(found =>
+      entries.concat(found),
+    )
   }
 
   close(handle: number): void {
@@ -84,13 +94,38 @@ export class Listings {
     from: number,
     countMax: number,
     areLookedUp: boolean,
-    dotEntries: DirectoryEntry[],
+    ahead: Promise<DentryWindow | undefined> | undefined,
   ): Promise<readonly DirectoryEntry[]> {
+    const read = await ahead
+    if (read !== undefined) return this.#use(directory, read, from, countMax)
     const count = Math.max(countMax, WINDOW_ENTRIES)
     const window = await this.#dentries.window(directory.inode.number, from, count)
-    if (areLookedUp) await this.#table.preload(window.entries.map(({ inode }) => inode))
+    if (areLookedUp) await this.#preload(window.entries)
+    return this.#use(directory, window, from, countMax)
+  }
+
+  #use(
+    directory: OpenDirectory,
+    window: DentryWindow,
+    from: number,
+    countMax: number,
+  ): readonly DirectoryEntry[] {
     directory.window = { ...window, from }
-    return dotEntries.concat(slice(window.entries, from, countMax))
+    if (from === DOT_DOT_COOKIE) {
+      const { number, parent } = directory.inode
+      this.#readAhead(this.#walks.listed(number, parent, window.entries))
+    }
+    return slice(window.entries, from, countMax)
+  }
+
+  #preload(entries: readonly DirectoryEntry[]): Promise<void> {
+    return this.#table.preload(entries.map(({ inode }) => inode))
+  }
+
+  #readAhead(directories: readonly InodeNumber[]): void {
+    for (const directory of directories) {
+      this.#dentries.readAhead(directory, entries => this.#preload(entries))
+    }
   }
 }
 
