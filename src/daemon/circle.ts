@@ -5,7 +5,7 @@ import type { BlockStore } from '../blocks/index.ts'
 import type { AppendGatherer } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { MetadataCopies } from '../recovery/index.ts'
-import type { InFlight, StreamStore } from '../stream/index.ts'
+import type { InFlight, RecentChunks, StreamStore } from '../stream/index.ts'
 import type { InodeNumber, Vfs } from '../vfs/index.ts'
 import type { BlockRecordKeeper } from './block-records.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -14,6 +14,7 @@ import type { SpaceGuard } from './space-guard.ts'
 export interface Circle {
   blocks: BlockStore | undefined
   streams: StreamStore | undefined
+  recent: RecentChunks | undefined
   gatherer: AppendGatherer | undefined
   inFlight: InFlight | undefined
   reads: InFlight | undefined
@@ -29,6 +30,7 @@ export function emptyCircle(): Circle {
   return {
     blocks: undefined,
     streams: undefined,
+    recent: undefined,
     gatherer: undefined,
     inFlight: undefined,
     reads: undefined,
@@ -58,6 +60,7 @@ export async function forgetGroup(
   group: number,
   pagesChanged: (inode: InodeNumber) => Promise<void>,
 ): Promise<void> {
+  circle.recent?.wipe()
   await circle.blocks?.forgetGroup(group)
   for (const inode of circle.vfs?.knownFilesOf(group) ?? []) await pagesChanged(inode)
 }

@@ -13,6 +13,7 @@ import {
   ExtentMap,
   Healer,
   InFlight,
+  RecentChunks,
   StoredReader,
   StreamBuffers,
   StreamStore,
@@ -27,8 +28,8 @@ import type { StorageGroup, StorageGroups } from './storage-groups.ts'
 
 const log = createDebug('coffer:daemon')
 
-/** 15 µs of work, where another thread's wake-up and the way back cost this one 50. */
-const CUT_NOW_BYTES = 16 * 1024
+/** 20 µs of work, where another thread's wake-up and the way back cost this one 50. */
+const CUT_NOW_BYTES = 64 * 1024
 
 /** Unflushed data of all writers together. */
 const STREAM_BUFFER_BYTES = 96 * 1024 * 1024
@@ -55,6 +56,7 @@ export interface DataPath {
   readonly dedupe: Deduplicator
   readonly extents: ExtentMap
   readonly reader: StoredReader
+  readonly recent: RecentChunks
   readonly streams: StreamStore
   readonly gatherer: AppendGatherer
   readonly inFlight: InFlight
@@ -107,8 +109,10 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     isLocked: group => encryption.isLocked(group),
     beginStore: () => inFlight.begin(),
   })
+  const recent = new RecentChunks()
   const reader = new StoredReader({
     extents,
+    recent,
     regions: blocks,
     pinnedRegionsMax: PINNED_REGIONS_MAX,
     suspected,
@@ -122,6 +126,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     ),
     extents,
     reader,
+    recent,
     cut: (id, data, isEnd) => {
       const parameters = { ...cutSizes(groups.byId(id)), ...cutSecrets(encryption, id) }
       const isSmall = data.length <= CUT_NOW_BYTES
@@ -149,6 +154,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     dedupe,
     extents,
     reader,
+    recent,
     streams,
     gatherer,
     inFlight,

@@ -130,6 +130,7 @@ async function assemble(
     fileInfo,
   })
   circle.streams = data.streams
+  circle.recent = data.recent
   circle.gatherer = data.gatherer
   circle.inFlight = data.inFlight
   circle.reads = data.reads

@@ -11,6 +11,7 @@ import { PooledBuffer } from './buffer-pool.ts'
 import { endOf, type Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
+import type { RecentChunks } from './recent-chunks.ts'
 import {
   continued,
   dataOf,
@@ -37,6 +38,7 @@ export interface FlushServices {
   beginStore(): () => void
   /** until the returned function is called, stores don't wait for company */
   hurry(): () => void
+  readonly recent: Pick<RecentChunks, 'add'>
   /** Copies stored bytes of the file to `target`. @throws EIO */
   readStored(inode: number, startBytes: number, target: Uint8Array): Promise<void>
 }
@@ -181,7 +183,8 @@ export class FlushPipeline {
       const wanted = isContinued && !isEnd ? data : await this.#rangeToCut(data)
       if (isEnd) {
         isHandedOn = true
-        this.#storeAndInstall(epoch, wanted, stretch, this.#cut(stretch, wanted, isEnd))
+        const cutting = this.#cut(stretch, wanted, isEnd)
+        this.#storeAndInstall(epoch, wanted, stretch, cutting, isEnd)
         return
       }
       const cut = await this.#cut(stretch, wanted, isEnd)
@@ -192,7 +195,7 @@ export class FlushPipeline {
         startBytes: stretch.startBytes,
         endBytes: stretch.startBytes + cut.consumedBytes,
       }
-      this.#storeAndInstall(epoch, range, stretch, cut)
+      this.#storeAndInstall(epoch, range, stretch, cut, isEnd)
     } finally {
       if (!isHandedOn) stretch.buffer.release()
     }
@@ -238,11 +241,12 @@ export class FlushPipeline {
     range: ByteRange,
     stretch: Stretch,
     cutting: CutResult | Promise<CutResult>,
+    isEnd: boolean,
   ): void {
     const done = stretch.runs
     this.#pending.add(range)
     const ended = this.#services.beginStore()
-    const storing = this.#store(stretch, cutting)
+    const storing = this.#store(stretch, cutting, isEnd)
     // Its failure is handled where it is awaited below; until then it is nobody's unhandled rejection.
     storing.catch(() => {})
     const before = this.#installing
@@ -274,7 +278,11 @@ export class FlushPipeline {
   }
 
   /** @returns the extents of what has been cut; the stretch's buffer is given back */
-  async #store(stretch: Stretch, cutting: CutResult | Promise<CutResult>): Promise<Extent[]> {
+  async #store(
+    stretch: Stretch,
+    cutting: CutResult | Promise<CutResult>,
+    isEnd: boolean,
+  ): Promise<Extent[]> {
     let isReleased = false
     try {
       const cut = await cutting
@@ -287,6 +295,8 @@ export class FlushPipeline {
       }
       const chunks = chunksOf(data, cut)
       const locations = await this.#services.store(this.#owner.group, chunks)
+      const last = chunks.at(-1)
+      if (isEnd && last !== undefined) this.#services.recent.add(last.fingerprint, last.data)
       return extentsOf(stretch.startBytes, chunks, locations)
     } finally {
       if (!isReleased) stretch.buffer.release()

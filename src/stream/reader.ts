@@ -5,6 +5,7 @@ import type { OpenRegion } from '../blocks/block-store.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { Permits } from './permits.ts'
+import type { RecentChunks } from './recent-chunks.ts'
 import { regionName, regionPlaces } from './region-places.ts'
 
 /** What reading needs of the block layer. */
@@ -35,6 +36,7 @@ class MovedError extends LostChunkError {
 
 export interface ReaderOptions {
   readonly extents: ExtentMap
+  readonly recent: Pick<RecentChunks, 'find'>
   readonly regions: RegionSource
   /**
    * Regions that all reads together may pin: fewer than the cache has slots, or they would wait for each other. Reads
@@ -184,11 +186,16 @@ export class StoredReader {
       const from = Math.max(at, extent.startBytes)
       const to = Math.min(endBytes, extent.startBytes + extent.lengthBytes)
       target.fill(0, at - startBytes, from - startBytes)
-      const region = await this.#region(extent)
-      try {
-        target.set(chunkBytes(region, extent, from, to), from - startBytes)
-      } finally {
-        region.release()
+      const recent = this.#options.recent.find(extent.fingerprint)
+      if (recent !== undefined) {
+        target.set(partOf(recent, extent, from, to), from - startBytes)
+      } else {
+        const region = await this.#region(extent)
+        try {
+          target.set(chunkBytes(region, extent, from, to), from - startBytes)
+        } finally {
+          region.release()
+        }
       }
       at = to
     }
@@ -229,13 +236,18 @@ export class StoredReader {
 function chunkBytes(region: OpenRegion, extent: Extent, from: number, to: number): Uint8Array {
   const { ordinal, block } = extent.location
   const slot = ordinal - region.firstOrdinal
-  const at = extent.chunkOffsetBytes + from - extent.startBytes
   if (!holdsChunk(region, slot, extent.fingerprint)) {
     throw new LostChunkError(block, new Error('the region holds another chunk'))
   }
-  const chunk = region.chunkAt(slot)
+  return partOf(region.chunkAt(slot), extent, from, to)
+}
+
+/** The extent's bytes from `from` to `to` of the file, of its chunk. */
+function partOf(chunk: Uint8Array, extent: Extent, from: number, to: number): Uint8Array {
+  const at = extent.chunkOffsetBytes + from - extent.startBytes
   if (at + to - from > chunk.length) {
-    throw new LostChunkError(block, new Error('the chunk is shorter than its extent'))
+    const reason = new Error('the chunk is shorter than its extent')
+    throw new LostChunkError(extent.location.block, reason)
   }
   return chunk.subarray(at, at + to - from)
 }

@@ -7,7 +7,13 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { ChunkLocation, NewChunk, OpenRegion } from '../../src/blocks/block-store.ts'
 import { FilesystemError } from '../../src/errors.ts'
-import { ExtentMap, StoredReader, StreamBuffers, StreamStore } from '../../src/stream/index.ts'
+import {
+  ExtentMap,
+  RecentChunks,
+  StoredReader,
+  StreamBuffers,
+  StreamStore,
+} from '../../src/stream/index.ts'
 import type { CutResult, FileStream } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
@@ -51,6 +57,8 @@ class FakeChunks {
   readonly #chunks: NewChunk[] = []
   failure: Error | undefined
   pinned = 0
+  /** regions that were asked for */
+  reads = 0
 
   async store(chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
     await turn()
@@ -68,6 +76,7 @@ class FakeChunks {
 
   async readRegion(block: number): Promise<OpenRegion> {
     await turn()
+    this.reads++
     const chunk = this.#chunks[block - 1]
     if (chunk === undefined) throw new Error('no such block')
     this.pinned++
@@ -125,8 +134,10 @@ function setUp(company = new Company(1)) {
   const chunks = new FakeChunks()
   const damages: string[] = []
   const lost: number[] = []
+  const recent = new RecentChunks()
   const reader = new StoredReader({
     extents,
+    recent,
     pinnedRegionsMax: 4,
     regions: {
       readRegion: block => chunks.readRegion(block),
@@ -143,6 +154,7 @@ function setUp(company = new Company(1)) {
     buffers,
     extents,
     reader,
+    recent,
     cut: async (_group, data, isEnd) => {
       await turn()
       return cut(data, isEnd)
@@ -164,7 +176,7 @@ function setUp(company = new Company(1)) {
     [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount].every(
       (count, index) => count === free[index],
     ) && chunks.pinned === 0
-  return { metadata, extents, chunks, damages, lost, store, isIdle }
+  return { metadata, extents, chunks, damages, lost, recent, store, isIdle }
 }
 
 async function readAll(stream: FileStream, offset = 0, length = stream.sizeBytes): Promise<Buffer> {
@@ -234,7 +246,7 @@ function fill(bytes: Uint8Array, seed: number): void {
 t.test('random writes, truncations and holes read back as from a plain buffer', async t => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async steps => {
-      const { metadata, store, isIdle, damages } = setUp()
+      const { metadata, store, recent, isIdle, damages } = setUp()
       let stream = store.open(7, 1, 0, 0, () => {})
       let model = Buffer.alloc(0)
       const resize = (size: number): void => {
@@ -242,7 +254,9 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
         model.copy(next)
         model = next
       }
-      for (const current of steps) {
+      for (const [index, current] of steps.entries()) {
+        // Now and then what was flushed has to be read from where it was stored.
+        if (index % 3 === 0) recent.wipe()
         if (current.kind === 'write') {
           const data = new Uint8Array(current.length)
           fill(data, current.seed)
@@ -305,6 +319,27 @@ t.test(
     t.ok(isIdle())
   },
 )
+
+t.test('who appends a little and flushes, again and again, has nothing read back', async t => {
+  const { store, chunks, recent, isIdle } = setUp()
+  const stream = store.open(7, 1, 0, 0, () => {})
+  const model = Buffer.alloc(40 * 1000)
+  fill(model, 1)
+  for (let at = 0; at < model.length; at += 1000) {
+    await stream.write(at, model.subarray(at, at + 1000))
+    await stream.flush()
+  }
+  t.equal(chunks.reads, 0)
+  const read = await stream.read(0, model.length)
+  t.same(Buffer.concat(read.pieces), model)
+  read.release()
+  const before = chunks.reads
+  recent.wipe()
+  await stream.write(model.length, model.subarray(0, 1000))
+  await stream.flush()
+  t.ok(chunks.reads > before, 'what was wiped is read')
+  t.ok(isIdle())
+})
 
 t.test('more data than buffers makes writers wait and loses nothing', async t => {
   const { store, isIdle } = setUp()

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { EXTENT_PAGE_BYTES, ExtentMap, StoredReader } from '../../src/stream/index.ts'
-import { StreamBuffers, StreamStore } from '../../src/stream/index.ts'
+import { RecentChunks, StreamBuffers, StreamStore } from '../../src/stream/index.ts'
 import type { Extent } from '../../src/stream/extent.ts'
 import type { FileStream } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
@@ -25,6 +25,7 @@ function setUp() {
   }
   const reader = new StoredReader({
     extents,
+    recent: new RecentChunks(),
     pinnedRegionsMax: 1,
     regions: { readRegion: never, cachedRegion: never, hasBlock: never },
     suspected: never,
@@ -35,6 +36,7 @@ function setUp() {
     buffers: new StreamBuffers(new Uint8Array(32 * 1024 * 1024)),
     extents,
     reader,
+    recent: new RecentChunks(),
     cut: never,
     store: never,
     beginStore: () => () => {},
