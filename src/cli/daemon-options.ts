@@ -68,6 +68,11 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       requiresArg: true,
       describe: "Who carries the mount's requests (default device)",
     })
+    .option('let-processors-sleep', {
+      type: 'boolean',
+      default: false,
+      describe: 'Never keep idle processors awake for clients that ask often',
+    })
     .option('log-level', {
       choices: logLevels,
       requiresArg: true,
@@ -87,6 +92,7 @@ interface DaemonArgs {
   metricsPort?: number | undefined
   metricsSocket?: string | undefined
   transport?: DaemonOptions['transport'] | undefined
+  letProcessorsSleep?: boolean | undefined
   logLevel?: LogLevel | undefined
 }
 
@@ -106,6 +112,7 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     ...(massDeletePercent !== undefined && { massDeletePercent }),
     ...metricsPlace(argv),
     ...(transport !== undefined && { transport }),
+    ...(argv.letProcessorsSleep === true && { letProcessorsSleep: true }),
     ...(logLevel !== undefined && { logLevel }),
   }
 }
@@ -160,6 +167,7 @@ export function toArgs(options: DaemonOptions): string[] {
     ...(massDeletePercent === undefined ? [] : [`--mass-delete-percent=${massDeletePercent}`]),
     ...(metrics === undefined ? [] : [metricsArg(metrics)]),
     ...(transport === undefined ? [] : [`--transport=${transport}`]),
+    ...(options.letProcessorsSleep === true ? ['--let-processors-sleep'] : []),
     ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
   ]
 }

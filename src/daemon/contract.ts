@@ -29,6 +29,8 @@ export interface DaemonOptions {
   metrics?: MetricsPlace
   /** Who carries the kernel's requests: the addon's device layer unless told. */
   transport?: TransportName
+  /** Idle processors are never kept awake for clients that ask often. */
+  letProcessorsSleep?: boolean
   /** What the log on standard error holds: this and everything more severe; `info` unless told. */
   logLevel?: LogLevel
 }

@@ -85,9 +85,11 @@ async function start(
   // No key may be in a core dump, and nobody of the same user may look into this process.
   if (!setDumpable(false)) log('core dumps could not be turned off')
   await unlockFromFiles(storage, options.passphraseFiles ?? [])
-  const { allowOther, transport } = options
-  const mountOptions = { mountPoint, allowOther, ...(transport !== undefined && { transport }) }
-  const mount = await mountFilesystem(mountOptions, storage.vfs)
+  const { allowOther, transport = 'device', letProcessorsSleep = false } = options
+  const mount = await mountFilesystem(
+    { mountPoint, allowOther, transport, letProcessorsSleep },
+    storage.vfs,
+  )
   late.mount = mount
   undo.push(() => mount.unmount({ force: true }))
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')

@@ -6,6 +6,7 @@ import { asMountError } from './mount-point.ts'
 import { ServedMount } from './mount.ts'
 import { raiseReadAhead } from './read-ahead.ts'
 import type { FuseMount, MountOptions, Transport } from './transport.ts'
+import { openIdleProcessors } from './wakefulness.ts'
 
 /** Requests in flight at most, 1 MiB each: as many as the kernel sends in the background; then some wait in the kernel. */
 const SLOT_COUNT = 64
@@ -14,7 +15,7 @@ const READER_COUNT = 2
 
 export const deviceTransport: Transport = {
   async mount(options: MountOptions, filesystem: FuseFilesystem): Promise<FuseMount> {
-    const { mountPoint, allowOther } = options
+    const { mountPoint, allowOther, letProcessorsSleep } = options
     let descriptor: number
     try {
       descriptor = await mountFuse(mountPoint, allowOther)
@@ -24,6 +25,7 @@ export const deviceTransport: Transport = {
     const mount = new ServedMount(mountPoint, descriptor, filesystem, {
       slotCount: SLOT_COUNT,
       readerCount: READER_COUNT,
+      idleProcessors: letProcessorsSleep ? undefined : openIdleProcessors(),
     })
     try {
       await mount.ready

@@ -99,8 +99,8 @@ export class Dispatcher {
   }
 
   /** The requests that follow have come just now. One look at the clock does for all of a batch. */
-  arrived(): void {
-    this.#arrivedMs = performance.now()
+  arrived(nowMs: number): void {
+    this.#arrivedMs = nowMs
   }
 
   /**

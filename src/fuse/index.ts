@@ -18,6 +18,8 @@ export interface MountFilesystemOptions {
   readonly allowOther?: boolean
   /** who carries the kernel's requests; our own device layer unless told */
   readonly transport?: TransportName
+  /** idle processors are not kept awake while clients ask often */
+  readonly letProcessorsSleep?: boolean
 }
 
 /**
@@ -29,10 +31,10 @@ export async function mountFilesystem(
   options: MountFilesystemOptions,
   filesystem: FuseFilesystem,
 ): Promise<FuseMount> {
-  const { allowOther = false, transport: name = 'device' } = options
+  const { allowOther = false, transport: name = 'device', letProcessorsSleep = false } = options
   const transport = await transportNamed(name)
   const mountPoint = await checkMountPoint(options.mountPoint)
-  return transport.mount({ mountPoint, allowOther }, filesystem)
+  return transport.mount({ mountPoint, allowOther, letProcessorsSleep }, filesystem)
 }
 
 /** What only the second transport needs is loaded by it alone. */

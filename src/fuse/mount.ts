@@ -10,12 +10,15 @@ import type { Agreement } from './init.ts'
 import { asMountError, FORCED_GRACE_MILLISECONDS, MountError } from './mount-point.ts'
 import { Notification, opcodeName, OUT_HEADER_BYTES } from './protocol.ts'
 import type { FuseMount, MountStatistics } from './transport.ts'
+import { Wakefulness, type IdleProcessors } from './wakefulness.ts'
 
 const log = createDebug('coffer:fuse')
 
 export interface SessionOptions {
   readonly slotCount: number
   readonly readerCount: number
+  /** undefined: they sleep when they like */
+  readonly idleProcessors?: IdleProcessors | undefined
 }
 
 export class ServedMount implements FuseMount {
@@ -27,6 +30,7 @@ export class ServedMount implements FuseMount {
   readonly #session: FuseSession
   readonly #dispatcher: Dispatcher
   readonly #batch: Uint32Array
+  readonly #wakefulness: Wakefulness | undefined
   #hasClosed = false
   #onReady: (agreement: Agreement) => void = () => undefined
   #onRefused: (error: Error) => void = () => undefined
@@ -40,6 +44,8 @@ export class ServedMount implements FuseMount {
     options: SessionOptions,
   ) {
     this.mountPoint = mountPoint
+    const { idleProcessors } = options
+    this.#wakefulness = idleProcessors && new Wakefulness(idleProcessors)
     this.closed = new Promise(resolve => {
       this.#onClosed = resolve
     })
@@ -178,7 +184,9 @@ export class ServedMount implements FuseMount {
     const dispatcher = this.#dispatcher
     const { firstRequestOffset, slotStride, completionsIndex } = this.#session
     let done = 0
-    dispatcher.arrived()
+    const nowMs = performance.now()
+    dispatcher.arrived(nowMs)
+    if (requests > 0) this.#wakefulness?.asked(nowMs)
     for (let index = 0; index < requests; index += 1) {
       const slot = batch[2 * index] ?? 0
       const length = batch[2 * index + 1] ?? 0
@@ -197,6 +205,7 @@ export class ServedMount implements FuseMount {
 
   #end(): void {
     this.#hasClosed = true
+    this.#wakefulness?.close()
     if (log.enabled) log('%s: closed', this.mountPoint)
     this.#onRefused(new MountError('MOUNT_CLOSED', 'The mount was closed before it was ready.'))
     this.#onClosed()

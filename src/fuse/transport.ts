@@ -13,6 +13,8 @@ export interface MountOptions {
   readonly mountPoint: string
   /** let other users than the one who mounts in; permission bits are checked by the kernel either way */
   readonly allowOther: boolean
+  /** idle processors are not kept awake while clients ask often */
+  readonly letProcessorsSleep: boolean
 }
 
 export interface Transport {

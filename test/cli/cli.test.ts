@@ -204,6 +204,9 @@ t.test('options of the daemon survive the way to its process', async t => {
   })
   t.strictSame(seen, options)
   t.match(toArgs({ ...options, transport: 'fuse-native' }).join(' '), '--transport=fuse-native')
+  const asleep = toDaemonOptions(io, { ...argv, letProcessorsSleep: true })
+  t.equal(asleep.letProcessorsSleep, true)
+  t.match(toArgs(asleep).join(' '), '--let-processors-sleep')
   t.equal(toDaemonOptions(io, { ...argv, transport: 'device' }).transport, 'device')
   for (const metrics of [{ metricsPort: 9119 }, { metricsSocket: '/run/m' }]) {
     const asked = toDaemonOptions(io, { ...argv, ...metrics, massDeletePercent: 30 })

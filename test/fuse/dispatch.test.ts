@@ -74,7 +74,7 @@ class Kernel implements ReplyLink {
     header.setUint32(32, this.caller.pid, LITTLE)
     this.#bytes.set(args, offset + IN_HEADER)
     this.slots.add(slot)
-    this.dispatcher.arrived()
+    this.dispatcher.arrived(performance.now())
     if (this.dispatcher.handle(slot, offset, length)) this.releaseSlot(slot)
     return this.#unique
   }

@@ -121,7 +121,7 @@ export class FuzzKernel implements ReplyLink {
     this.#bytes.set(args, offset + IN_HEADER_BYTES)
     this.#busySlots.add(slot)
     if (!UNANSWERED.has(opcode)) this.#waiting.add(this.#unique)
-    this.#dispatcher.arrived()
+    this.#dispatcher.arrived(performance.now())
     if (this.#dispatcher.handle(slot, offset, length)) this.releaseSlot(slot)
   }
 
