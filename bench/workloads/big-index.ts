@@ -25,7 +25,8 @@ const BATCH_ENTRIES = 10_000
 
 const STEPS: readonly (readonly [id: string, label: string, unit: Unit])[] = [
   ['start', 'start', 'ms'],
-  ['new', 'write new data', 'MB/s'],
+  ['new', 'write new data, right after a cold start', 'MB/s'],
+  ['other', 'write other new data', 'MB/s'],
   ['again', 'write the same again', 'MB/s'],
   ['read', 'read it, cold', 'MB/s'],
   ['anonymous', "the daemon's memory without mapped files", 'MB'],
@@ -102,8 +103,13 @@ async function measureSize(count: number, context: RunContext): Promise<void> {
     const startedMs = performance.now()
     await target.resume()
     await note('start', performance.now() - startedMs)
-    for (const id of ['new', 'again']) {
-      const task = { kind: 'write', content: written, path: path(id) } as const
+    const other = content(2, sizes.dataBytes)
+    for (const id of ['new', 'other', 'again']) {
+      const task = {
+        kind: 'write',
+        content: id === 'other' ? other : written,
+        path: path(id),
+      } as const
       await note(id, megabytesPerSecond(await work(task, signal)))
     }
     await note('anonymous', (await statusBytes(await target.daemonPid(), 'RssAnon')) / MEGABYTE)

@@ -29,6 +29,7 @@ const ROWS: readonly RowHead[] = [
   { id: 'ratio', label: 'both versions / stored', unit: 'x' },
   { id: 'backup-older', label: 'back up the older', unit: 'MB/s' },
   { id: 'backup-newer', label: 'back up the newer', unit: 'MB/s' },
+  { id: 'backup-again', label: 'back up the newer again', unit: 'MB/s' },
   { id: 'restore-newer', label: 'restore the newer, cold', unit: 'MB/s' },
 ]
 
@@ -65,7 +66,7 @@ async function measure(
   const first = await stored()
   const newerSeconds = await backup(newer, 'newer')
   const second = await stored()
-  await backup(newer, 'again')
+  const againSeconds = await backup(newer, 'again')
   const third = await stored()
   await note('tree-older', olderSize)
   await note('stored-older', first)
@@ -74,6 +75,7 @@ async function measure(
   await note('ratio', (olderSize + newerSize) / second)
   await note('backup-older', olderSize / olderSeconds)
   await note('backup-newer', newerSize / newerSeconds)
+  await note('backup-again', newerSize / againSeconds)
   await program.forget()
   await dropCaches()
   const seconds = await checkRestored(program, 'newer', newer, restored, signal)

@@ -19,6 +19,7 @@ import type {
 import { packFrame, parseFrame } from './frame.ts'
 import { TABLE } from './keys.ts'
 import { packSequence, parseSequence } from './sequence.ts'
+import { warmTables } from './warming.ts'
 
 const log = createDebug('coffer:metadata')
 
@@ -145,6 +146,8 @@ export class MetadataStore implements MetadataReader, Committer {
   #failure: Error | undefined
   #hasBegun = false
   #isClosed = false
+  readonly #warming = new AbortController()
+  #warmed: Promise<void> = Promise.resolve()
 
   constructor(database: Level<Uint8Array, Buffer>, options: MetadataStoreOptions) {
     this.#database = database
@@ -275,6 +278,11 @@ export class MetadataStore implements MetadataReader, Committer {
   begin(): void {
     this.#hasBegun = true
     this.touched()
+    this.#warmed = warmTables(this.#options.directory, this.#warming.signal).then(
+      bytes => log('%d bytes of filters are in memory', bytes),
+      // A table that LevelDB has deleted meanwhile, or the end: whatever was not read is read when it is needed.
+      (error: unknown) => log('not all filters are in memory: %O', error),
+    )
   }
 
   commit(): Promise<void> {
@@ -303,7 +311,9 @@ export class MetadataStore implements MetadataReader, Committer {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#timer)
+    this.#warming.abort()
     try {
+      await this.#warmed
       this.#isForced = true
       if (this.#hasBegun && this.#failure === undefined) await this.#ask()
     } finally {
