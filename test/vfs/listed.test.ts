@@ -6,7 +6,7 @@ import type { Vfs } from '../../src/vfs/vfs.ts'
 import { CALLER, makeWorld, NO_FLAGS, touch } from './fakes.ts'
 import { SlowMetadata } from './slow-metadata.ts'
 
-const NAMES = [...'abcdefghij']
+const NAMES = 'abcdefghij'.split('')
 /** Far fewer than there are files: what isn't in use is let go all the time. */
 const CACHED_INODES_MAX = 2
 
