@@ -68,6 +68,8 @@ export class FlushPipeline {
   /** the undecided tail of the last buffer, in memory of its own, so that waiting for more data holds no pooled buffer */
   #carry: Run | undefined
   #epoch = 0
+  /** who waits until all is stored: they may go on where the file ends now, and wait again */
+  #waiterCount = 0
 
   constructor(owner: FlushOwner, services: FlushServices) {
     this.#owner = owner
@@ -98,10 +100,12 @@ export class FlushPipeline {
   /** Everything pushed so far is installed or has failed. */
   async settled(): Promise<void> {
     const calm = this.#services.hurry()
+    this.#waiterCount++
     try {
       await this.#cutting
       await this.#installing
     } finally {
+      this.#waiterCount--
       calm()
     }
   }
@@ -296,7 +300,9 @@ export class FlushPipeline {
       const chunks = chunksOf(data, cut)
       const locations = await this.#services.store(this.#owner.group, chunks)
       const last = chunks.at(-1)
-      if (isEnd && last !== undefined) this.#services.recent.add(last.fingerprint, last.data)
+      if (isEnd && last !== undefined && this.#waiterCount > 0) {
+        this.#services.recent.add(last.fingerprint, last.data)
+      }
       return extentsOf(stretch.startBytes, chunks, locations)
     } finally {
       if (!isReleased) stretch.buffer.release()
