@@ -3,6 +3,8 @@
 
 #include "common/job_pool.h"
 
+#include <pthread.h>
+
 #include <stdexcept>
 
 #include "common/napi_util.h"
@@ -88,6 +90,7 @@ std::unique_ptr<Job> JobPool::TakeWork(std::unique_lock<std::mutex>& lock) {
 }
 
 void JobPool::WorkLoop() {
+  pthread_setname_np(pthread_self(), "coffer-work");
   for (;;) {
     std::unique_lock lock(mutex_);
     auto job = TakeWork(lock);
@@ -98,6 +101,7 @@ void JobPool::WorkLoop() {
 }
 
 void JobPool::WaitLoop() {
+  pthread_setname_np(pthread_self(), "coffer-sync");
   for (;;) {
     std::unique_lock lock(mutex_);
     wait_signal_.wait(lock, [this] { return stopping_ || !wait_.empty(); });
