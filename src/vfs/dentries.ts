@@ -14,7 +14,7 @@ import {
   parseDentryKey,
   type Dentry,
 } from './records/dentry-record.ts'
-import type { ByteString, DirectoryEntry, InodeNumber } from './types.ts'
+import type { ByteString, DentryWindow, DirectoryEntry, InodeNumber } from './types.ts'
 
 /** names remembered as missing; the kernel asks for many new files at a time, but soon makes them */
 const MISSES_MAX = 256
@@ -22,13 +22,6 @@ const MISSES_MAX = 256
 const AHEAD_ENTRIES = 512
 /** the cookies of `.` and `..` come before those of all names */
 const FIRST_COOKIE = 2
-
-/** Entries of a directory in the order of their cookies. */
-export interface DentryWindow {
-  readonly entries: readonly DirectoryEntry[]
-  /** nothing follows */
-  readonly isLast: boolean
-}
 
 export class Dentries {
   readonly #metadata: MetadataReader

@@ -2,11 +2,11 @@
 // and goes on from any cookie, also one of another handle or of an earlier run.
 
 import { FilesystemError } from '../errors.ts'
-import type { Dentries, DentryWindow } from './dentries.ts'
+import type { Dentries } from './dentries.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import { S_IFDIR } from './linux.ts'
-import type { DirectoryEntry, InodeNumber } from './types.ts'
+import type { DentryWindow, DirectoryEntry, InodeNumber } from './types.ts'
 import { Walks } from './walks.ts'
 
 const DOT_COOKIE = 1

@@ -81,6 +81,13 @@ export interface DirectoryEntry {
   readonly cookie: number
 }
 
+/** Some entries of a directory, in the order of their cookies. */
+export interface DentryWindow {
+  readonly entries: readonly DirectoryEntry[]
+  /** nothing follows */
+  readonly isLast: boolean
+}
+
 /** Bytes of a read, in order. They stay valid until `release` is called, exactly once, when the reply has been written. */
 export interface ReadResult {
   readonly pieces: readonly Uint8Array[]

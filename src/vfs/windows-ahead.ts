@@ -1,8 +1,7 @@
 // Beginnings of directories that were read before anybody has asked for them. One counts only as long as nothing in its
 // directory has changed since its reading began.
 
-import type { DentryWindow } from './dentries.ts'
-import type { InodeNumber } from './types.ts'
+import type { DentryWindow, InodeNumber } from './types.ts'
 
 /** Of directories, a small window each: a megabyte or two in all. */
 const WINDOWS_MAX = 32
