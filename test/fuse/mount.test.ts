@@ -11,6 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { mountFilesystem, type FuseMount } from '../../src/fuse/index.ts'
+import { ServedMount } from '../../src/fuse/mount.ts'
+import { mountFuse } from '../../src/native/fuse-device.ts'
 import { MemoryFilesystem } from './memory-filesystem.ts'
 
 const run = promisify(execFile)
@@ -24,6 +26,11 @@ function whyNoMount(): string | false {
     return '/dev/fuse is missing or not ours to open'
   }
 }
+
+/** Thousands of small requests as fast as they are answered. */
+const MAKE_DIRECTORIES =
+  "const fs = require('fs'); for (let i = 0; i < 3000; i++) { " +
+  "fs.mkdirSync(process.argv[1] + '/d'); fs.rmdirSync(process.argv[1] + '/d') }"
 
 const skip = whyNoMount()
 const isRoot = process.getuid?.() === 0
@@ -46,6 +53,34 @@ async function mounted(t: Test): Promise<Mounted> {
   })
   return { path: mount.mountPoint, filesystem, mount }
 }
+
+void t.test(
+  'who asks often keeps the processors awake, until the burst is over',
+  { skip },
+  async t => {
+    const states: boolean[] = []
+    const keepAwake = (isAwake: boolean): number => states.push(isAwake)
+    const path = await fs.mkdtemp(join(tmpdir(), 'coffer-fuse-'))
+    const descriptor = await mountFuse(path, false)
+    const options = {
+      slotCount: 8,
+      readerCount: 2,
+      idleProcessors: { keepAwake, close: () => undefined },
+    }
+    const mount = new ServedMount(path, descriptor, new MemoryFilesystem(), options)
+    t.teardown(async () => {
+      await mount.unmount({ force: true })
+      await fs.rmdir(path)
+    })
+    await mount.ready
+    for (let tries = 0; tries < 100 && !states.includes(true); tries++) {
+      await run(process.execPath, ['-e', MAKE_DIRECTORIES, path])
+    }
+    t.equal(states[0], true, 'a burst')
+    for (let tries = 0; tries < 200 && states.at(-1) === true; tries++) await delay(10)
+    t.equal(states.at(-1), false, 'and its end')
+  },
+)
 
 void t.test('files', { skip }, async t => {
   const { path, filesystem, mount } = await mounted(t)

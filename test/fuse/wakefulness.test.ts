@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import os from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { openIdleProcessors, Wakefulness } from '../../src/fuse/wakefulness.ts'
 
@@ -88,13 +89,23 @@ const skip =
   processors === undefined &&
   'it takes root, and a virtual machine whose idle processors the host lets go of'
 
+/** Daemons of other tests may ask for the same meanwhile, but not all the time. */
+async function comesToSleep(): Promise<boolean> {
+  for (let tries = 0; tries < 6000; tries++) {
+    if (latencyMicroseconds() !== 0) return true
+    await delay(10)
+  }
+  return false
+}
+
 t.test('the kernel is told, and told again', { skip }, async t => {
-  const before = latencyMicroseconds()
+  t.ok(await comesToSleep())
   processors?.keepAwake(true)
   t.equal(latencyMicroseconds(), 0)
   processors?.keepAwake(false)
-  t.equal(latencyMicroseconds(), before)
+  t.ok(await comesToSleep())
   processors?.keepAwake(true)
+  t.equal(latencyMicroseconds(), 0)
   processors?.close()
-  t.equal(latencyMicroseconds(), before, 'the end of a daemon is the end of it, however it ends')
+  t.ok(await comesToSleep(), 'the end of a daemon is the end of it, however it ends')
 })
