@@ -170,6 +170,15 @@ export class ExtentMap implements CommitParticipant {
     return mappedBytes(added) - mappedBytes(replaced)
   }
 
+  /** What the extents that start in these pages cover. @throws StoreError RECORD_DAMAGED */
+  coveredBytes(inode: number, firstPage: number, endPage: number): number {
+    let coveredBytes = 0
+    for (let page = firstPage; page < endPage; page++) {
+      coveredBytes += this.#peek(pageName(inode, page))?.mappedBytes ?? 0
+    }
+    return coveredBytes
+  }
+
   /**
    * The first byte from the start of the page on that no extent of an earlier page covers. From one such place to the
    * next, a page's own extents are all there is. @throws StoreError RECORD_DAMAGED

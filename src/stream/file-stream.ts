@@ -7,6 +7,7 @@ import type { Run } from './buffers.ts'
 import { EXTENT_PAGE_BYTES } from './extent.ts'
 import type { Extent } from './extent.ts'
 import { FileRuns } from './file-runs.ts'
+import { HoleCheck } from './hole-check.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
 import type { FlushOwner, FlushServices } from './flush-pipeline.ts'
 import { ReadAhead } from './read-ahead.ts'
@@ -53,6 +54,8 @@ export class FileStream implements FlushOwner {
   readonly #runs = new FileRuns()
   readonly #readAhead = new ReadAhead()
   #error: Error | undefined
+  #changeCount = 0
+  readonly #holeCheck: HoleCheck
 
   constructor(
     inode: number,
@@ -70,6 +73,8 @@ export class FileStream implements FlushOwner {
     this.#stableSizeBytes = sizeBytes
     this.#mappedBytes = mappedBytes
     this.#pipeline = new FlushPipeline(this, services)
+    const { extents } = services
+    this.#holeCheck = new HoleCheck((...pages) => extents.coveredBytes(...pages))
   }
 
   get sizeBytes(): number {
@@ -78,6 +83,11 @@ export class FileStream implements FlushOwner {
 
   get mappedBytes(): number {
     return this.#mappedBytes
+  }
+
+  /** How often extents have changed. */
+  get changeCount(): number {
+    return this.#changeCount
   }
 
   get hasUnflushedData(): boolean {
@@ -208,7 +218,7 @@ export class FileStream implements FlushOwner {
   }
 
   installed(endBytes: number, grownBytes: number, done: readonly Run[]): void {
-    this.#mappedBytes += grownBytes
+    this.#mapped(grownBytes)
     this.#stableSizeBytes = Math.max(this.#stableSizeBytes, Math.min(endBytes, this.#sizeBytes))
     this.#letGo(done)
     this.#changed()
@@ -266,7 +276,7 @@ export class FileStream implements FlushOwner {
       if (page === undefined) return
       const from = Math.max(at, page)
       at = Math.min(from + CUT_BYTES_MAX, endBytes)
-      this.#mappedBytes += extents.replace(this.inode, this.group, from, at, [])
+      this.#mapped(extents.replace(this.inode, this.group, from, at, []))
       this.#changed()
     }
   }
@@ -277,13 +287,7 @@ export class FileStream implements FlushOwner {
       sizeBytes + CUT_BYTES_MAX,
     )
     if (sizeBytes < endBytes) {
-      this.#mappedBytes += this.#services.extents.replace(
-        this.inode,
-        this.group,
-        sizeBytes,
-        endBytes,
-        [],
-      )
+      this.#mapped(this.#services.extents.replace(this.inode, this.group, sizeBytes, endBytes, []))
     }
     this.#sizeBytes = sizeBytes
     this.#stableSizeBytes = sizeBytes
@@ -304,12 +308,8 @@ export class FileStream implements FlushOwner {
    */
   adopt(startBytes: number, endBytes: number, extents: readonly Extent[]): void {
     if (endBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
-    this.#mappedBytes += this.#services.extents.replace(
-      this.inode,
-      this.group,
-      startBytes,
-      endBytes,
-      extents,
+    this.#mapped(
+      this.#services.extents.replace(this.inode, this.group, startBytes, endBytes, extents),
     )
     this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
     this.#stableSizeBytes = this.#sizeBytes
@@ -325,10 +325,15 @@ export class FileStream implements FlushOwner {
     const endBytes = extents.ownStartBytes(source, endPage) + shiftPages * EXTENT_PAGE_BYTES
     if (endBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     const range = { firstPage, endPage, group: this.group }
-    this.#mappedBytes += extents.sharePages(source, range, this.inode, shiftPages)
+    this.#mapped(extents.sharePages(source, range, this.inode, shiftPages))
     this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
     this.#stableSizeBytes = this.#sizeBytes
     this.#changed()
+  }
+
+  #mapped(grownBytes: number): void {
+    this.#mappedBytes += grownBytes
+    this.#changeCount++
   }
 
   /** As FileContent.seek; unflushed data is stored first. */
@@ -336,7 +341,9 @@ export class FileStream implements FlushOwner {
     const SEEK_DATA = 3
     await this.flush()
     if (offsetBytes >= this.#sizeBytes) return undefined
-    const { extents } = this.#services
+    const { extents, reader } = this.#services
+    const isWhole = this.#mappedBytes === this.#sizeBytes
+    if (!isWhole && !(await this.#holeCheck.passes(this))) reader.refuseHoles(this.inode)
     const endBytes = this.#sizeBytes
     let at = offsetBytes
     // An extent may begin in the page before.
@@ -398,9 +405,9 @@ export class FileStream implements FlushOwner {
   /** Beside unflushed data a read has several gaps: it copies, since it must not wait for permits while it holds some. */
   async #readStored(startBytes: number, endBytes: number, isGap: boolean): Promise<StreamRead> {
     if (!isGap) {
-      // Extents don't overlap, so that as many mapped bytes as the file has leave no room for a hole.
-      const isDense = !this.hasUnflushedData && this.#mappedBytes === this.#sizeBytes
-      return this.#services.reader.read(this.inode, startBytes, endBytes, isDense)
+      return this.#services.reader.read(this.inode, startBytes, endBytes, () =>
+        this.#holeCheck.passes(this),
+      )
     }
     const bytes = new Uint8Array(endBytes - startBytes)
     await this.#services.reader.copy(this.inode, startBytes, bytes)

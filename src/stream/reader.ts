@@ -75,14 +75,25 @@ export class StoredReader {
 
   /**
    * The range's stored bytes in order, holes as zeros, valid until `release`.
-   * @param isDense the file has no holes: LevelDB passes over a damaged key in silence, and a lost page of extents must
-   *   not be taken for one
+   * @param areHolesTrue asked when there is a hole: whether there may be one
    * @throws EIO
    */
-  read(inode: number, startBytes: number, endBytes: number, isDense = false): Promise<StoredRead> {
+  read(
+    inode: number,
+    startBytes: number,
+    endBytes: number,
+    areHolesTrue: () => Promise<boolean>,
+  ): Promise<StoredRead> {
     return this.#following(inode, startBytes, endBytes, () =>
-      this.#read(inode, startBytes, endBytes, isDense),
+      this.#read(inode, startBytes, endBytes, areHolesTrue),
     )
+  }
+
+  /** The file has holes where it can't have any. @throws EIO, always */
+  refuseHoles(inode: number): never {
+    const cause = new Error('extents of the file are missing')
+    this.#options.damaged(inode, undefined, cause)
+    throw new FilesystemError('EIO', `Inode ${inode} is damaged: ${cause.message}`, { cause })
   }
 
   /** The same, copied; one region pinned at a time. */
@@ -124,13 +135,11 @@ export class StoredReader {
     inode: number,
     startBytes: number,
     endBytes: number,
-    isDense: boolean,
+    areHolesTrue: () => Promise<boolean>,
   ): Promise<StoredRead> {
     const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
-    if (isDense && !areCovering(extents, startBytes, endBytes)) {
-      const cause = new Error('extents of the file are missing')
-      this.#options.damaged(inode, undefined, cause)
-      throw new FilesystemError('EIO', `Inode ${inode} is damaged: ${cause.message}`, { cause })
+    if (!areCovering(extents, startBytes, endBytes) && !(await areHolesTrue())) {
+      this.refuseHoles(inode)
     }
     const regionCount = countRegions(extents)
     if (regionCount > Math.min(PINNED_REGIONS_MAX, this.#permits.total)) {

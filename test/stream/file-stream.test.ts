@@ -17,6 +17,8 @@ import {
 import type { CutResult, FileStream } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
+/** lseek(2) */
+const SEEK_HOLE = 4
 const CHUNK_MAX = 8 * 1024
 const CHUNK_MIN = 64
 
@@ -127,8 +129,7 @@ class Company {
   }
 }
 
-function setUp(company = new Company(1)) {
-  const metadata = new MemoryMetadata()
+function setUp(company = new Company(1), metadata = new MemoryMetadata()) {
   const extents = new ExtentMap(metadata)
   metadata.participants.push(extents)
   const chunks = new FakeChunks()
@@ -339,6 +340,40 @@ t.test('who appends a little and flushes, again and again, has nothing read back
   await stream.flush()
   t.ok(chunks.reads > before, 'what was wiped is read')
   t.ok(isIdle())
+})
+
+t.test('a lost page of extents is no hole', async t => {
+  const { metadata, store } = setUp()
+  const FAR = 20 * 1024 * 1024
+  const data = new Uint8Array(50_000)
+  fill(data, 1)
+  const written = store.open(7, 1, 0, 0, () => {})
+  await written.write(0, data)
+  await written.write(FAR, data)
+  await written.flush()
+  await metadata.commit()
+  const { sizeBytes, mappedBytes } = written
+  store.close(written)
+
+  /** Who opens the file again has nothing in memory of what it was. */
+  const reopened = () => {
+    const { store: other, damages } = setUp(new Company(1), metadata)
+    return { stream: other.open(7, 1, sizeBytes, mappedBytes, () => {}), damages }
+  }
+  const hole = await reopened().stream.read(1_000_000, 1000)
+  t.same(Buffer.concat(hole.pieces), Buffer.alloc(1000), 'a hole is zeros')
+  t.equal(await reopened().stream.seek(0, SEEK_HOLE), data.length)
+
+  const pages = [...metadata.records.keys()].filter(key => key.startsWith('E'))
+  t.equal(pages.length, 2)
+  metadata.records.delete(pages.at(-1) ?? '')
+  for (const offsetBytes of [1_000_000, FAR]) {
+    const { stream, damages } = reopened()
+    await t.rejects(stream.read(offsetBytes, 1000), { code: 'EIO' })
+    t.match(damages, [/extents of the file are missing/])
+  }
+  const { stream } = reopened()
+  await t.rejects(stream.seek(0, SEEK_HOLE), { code: 'EIO' })
 })
 
 t.test('more data than buffers makes writers wait and loses nothing', async t => {
