@@ -331,6 +331,11 @@ export class FileStream implements FlushOwner {
     this.#changed()
   }
 
+  /** Before holes are passed on as such. @throws EIO when extents are missing */
+  async checkWhole(): Promise<void> {
+    if (!(await this.#holeCheck.isWhole(this))) this.#services.reader.refuseHoles(this.inode)
+  }
+
   #mapped(grownBytes: number): void {
     this.#mappedBytes += grownBytes
     this.#changeCount++
@@ -341,9 +346,8 @@ export class FileStream implements FlushOwner {
     const SEEK_DATA = 3
     await this.flush()
     if (offsetBytes >= this.#sizeBytes) return undefined
-    const { extents, reader } = this.#services
-    const isWhole = this.#mappedBytes === this.#sizeBytes
-    if (!isWhole && !(await this.#holeCheck.passes(this))) reader.refuseHoles(this.inode)
+    const { extents } = this.#services
+    await this.checkWhole()
     const endBytes = this.#sizeBytes
     let at = offsetBytes
     // An extent may begin in the page before.

@@ -31,12 +31,16 @@ export class HoleCheck {
     this.#coveredBytes = coveredBytes
   }
 
-  /** A file that changes meanwhile is believed, and asked again the next time. @returns false when extents are missing */
+  /** Whether a hole that was met is to be believed. */
   async passes(file: CheckedFile): Promise<boolean> {
-    if (file.hasUnflushedData) return true
     // Extents don't overlap, so that as many mapped bytes as the file has leave no room for a hole.
-    if (file.mappedBytes === file.sizeBytes) return false
-    if (this.#isPassed || file.sizeBytes > CHECKED_BYTES_MAX) return true
+    if (!file.hasUnflushedData && file.mappedBytes === file.sizeBytes) return false
+    return this.isWhole(file)
+  }
+
+  /** A file that changes meanwhile is believed, and counted again the next time. @returns false when extents are missing */
+  async isWhole(file: CheckedFile): Promise<boolean> {
+    if (file.hasUnflushedData || this.#isPassed || file.sizeBytes > CHECKED_BYTES_MAX) return true
     const { inode, changeCount } = file
     const endPage = Math.ceil(file.sizeBytes / EXTENT_PAGE_BYTES)
     let coveredBytes = 0

@@ -25,6 +25,8 @@ export interface ShareRange {
 export async function shareRange(extents: ExtentMap, range: ShareRange): Promise<void> {
   const { source, target } = range
   await source.flush()
+  // What is missing would become a hole of the target's, which nobody could tell from others.
+  await source.checkWhole()
   const share = new Share(extents, range)
   for (;;) {
     // What the target has on its way would be stored over what comes now, though it is older.

@@ -372,8 +372,12 @@ t.test('a lost page of extents is no hole', async t => {
     await t.rejects(stream.read(offsetBytes, 1000), { code: 'EIO' })
     t.match(damages, [/extents of the file are missing/])
   }
-  const { stream } = reopened()
-  await t.rejects(stream.seek(0, SEEK_HOLE), { code: 'EIO' })
+  await t.rejects(reopened().stream.seek(0, SEEK_HOLE), { code: 'EIO' })
+  const { store: other } = setUp(new Company(1), metadata)
+  const source = other.open(7, 1, sizeBytes, mappedBytes, () => {})
+  const target = other.open(8, 1, 0, 0, () => {})
+  await t.rejects(other.share(source, 0, target, 0, sizeBytes), { code: 'EIO' })
+  t.equal(target.mappedBytes, 0, 'nothing was passed on')
 })
 
 t.test('more data than buffers makes writers wait and loses nothing', async t => {

@@ -51,6 +51,7 @@ t.test('a file that has as many bytes as are stored has no holes', async t => {
     false,
   )
   t.same(looked, [])
+  t.equal(await check.isWhole(fileOf({ sizeBytes: 3 * MEBIBYTE })), false, 'but is counted')
 })
 
 t.test('what is not stored yet, and what is too large to be counted, is believed', async t => {
