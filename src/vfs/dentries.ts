@@ -150,6 +150,7 @@ export class Dentries {
       if (overlay.isEmpty) this.#changes.delete(parent)
     }
     this.#listed.committed()
+    this.#ahead.committed()
   }
 
   #change(parent: InodeNumber, name: ByteString, change: Dentry | null): void {

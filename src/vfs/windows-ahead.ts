@@ -52,6 +52,11 @@ export class WindowsAhead {
     this.#windows.delete(directory)
   }
 
+  /** Repairs mend records that nobody tells of here; and what was not wanted for so long won't be. */
+  committed(): void {
+    this.#windows.clear()
+  }
+
   #takeRead(directory: InodeNumber, ahead: Ahead): DentryWindow | undefined {
     if (this.#windows.get(directory) !== ahead) return undefined
     this.#windows.delete(directory)
