@@ -8,10 +8,12 @@ const LINES = 20
 const MEBIBYTE = 2 ** 20
 const inMebibytes = (bytes: number): string => (bytes / MEBIBYTE).toFixed(1)
 
-function lineOf({ seconds, rssBytes, descriptors, held, runningJobs }: Sample): string {
+function lineOf(sample: Sample): string {
+  const { seconds, rssBytes, anonymousBytes, descriptors, held, runningJobs } = sample
   return [
     `${Math.round(seconds)} s`,
     `${inMebibytes(rssBytes)} MiB resident`,
+    `${inMebibytes(anonymousBytes)} anonymous`,
     `${inMebibytes(held.heapBytes)} heap`,
     `${inMebibytes(held.externalBytes)} external`,
     `${descriptors} descriptors`,
@@ -34,10 +36,11 @@ if (!(minutes > 0)) {
   }
   console.log(`at rest: ${lineOf(report.atRest)}`)
   console.log(`rounds: ${JSON.stringify(report.rounds)}`)
+  const anonymousGrowth = growthOf(report.samples, ({ anonymousBytes }) => anonymousBytes)
   const heapGrowth = growthOf(report.samples, ({ held }) => held.heapBytes)
   console.log(
     `after the warm-up: resident memory ${inMebibytes(report.growthBytes)} MiB, ` +
-      `heap ${inMebibytes(heapGrowth)} MiB, descriptors ${report.descriptorGrowth.toFixed(1)}`,
+      `anonymous ${inMebibytes(anonymousGrowth)} MiB, heap ${inMebibytes(heapGrowth)} MiB, descriptors ${report.descriptorGrowth.toFixed(1)}`,
   )
   for (const complaint of report.complaints) console.error(`soak: ${complaint}`)
   if (report.complaints.length > 0) process.exitCode = 1

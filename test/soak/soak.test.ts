@@ -21,7 +21,7 @@ t.test('a trend is seen through noise, and noise is no trend', t => {
       const noise = ((seconds * 7919) % 100) * 1e6
       const warmUp = Math.min(seconds, 20) * 5e6
       const rssBytes = 2e8 + warmUp + noise + seconds * leakBytes
-      return { seconds, rssBytes, descriptors: 0, held, runningJobs: 0 }
+      return { seconds, rssBytes, anonymousBytes: rssBytes, descriptors: 0, held, runningJobs: 0 }
     })
   const growth = (samples: Sample[]): number => growthOf(samples, ({ rssBytes }) => rssBytes)
   t.ok(Math.abs(growth(series(0))) < 5e6)

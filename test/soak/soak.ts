@@ -1,7 +1,7 @@
 // Uses a mount in every way at once for a while, and looks whether the daemon keeps anything of it: memory, descriptors,
 // handles, inodes, jobs.
 
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -29,6 +29,8 @@ const REST_INODES_MAX = 16
 export interface Sample {
   readonly seconds: number
   readonly rssBytes: number
+  /** of that, what is no page of a file: LevelDB maps its tables, of which there are more and more */
+  readonly anonymousBytes: number
   readonly descriptors: number
   readonly held: SystemStats['held']
   readonly runningJobs: number
@@ -134,6 +136,7 @@ async function takeSample(coffer: MountedCoffer, pid: number, started: number): 
     return {
       seconds: (performance.now() - started) / 1000,
       rssBytes,
+      anonymousBytes: anonymousBytesOf(pid),
       descriptors: readdirSync(`/proc/${pid}/fd`).length,
       held,
       runningJobs: jobs.filter(({ state }) => state === 'running').length,
@@ -141,6 +144,13 @@ async function takeSample(coffer: MountedCoffer, pid: number, started: number): 
   } finally {
     client.close()
   }
+}
+
+function anonymousBytesOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]
+  if (kibibytes === undefined) throw new Error('the kernel tells no RssAnon')
+  return Number(kibibytes) * 1024
 }
 
 /** Removes everything, and waits until what was held for it is given back, or for so long as it may take. */
