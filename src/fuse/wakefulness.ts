@@ -65,6 +65,7 @@ export class Wakefulness {
   /** ends the watch; undefined while processors may sleep */
   #unwatch: (() => void) | undefined
   #isClosed = false
+  #isRefused = false
 
   constructor(processors: IdleProcessors, watch: Watch = watchEachCalm) {
     this.#processors = processors
@@ -79,10 +80,10 @@ export class Wakefulness {
     const isOften = this.#batchCount >= BATCHES_MIN && sinceMs < 2 * WINDOW_MS
     this.#windowStartMs = nowMs
     this.#batchCount = 0
-    if (!isOften || this.#isClosed) return
+    if (!isOften || this.#isClosed || this.#isRefused) return
     this.#busyMs = nowMs
     if (this.#unwatch !== undefined) return
-    this.#processors.keepAwake(true)
+    if (!this.#tell(true)) return
     this.#unwatch = this.#watch(laterMs => {
       if (laterMs - this.#busyMs >= CALM_MS) this.#letSleep()
     })
@@ -100,6 +101,18 @@ export class Wakefulness {
     if (this.#unwatch === undefined) return
     this.#unwatch()
     this.#unwatch = undefined
-    this.#processors.keepAwake(false)
+    this.#tell(false)
+  }
+
+  /** Requests are answered either way: who can't be told is not told again. */
+  #tell(isAwake: boolean): boolean {
+    try {
+      this.#processors.keepAwake(isAwake)
+      return true
+    } catch (error) {
+      log('processors are not kept awake any more: %O', error)
+      this.#isRefused = true
+      return false
+    }
   }
 }

@@ -72,6 +72,20 @@ t.test('at the end processors may sleep', async t => {
   t.notOk(isWatched())
 })
 
+t.test('a kernel that refuses disturbs nobody, and is asked once', async t => {
+  let asked = 0
+  const wakefulness = new Wakefulness({
+    keepAwake: () => {
+      asked++
+      throw new Error('EIO')
+    },
+    close: () => undefined,
+  })
+  for (let index = 0; index < 1000; index++) wakefulness.asked(1000 + index * 0.2)
+  wakefulness.close()
+  t.equal(asked, 1)
+})
+
 /** What all programs together have asked for, as the kernel tells it. */
 function latencyMicroseconds(): number {
   const file = openSync('/dev/cpu_dma_latency', 'r')
