@@ -19,6 +19,9 @@ export interface Extent {
  */
 export const EXTENT_PAGE_BYTES = 4 * 1024 * 1024
 
+/** As ext4's order of magnitude, and far below what an extent page's number (32 bits of 4 MiB) or a double can count. */
+export const FILE_BYTES_MAX = 8 * 2 ** 40
+
 /** The extents of one page of one file, and the storage group that their chunks belong to. */
 export interface ExtentPage {
   readonly group: number

@@ -4,7 +4,7 @@
 import { FilesystemError } from '../errors.ts'
 import { SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
-import { EXTENT_PAGE_BYTES } from './extent.ts'
+import { EXTENT_PAGE_BYTES, FILE_BYTES_MAX } from './extent.ts'
 import type { Extent } from './extent.ts'
 import { FileRuns } from './file-runs.ts'
 import { HoleCheck } from './hole-check.ts'
@@ -19,8 +19,6 @@ const OPEN_RUNS_MAX = 32
 const SEEK_BYTES = 64 * 2 ** 20
 /** What a truncation looks through at once: a thousand extent pages, a few milliseconds. */
 const CUT_BYTES_MAX = 4 * 2 ** 30
-/** As ext4's order of magnitude, and far below what an extent page's number (32 bits of 4 MiB) or a double can count. */
-export const FILE_BYTES_MAX = 8 * 2 ** 40
 
 export interface FileStreamServices extends FlushServices {
   readonly reader: StoredReader
@@ -73,8 +71,7 @@ export class FileStream implements FlushOwner {
     this.#stableSizeBytes = sizeBytes
     this.#mappedBytes = mappedBytes
     this.#pipeline = new FlushPipeline(this, services)
-    const { extents } = services
-    this.#holeCheck = new HoleCheck((...pages) => extents.coveredBytes(...pages))
+    this.#holeCheck = new HoleCheck(services.extents)
   }
 
   get sizeBytes(): number {

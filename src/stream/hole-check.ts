@@ -3,7 +3,7 @@
 // record says how many bytes the extents cover, so that they can be counted before the first hole is believed.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { EXTENT_PAGE_BYTES } from './extent.ts'
+import { EXTENT_PAGE_BYTES, FILE_BYTES_MAX } from './extent.ts'
 
 /** Looking at one takes some 15 us: these hold the event loop for a millisecond. */
 const SLICE_PAGES = 64
@@ -20,15 +20,20 @@ export interface CheckedFile {
   readonly changeCount: number
 }
 
-/** What the extents that start in some pages of a file cover. @throws StoreError RECORD_DAMAGED */
-export type CoveredBytes = (inode: number, firstPage: number, endPage: number) => number
+/** What is asked of the extents. @throws StoreError RECORD_DAMAGED */
+export interface CountedExtents {
+  /** what those cover that start in some pages of a file */
+  coveredBytes(inode: number, firstPage: number, endPage: number): number
+  /** where the next page that has some begins, of those in a range */
+  nextPageBytes(inode: number, startBytes: number, endBytes: number): Promise<number | undefined>
+}
 
 export class HoleCheck {
-  readonly #coveredBytes: CoveredBytes
+  readonly #extents: CountedExtents
   #isPassed = false
 
-  constructor(coveredBytes: CoveredBytes) {
-    this.#coveredBytes = coveredBytes
+  constructor(extents: CountedExtents) {
+    this.#extents = extents
   }
 
   /** Whether a hole that was met is to be believed. */
@@ -47,10 +52,28 @@ export class HoleCheck {
     for (let page = 0; page < endPage; page += SLICE_PAGES) {
       if (page > 0) await nextTurn()
       if (file.changeCount !== changeCount || file.hasUnflushedData) return true
-      coveredBytes += this.#coveredBytes(inode, page, Math.min(page + SLICE_PAGES, endPage))
+      coveredBytes += this.#extents.coveredBytes(inode, page, Math.min(page + SLICE_PAGES, endPage))
     }
+    // Extents behind the end harm nobody, and their absence within it must not be taken from them.
+    if (coveredBytes < file.mappedBytes) coveredBytes += await this.#coveredBehind(inode, endPage)
+    if (file.changeCount !== changeCount || file.hasUnflushedData) return true
     if (coveredBytes !== file.mappedBytes) return false
     this.#isPassed = true
     return true
+  }
+
+  async #coveredBehind(inode: number, endPage: number): Promise<number> {
+    let coveredBytes = 0
+    let page = endPage
+    for (;;) {
+      const next = await this.#extents.nextPageBytes(
+        inode,
+        page * EXTENT_PAGE_BYTES,
+        FILE_BYTES_MAX,
+      )
+      if (next === undefined) return coveredBytes
+      page = next / EXTENT_PAGE_BYTES + 1
+      coveredBytes += this.#extents.coveredBytes(inode, page - 1, page)
+    }
   }
 }

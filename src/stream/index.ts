@@ -1,5 +1,5 @@
 export { StreamBuffers } from './buffers.ts'
-export { EXTENT_PAGE_BYTES, type ExtentPage } from './extent.ts'
+export { EXTENT_PAGE_BYTES, FILE_BYTES_MAX, type ExtentPage } from './extent.ts'
 export {
   forEachLocation,
   forEachRawExtent,
@@ -10,7 +10,7 @@ export {
 export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
 export { Healer, type HealerOptions } from './healer.ts'
 export { InFlight } from './in-flight.ts'
-export { FileStream, FILE_BYTES_MAX } from './file-stream.ts'
+export { FileStream } from './file-stream.ts'
 export type { CutResult } from './flush-pipeline.ts'
 export { RecentChunks } from './recent-chunks.ts'
 export { StoredReader } from './reader.ts'
