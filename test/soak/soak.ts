@@ -1,8 +1,9 @@
 // Uses a mount in every way at once for a while, and looks whether the daemon keeps anything of it: memory, descriptors,
 // handles, inodes, jobs.
 
+import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
+import { open, readdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { connectControl } from '../../src/control/client.ts'
@@ -21,6 +22,17 @@ const WARM_UP_SHARE = 1 / 3
  */
 const GROWTH_BYTES_MAX = 48 * 1024 * 1024
 const DESCRIPTOR_GROWTH_MAX = 40
+/**
+ * The memory for unflushed data is bounded, and a piece of it is touched when as many are in use at once for the first time. By
+ * chance that takes hours, so it is brought about first: streams that fill the large pieces, and small files that fill the
+ * others. All 96 MiB are resident after it.
+ */
+const BURSTS: readonly (readonly [files: number, bytes: number])[] = [
+  [4, 48 * 1024 * 1024],
+  [6, 32 * 1024 * 1024],
+  [8, 24 * 1024 * 1024],
+  [512, 32 * 1024],
+]
 /** How long what clients let go may take to be given back: a commit, the kernel's forgets. */
 const REST_MS = 30_000
 /** The root, the containers, and what the kernel keeps of them. */
@@ -73,6 +85,7 @@ export async function soak(milliseconds: number, judgesTrend: boolean): Promise<
   try {
     await coffer.start()
     await prepare(coffer)
+    for (const [files, bytes] of BURSTS) await burst(coffer, files, bytes)
     const { pid } = await coffer.json<{ pid: number }>('status')
     const started = performance.now()
     const end = started + milliseconds
@@ -126,6 +139,20 @@ async function prepare(coffer: MountedCoffer): Promise<void> {
   } finally {
     client.close()
   }
+}
+
+/** Files that are all open, with unflushed data, at the same time. */
+async function burst(coffer: MountedCoffer, count: number, bytes: number): Promise<void> {
+  const paths = Array.from({ length: count }, (_, index) =>
+    join(coffer.mount, CONTAINERS[0], `burst-${index}`),
+  )
+  const files = await Promise.all(paths.map(path => open(path, 'wx')))
+  try {
+    await Promise.all(files.map(file => file.writeFile(randomBytes(bytes))))
+  } finally {
+    await Promise.all(files.map(file => file.close()))
+  }
+  await Promise.all(paths.map(path => unlink(path)))
 }
 
 async function takeSample(coffer: MountedCoffer, pid: number, started: number): Promise<Sample> {
