@@ -85,6 +85,9 @@ const systemStats = z.object({
       unflushedBytes: bytes.describe('written by clients, not in block files yet'),
       heapBytes: bytes.describe('JavaScript objects in use'),
       externalBytes: bytes.describe('buffers that belong to JavaScript objects'),
+      chunkFilterBytes: bytes.describe(
+        'the filter that knows new chunks from known ones, part of externalBytes; 0 until it is made',
+      ),
     })
     .describe('now, and given back when clients let go; for finding leaks'),
   bytesWritten: bytes.describe('by clients since the start'),

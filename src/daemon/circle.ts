@@ -2,7 +2,7 @@
 
 import type { AlertBoard } from '../alerts/index.ts'
 import type { BlockStore } from '../blocks/index.ts'
-import type { AppendGatherer } from '../dedupe/index.ts'
+import type { AppendGatherer, FilterKeeper } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { MetadataCopies } from '../recovery/index.ts'
 import type { InFlight, RecentChunks, StreamStore } from '../stream/index.ts'
@@ -21,6 +21,7 @@ export interface Circle {
   vfs: Vfs | undefined
   alerts: AlertBoard | undefined
   records: BlockRecordKeeper | undefined
+  filter: FilterKeeper | undefined
   copies: MetadataCopies | undefined
   space: SpaceGuard | undefined
   readOnlyReason: string | undefined
@@ -37,6 +38,7 @@ export function emptyCircle(): Circle {
     vfs: undefined,
     alerts: undefined,
     records: undefined,
+    filter: undefined,
     copies: undefined,
     space: undefined,
     readOnlyReason: undefined,

@@ -5,6 +5,7 @@ import type { AlertBoard } from '../alerts/index.ts'
 import { REGION_RAW_BYTES_MAX } from '../blocks/index.ts'
 import type { BlockStore } from '../blocks/index.ts'
 import { AppendGatherer, ChunkIndex, Deduplicator, HitCheck } from '../dedupe/index.ts'
+import type { ChunkDoubter } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint, cutAndFingerprintNow } from '../native/data-path.ts'
@@ -40,6 +41,7 @@ const PINNED_REGIONS_MAX = REGION_CACHE_BYTES / REGION_RAW_BYTES_MAX / 4
 
 export interface DataPathOptions {
   readonly metadata: MetadataStore
+  readonly filter: ChunkDoubter
   readonly blocks: BlockStore
   readonly groups: StorageGroups
   readonly encryption: Encryption
@@ -86,7 +88,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     const text = `Block file ${block} is damaged (${message}).`
     options.alerts.raise('DAMAGED_BLOCK', text, String(block))
   }
-  const index = new ChunkIndex(metadata, isUsable)
+  const index = new ChunkIndex(metadata, isUsable, options.filter)
   const extents = new ExtentMap(metadata)
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({

@@ -28,6 +28,7 @@ export function openMetadata(
     },
     committed: async sequence => {
       circle.copies?.committed(sequence)
+      circle.filter?.look()
       try {
         await note.write(sequence)
         if (circle.records?.takeClosed() === true) await note.sync()

@@ -1,8 +1,10 @@
 // Puts everything below the mount together, in order: metadata, blocks, the data path, vfs, the cleaner.
 
+import { totalmem } from 'node:os'
 import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore } from '../blocks/index.ts'
+import { FilterKeeper } from '../dedupe/index.ts'
 import { localZone, PassBook, ScheduleBook } from '../cleaner/index.ts'
 import { RecordMender, RepairBook } from '../repair/index.ts'
 import { ScanBook } from '../scan/index.ts'
@@ -33,6 +35,9 @@ import type { StorageOptions } from './storage.ts'
 
 const log = createDebug('coffer:daemon')
 
+/** 10 bits a chunk: on a machine of 4 GiB, chunks of 13 TiB. */
+const FILTER_MEMORY_SHARE_MAX = 1 / 8
+
 /** @throws StoreError when the store can't be trusted or is in use; it is then left exactly as it was */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const circle = emptyCircle()
@@ -48,6 +53,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     return await assemble(options, metadata, note, circle)
   } catch (error) {
     circle.space?.stop()
+    await circle.filter?.stop()
     await metadata.abandon()
     await circle.blocks?.close()
     await note.close()
@@ -116,10 +122,20 @@ async function assemble(
     unflushedBytes: () => circle.streams?.unflushedBytes ?? 0,
     nowMs: () => performance.now(),
   })
+  const filter = await FilterKeeper.open(
+    {
+      path: directory.chunkFilter,
+      source: metadata,
+      bytesMax: totalmem() * FILTER_MEMORY_SHARE_MAX,
+    },
+    metadata.sequence,
+  )
+  circle.filter = filter
   const isReadOnly = (): boolean => circle.readOnlyReason !== undefined
   const fileInfo = (inode: number) => circle.vfs?.fileInfo(inode)
   const data = buildDataPath({
     metadata,
+    filter: filter.filter,
     blocks,
     groups,
     encryption,
@@ -252,6 +268,7 @@ async function assemble(
   ]
   for (const participant of participants) metadata.addParticipant(participant)
   if (groups.find(DEFAULT_GROUP) === undefined) groups.add(DEFAULT_GROUP, 'fast')
+  await filter.start()
   metadata.begin()
   await encryption.load()
   await vfs.start()
@@ -277,6 +294,7 @@ async function assemble(
       repairBook,
       counters,
       index,
+      filter,
       damage,
       copies,
       rebuildParts: {

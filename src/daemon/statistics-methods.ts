@@ -51,6 +51,7 @@ export class StatisticsMethods {
         unflushedBytes: storage.unflushedBytes,
         heapBytes: heapUsed,
         externalBytes: external,
+        chunkFilterBytes: storage.chunkFilterBytes,
       },
       bytesWritten,
       bytesRead,

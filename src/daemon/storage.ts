@@ -7,7 +7,7 @@ import type { Cleaner, PassParts } from '../cleaner/index.ts'
 import type { RepairBook, Repairer } from '../repair/index.ts'
 import type { Scanner } from '../scan/index.ts'
 import { indexRange } from '../dedupe/index.ts'
-import type { ChunkIndex } from '../dedupe/index.ts'
+import type { ChunkIndex, FilterKeeper } from '../dedupe/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { MetadataCopies, MetadataCopiesOptions, RebuildParts } from '../recovery/index.ts'
 import type { StreamStore } from '../stream/index.ts'
@@ -67,6 +67,7 @@ export interface StorageParts {
   readonly repairBook: RepairBook
   readonly counters: LifetimeCounters
   readonly index: ChunkIndex
+  readonly filter: FilterKeeper
   readonly damage: DamageWatch
   readonly copies: MetadataCopies
   readonly rebuildParts: RebuildParts
@@ -125,6 +126,12 @@ export class Storage {
     return this.#parts.index.addedCount
   }
 
+  /** Of memory; 0 while it isn't complete, and LevelDB is asked for every chunk. */
+  get chunkFilterBytes(): number {
+    const { filter } = this.#parts.filter
+    return filter.isComplete ? filter.bytes : 0
+  }
+
   /** About what the chunk index takes on disk. */
   async indexSizeBytes(): Promise<number> {
     const { from, to } = indexRange()
@@ -157,8 +164,8 @@ export class Storage {
 
   /** Stores what is unflushed, commits, ends. */
   async close(): Promise<void> {
-    const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, repairer, copies } =
-      this.#parts
+    const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, repairer } = this.#parts
+    const { copies, filter } = this.#parts
     await this.damage.stop()
     await repairer.close()
     await scanner.close()
@@ -167,8 +174,10 @@ export class Storage {
     if (this.readOnlyReason === undefined) await streams.flushAll()
     this.alerting.stopping()
     await copies.stopping(FIRST_COPY_MS)
+    await filter.stop()
     try {
       await metadata.close()
+      if (this.readOnlyReason === undefined) await filter.save(metadata.sequence)
       await copies.close()
       await note.sync()
     } finally {

@@ -3,6 +3,7 @@
 //   FORMAT      one line: coffer store 2
 //   lock        held by the daemon
 //   commit-note the last commit's number, see commit-note.ts
+//   chunk-filter  between two runs, see dedupe/filter-file.ts
 //   metadata/   LevelDB
 //   blocks/     block files
 //   copies/     copies of the metadata
@@ -32,6 +33,7 @@ export interface StoreDirectory {
   readonly keystores: string
   readonly lock: string
   readonly commitNote: string
+  readonly chunkFilter: string
   readonly mailPassword: string
   readonly diagnostics: string
   readonly repairs: string
@@ -118,6 +120,7 @@ function placesIn(real: string): Omit<StoreDirectory, 'isNew'> {
     keystores: join(real, 'keystores'),
     lock: join(real, 'lock'),
     commitNote: join(real, 'commit-note'),
+    chunkFilter: join(real, 'chunk-filter'),
     mailPassword: join(real, 'mail-password'),
     diagnostics: join(real, 'diagnostics'),
     repairs: join(real, 'repairs'),

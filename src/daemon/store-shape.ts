@@ -7,7 +7,15 @@ import { join } from 'node:path'
 import { BLOCK_NAMES } from '../blocks/index.ts'
 import { StoreError } from '../errors.ts'
 
-const FILES = ['FORMAT', 'FORMAT.new', 'lock', 'commit-note', 'mail-password', 'daemon.log']
+const FILES = [
+  'FORMAT',
+  'FORMAT.new',
+  'lock',
+  'commit-note',
+  'chunk-filter',
+  'mail-password',
+  'daemon.log',
+]
 const DIRECTORIES = ['metadata', 'copies', 'blocks', 'keystores', 'diagnostics', 'repairs']
 
 /**

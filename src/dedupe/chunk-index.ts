@@ -19,9 +19,26 @@ const VALUE_VERSION = 2
 //   0 1 version   1 4 block   5 2 page   7 2 ordinal     little-endian
 const VALUE_BYTES = 9
 
+/** Knows of most chunks that the index doesn't have that it doesn't. */
+export interface ChunkDoubter {
+  /** false: the index doesn't have it, unless it is about to be committed */
+  mayHave(name: string): boolean
+  /** A name goes into the index. */
+  add(name: string): void
+  /** A name leaves the index. */
+  removed(): void
+}
+
+const NO_DOUBT: ChunkDoubter = {
+  mayHave: () => true,
+  add: () => undefined,
+  removed: () => undefined,
+}
+
 export class ChunkIndex implements CommitParticipant {
   readonly #metadata: MetadataReader
   readonly #isUsable: (block: number) => boolean
+  readonly #filter: ChunkDoubter
   readonly #pending = new PendingMap<string, ChunkLocation>()
   #addedCount = 0
   #refusedCount = 0
@@ -29,10 +46,16 @@ export class ChunkIndex implements CommitParticipant {
   /**
    * @param isUsable false for a block file that has no record or is about to be deleted: what lies there is no hit, and
    *   is stored again
+   * @param filter spares LevelDB most questions about chunks that are new
    */
-  constructor(metadata: MetadataReader, isUsable: (block: number) => boolean = () => true) {
+  constructor(
+    metadata: MetadataReader,
+    isUsable: (block: number) => boolean = () => true,
+    filter: ChunkDoubter = NO_DOUBT,
+  ) {
     this.#metadata = metadata
     this.#isUsable = isUsable
+    this.#filter = filter
   }
 
   /** How often an entry was written since the start: for chunks that were stored, and for those that were moved. */
@@ -59,7 +82,7 @@ export class ChunkIndex implements CommitParticipant {
 
   /** The same for the names of chunks. */
   async lookupNamed(names: readonly string[]): Promise<(ChunkLocation | undefined)[]> {
-    const found = await this.#locateNamed(names)
+    const found = await this.#locateNamed(names, name => this.#filter.mayHave(name))
     return found.map(location => {
       if (location === undefined || this.#isUsable(location.block)) return location
       this.#refusedCount++
@@ -72,10 +95,15 @@ export class ChunkIndex implements CommitParticipant {
     group: number,
     fingerprints: readonly Uint8Array[],
   ): Promise<(ChunkLocation | undefined)[]> {
-    return await this.#locateNamed(fingerprints.map(fingerprint => chunkName(group, fingerprint)))
+    // A filter that is wrong may cost room, but must not make a file unreadable.
+    const names = fingerprints.map(fingerprint => chunkName(group, fingerprint))
+    return await this.#locateNamed(names, () => true)
   }
 
-  async #locateNamed(names: readonly string[]): Promise<(ChunkLocation | undefined)[]> {
+  async #locateNamed(
+    names: readonly string[],
+    isAsked: (name: string) => boolean,
+  ): Promise<(ChunkLocation | undefined)[]> {
     const found: (ChunkLocation | undefined)[] = []
     const askedKeys: Buffer[] = []
     const askedPlaces: number[] = []
@@ -83,7 +111,7 @@ export class ChunkIndex implements CommitParticipant {
       const name = names[place] ?? ''
       const pending = this.#pending.get(name)
       found.push(pending ?? undefined)
-      if (pending === undefined) {
+      if (pending === undefined && isAsked(name)) {
         askedKeys.push(Buffer.from(name, 'latin1'))
         askedPlaces.push(place)
       }
@@ -201,8 +229,14 @@ export class ChunkIndex implements CommitParticipant {
   collect(batch: MetadataWriter): void {
     for (const [key, location] of this.#pending.collect()) {
       const bytes = Buffer.from(key, 'latin1')
-      if (location === null) batch.delete(bytes)
-      else batch.put(bytes, packLocation(location))
+      if (location === null) {
+        this.#filter.removed()
+        batch.delete(bytes)
+      } else {
+        // Before it is committed, and before it leaves what is pending.
+        this.#filter.add(key)
+        batch.put(bytes, packLocation(location))
+      }
     }
   }
 

@@ -197,6 +197,20 @@ export class MetadataStore implements MetadataReader, Committer {
     return this.#range(from, to, damaged)
   }
 
+  /** Keys with `from` <= key < `to`, ascending, in pieces, as of the call. */
+  async *keys(from: Uint8Array, to: Uint8Array): AsyncIterable<readonly Uint8Array[]> {
+    const keys = this.#database.keys({ gte: from, lt: to, highWaterMarkBytes: RANGE_BATCH_BYTES })
+    try {
+      for (;;) {
+        const piece = await keys.nextv(RANGE_BATCH_ENTRIES).catch(unreadable)
+        if (piece.length === 0) return
+        yield piece
+      }
+    } finally {
+      await keys.close()
+    }
+  }
+
   /** Within `committed`, the view is of exactly that commit. */
   view(): MetadataView {
     const snapshot = this.#database.snapshot()

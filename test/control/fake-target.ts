@@ -155,6 +155,7 @@ export function fakeTarget(
         unflushedBytes: 4096,
         heapBytes: 8192,
         externalBytes: 16_384,
+        chunkFilterBytes: 1_310_720,
       },
       bytesWritten: 10,
       bytesRead: 20,

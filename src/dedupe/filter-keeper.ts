@@ -1,0 +1,123 @@
+// Has the chunk filter there: from its file after an end in good order, from the index after any other, and again when it is
+// more about what is gone than about what is there.
+
+import { rm } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
+import createDebug from 'debug'
+import { StoreError } from '../errors.ts'
+import { ChunkFilter } from './chunk-filter.ts'
+import { indexRange } from './chunk-index.ts'
+import { loadFilter, saveFilter } from './filter-file.ts'
+
+const log = createDebug('coffer:filter')
+
+/** What an entry of the index takes in LevelDB: key, frame, location, and its share of the table. */
+const ENTRY_BYTES = 57
+/** While the filter is filled there will be more. */
+const HEADROOM = 1.25
+
+export interface FilterSource {
+  /** Keys with `from` <= key < `to`, in pieces, as of the call. */
+  keys(from: Uint8Array, to: Uint8Array): AsyncIterable<readonly Uint8Array[]>
+  sizeBytes(from: Uint8Array, to: Uint8Array): Promise<number>
+}
+
+export interface FilterKeeperOptions {
+  /** the filter's file */
+  readonly path: string
+  readonly source: FilterSource
+  /** of the filter, in memory */
+  readonly bytesMax: number
+}
+
+export class FilterKeeper {
+  readonly filter: ChunkFilter
+  readonly #options: FilterKeeperOptions
+  readonly #end = new AbortController()
+  #filling: Promise<void> | undefined
+
+  private constructor(options: FilterKeeperOptions, filter: ChunkFilter) {
+    this.#options = options
+    this.filter = filter
+  }
+
+  /**
+   * Changes nothing on the disk.
+   * @param sequence number of the last commit
+   */
+  static async open(options: FilterKeeperOptions, sequence: number): Promise<FilterKeeper> {
+    const { path, bytesMax } = options
+    const state = await loadFilter(path, sequence, bytesMax).catch((error: unknown) => {
+      if (!(error instanceof StoreError)) throw error
+      log('%s', error.message)
+      return undefined
+    })
+    return new FilterKeeper(options, new ChunkFilter(bytesMax, state))
+  }
+
+  /** From now on the index changes. */
+  async start(): Promise<void> {
+    // A file that comes back after a power cut is of another commit than the index is.
+    await rm(this.#options.path, { force: true })
+    if (!this.filter.isComplete) this.#fill()
+  }
+
+  /** To be called now and then. */
+  look(): void {
+    if (this.filter.isStale) this.#fill()
+  }
+
+  /** The end of filling, if it goes on. */
+  async settled(): Promise<void> {
+    await this.#filling
+  }
+
+  /** Before the index is closed. */
+  async stop(): Promise<void> {
+    this.#end.abort()
+    await this.#filling
+  }
+
+  /** Nothing changes the index any more, and its last commit had this number. */
+  async save(sequence: number): Promise<void> {
+    const { state, isStale } = this.filter
+    if (state === undefined || isStale) return
+    try {
+      await saveFilter(this.#options.path, sequence, state)
+    } catch (error) {
+      // A full disk, perhaps: the next start has to read the index.
+      log('the filter is not kept: %O', error)
+    }
+  }
+
+  #fill(): void {
+    if (this.#filling !== undefined || this.#end.signal.aborted) return
+    this.#filling = this.#fillFromIndex()
+      .catch((error: unknown) => {
+        // Without a filter every question goes to LevelDB, which tells whoever asks what is wrong.
+        if (!this.#end.signal.aborted) log('the index could not be read: %O', error)
+      })
+      .finally(() => {
+        this.#filling = undefined
+      })
+  }
+
+  async #fillFromIndex(): Promise<void> {
+    const { source } = this.#options
+    const { from, to } = indexRange()
+    const startedMs = performance.now()
+    const sizeBytes = await source.sizeBytes(from, to)
+    const filling = this.filter.fill(Math.ceil((sizeBytes / ENTRY_BYTES) * HEADROOM))
+    let sliceMs = performance.now()
+    for await (const keys of source.keys(from, to)) {
+      for (const key of keys) {
+        filling.add(Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1'))
+      }
+      // Half of the time is left to everybody else, whatever the machine.
+      await pause(performance.now() - sliceMs, undefined, { signal: this.#end.signal })
+      sliceMs = performance.now()
+    }
+    filling.finish()
+    log('filled in %d ms: %d bytes', Math.round(performance.now() - startedMs), this.filter.bytes)
+  }
+}
