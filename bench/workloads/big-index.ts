@@ -3,6 +3,7 @@
 
 import { randomFillSync } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { OfflineMetadata } from '../../src/metadata/index.ts'
 import { indexEntry } from '../../src/dedupe/index.ts'
 import { CofferTarget } from '../coffer-target.ts'
@@ -22,8 +23,10 @@ const LOCATION = { block: 1, page: 1, ordinal: 0 }
 const FINGERPRINT_BYTES = 32
 /** A batch is synced; bigger ones only live longer, and cost the garbage collector more. */
 const BATCH_ENTRIES = 10_000
+const LOOK_MS = 500
 
 const STEPS: readonly (readonly [id: string, label: string, unit: Unit])[] = [
+  ['unfiltered', 'write new data, while the filter is being made', 'MB/s'],
   ['start', 'start', 'ms'],
   ['new', 'write new data, right after a cold start', 'MB/s'],
   ['other', 'write other new data', 'MB/s'],
@@ -74,8 +77,19 @@ export async function growIndex(store: string, count: number, signal: AbortSigna
       batch = []
     }
     if (batch.length > 0) await metadata.write(batch)
+    // What was kept of the index, as it was, is of no use any more.
+    await metadata.setSequence(metadata.sequence + 1)
   } finally {
     await metadata.close()
+  }
+}
+
+async function filterMade(target: CofferTarget, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const stats = await target.command('stats', 'system', '--json')
+    const { held } = JSON.parse(stats) as { held: { chunkFilterBytes: number } }
+    if (held.chunkFilterBytes > 0) return
+    await pause(LOOK_MS, undefined, { signal })
   }
 }
 
@@ -99,6 +113,16 @@ async function measureSize(count: number, context: RunContext): Promise<void> {
     await work({ kind: 'write', content: content(1, PIECE_BYTES), path: path('first') }, signal)
     await target.stop()
     await growIndex(target.store, count, signal)
+    await dropCaches()
+    await target.resume()
+    const early = {
+      kind: 'write',
+      content: content(3, sizes.dataBytes),
+      path: path('early'),
+    } as const
+    await note('unfiltered', megabytesPerSecond(await work(early, signal)))
+    await filterMade(target, signal)
+    await target.stop()
     await dropCaches()
     const startedMs = performance.now()
     await target.resume()

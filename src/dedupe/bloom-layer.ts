@@ -27,11 +27,7 @@ export class BloomLayer {
   count: number
 
   /** @param words as many as the blocks have */
-  constructor(
-    blockCount: number,
-    words = new Uint32Array(blockCount * BLOCK_WORDS),
-    count = 0,
-  ) {
+  constructor(blockCount: number, words = new Uint32Array(blockCount * BLOCK_WORDS), count = 0) {
     if (!(blockCount >= 1 && blockCount <= BLOCKS_MAX)) throw new RangeError('blocks of a filter')
     if (words.length !== blockCount * BLOCK_WORDS) throw new RangeError('words of a filter')
     this.blockCount = blockCount

@@ -1,5 +1,11 @@
 export { AppendGatherer } from './append-gatherer.ts'
-export { ChunkIndex, type ChunkDoubter, indexEntry, indexRange, parseLocation } from './chunk-index.ts'
+export {
+  ChunkIndex,
+  type ChunkDoubter,
+  indexEntry,
+  indexRange,
+  parseLocation,
+} from './chunk-index.ts'
 export {
   Deduplicator,
   type ChunkAppender,

@@ -9,6 +9,9 @@ import { crc32 } from 'node:zlib'
 import { BLOCK_PAGE_BYTES } from '../../src/blocks/block-store.ts'
 import { openKeystore, packKeystore, parseKeystore } from '../../src/crypto/keystore-format.ts'
 import { packSlot, parseNote, SLOT_BYTES } from '../../src/daemon/commit-note.ts'
+import { BloomLayer } from '../../src/dedupe/bloom-layer.ts'
+import { ChunkFilter } from '../../src/dedupe/chunk-filter.ts'
+import { loadFilter, saveFilter } from '../../src/dedupe/filter-file.ts'
 import { scanBlockFile } from '../../src/blocks/scan.ts'
 import {
   ALGORITHM,
@@ -23,7 +26,7 @@ import {
   readRegion,
 } from '../../src/native/data-path.ts'
 import { readFileSync } from 'node:fs'
-import { accepted, type FuzzTarget } from './target.ts'
+import { accepted, isAccepted, type FuzzTarget } from './target.ts'
 
 const WRAPPING_KEY = new Uint8Array(32).fill(3)
 const SHA256_BYTES = 32
@@ -108,6 +111,75 @@ const note: FuzzTarget = {
     }
     const believed = accepted(() => parseNote(forged))
     if (believed !== undefined && !Number.isSafeInteger(believed)) throw new Error('no number')
+  },
+}
+
+// ---- the chunk filter's file
+
+const FILTER_BYTES_MAX = 256 * 1024
+const FILTER_COMMIT = 9
+
+async function keptFilter(): Promise<Buffer> {
+  const layers = [BloomLayer.for(100), BloomLayer.for(1)]
+  const kept = new ChunkFilter(FILTER_BYTES_MAX, { layers, removedCount: 3 })
+  for (let number = 0; number < 30; number++) {
+    kept.add(
+      createHash('sha256').update(String(number)).digest().toString('latin1').padStart(35, 'c'),
+    )
+  }
+  const { state } = kept
+  if (state === undefined) throw new Error('the filter gave up')
+  return inTemporaryFile(Buffer.alloc(0), async path => {
+    await saveFilter(path, FILTER_COMMIT, state)
+    return readFileSync(path)
+  })
+}
+
+async function inTemporaryFile<Result>(
+  bytes: Uint8Array,
+  use: (path: string) => Promise<Result>,
+): Promise<Result> {
+  const directory = mkdtempSync(join(tmpdir(), 'coffer-fuzz-'))
+  try {
+    const path = join(directory, 'file')
+    writeFileSync(path, bytes)
+    return await use(path)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** With checksums that are right, as far as there is something for them to be of. */
+function forgedFilter(input: Uint8Array): Buffer {
+  const forged = Buffer.from(input)
+  if (forged.length < 36) return forged
+  forged.writeUInt32LE(crc32(forged.subarray(0, 32)), 32)
+  for (let at = 36; at + 12 <= forged.length;) {
+    const end = at + 12 + forged.readUInt32LE(at) * 64
+    if (end > forged.length) break
+    const sum = crc32(forged.subarray(at + 12, end), crc32(forged.subarray(at, at + 8)))
+    forged.writeUInt32LE(sum, at + 8)
+    at = end
+  }
+  return forged
+}
+
+const chunkFilter: FuzzTarget = {
+  name: 'chunk-filter',
+  samples: [await keptFilter()],
+  async run(input) {
+    for (const bytes of [input, forgedFilter(input)]) {
+      await inTemporaryFile(bytes, async path => {
+        await isAccepted(async () => {
+          const state = await loadFilter(path, FILTER_COMMIT, FILTER_BYTES_MAX)
+          if (state === undefined) throw new Error('the file was there')
+          const filter = new ChunkFilter(FILTER_BYTES_MAX, state)
+          const name = 'c'.repeat(35)
+          filter.add(name)
+          if (!filter.mayHave(name)) throw new Error('it forgot what it was told')
+        })
+      })
+    }
   },
 }
 
@@ -224,6 +296,7 @@ const blockFile: FuzzTarget = {
 export const fileTargets: readonly FuzzTarget[] = [
   keystore,
   note,
+  chunkFilter,
   blockHeader,
   regionHeader,
   region,
