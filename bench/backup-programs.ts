@@ -8,6 +8,8 @@ import { bytesBelow, run, shell } from './processes.ts'
 export interface BackupProgram {
   prepare(): Promise<void>
   backup(tree: string, label: string, signal: AbortSignal): Promise<void>
+  /** A backup that reads only what has other times or another size than in an earlier one; restic and borg always do so. */
+  backupChanged?(tree: string, label: string, earlier: string, signal: AbortSignal): Promise<void>
   /** nothing of the backups may be in memory */
   forget(): Promise<void>
   restore(label: string, to: string, signal: AbortSignal): Promise<void>
@@ -32,6 +34,20 @@ export class Coffer implements BackupProgram {
     await mkdir(to)
     await run('cp', ['-a', tree, to], { signal })
     await run('sync', ['-f', to], { signal })
+  }
+
+  async backupChanged(
+    tree: string,
+    label: string,
+    earlier: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const [to, from] = [label, earlier].map(name =>
+      join(this.#target.directory, name, basename(tree)),
+    )
+    await mkdir(join(this.#target.directory, label))
+    await run('rsync', ['-a', `--link-dest=${from}`, `${tree}/`, `${to}/`], { signal })
+    await run('sync', ['-f', this.#target.directory], { signal })
   }
 
   async forget(): Promise<void> {

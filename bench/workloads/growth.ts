@@ -30,6 +30,7 @@ const ROWS: readonly RowHead[] = [
   { id: 'backup-older', label: 'back up the older', unit: 'MB/s' },
   { id: 'backup-newer', label: 'back up the newer', unit: 'MB/s' },
   { id: 'backup-again', label: 'back up the newer again', unit: 'MB/s' },
+  { id: 'backup-linked', label: 'the same, with rsync --link-dest', unit: 'MB/s' },
   { id: 'restore-newer', label: 'restore the newer, cold', unit: 'MB/s' },
 ]
 
@@ -68,6 +69,12 @@ async function measure(
   const second = await stored()
   const againSeconds = await backup(newer, 'again')
   const third = await stored()
+  const { backupChanged } = program
+  if (backupChanged !== undefined) {
+    await shell('tar -cf - "$1" 2>/dev/null | cat > /dev/null', [newer])
+    const linking = backupChanged.bind(program, newer, 'linked', 'newer', signal)
+    await note('backup-linked', newerSize / (await secondsOf(linking)))
+  }
   await note('tree-older', olderSize)
   await note('stored-older', first)
   await note('added-newer', second - first)
@@ -81,6 +88,9 @@ async function measure(
   const seconds = await checkRestored(program, 'newer', newer, restored, signal)
   await note('restore-newer', newerSize / seconds)
   await checkRestored(program, 'older', older, restored, signal)
+  if (backupChanged !== undefined) {
+    await checkRestored(program, 'linked', newer, restored, signal)
+  }
 }
 
 async function runGrowth(context: RunContext): Promise<void> {

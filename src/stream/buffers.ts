@@ -9,6 +9,7 @@
 
 import { CHUNK_BYTES_MAX } from '../blocks/block-store.ts'
 import { BufferPool, type PooledBuffer } from './buffer-pool.ts'
+import { CopyMemory } from './copy-memory.ts'
 
 export const LARGE_BUFFER_BYTES = 4 * 1024 * 1024
 export const SMALL_BUFFER_BYTES = 64 * 1024
@@ -36,6 +37,8 @@ export class StreamBuffers {
   readonly large: BufferPool
   readonly small: BufferPool
   readonly bench: BufferPool
+  /** of what was on a bench */
+  readonly copies = new CopyMemory(BENCH_BUFFER_BYTES)
 
   /** @param arena native memory; at least 16 MiB */
   constructor(arena: Uint8Array) {

@@ -11,6 +11,7 @@ import { PooledBuffer } from './buffer-pool.ts'
 import { endOf, type Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
+import type { Copy } from './copy-memory.ts'
 import type { RecentChunks } from './recent-chunks.ts'
 import {
   continued,
@@ -65,6 +66,8 @@ export class FlushPipeline {
   #installing: Promise<void> = Promise.resolve()
   /** what is being stored, and will replace the extents that are there now */
   readonly #pending = new Set<ByteRange>()
+  /** what steps are still to come; undefined for an end */
+  readonly #ahead: (Run | undefined)[] = []
   /** the undecided tail of the last buffer, in memory of its own, so that waiting for more data holds no pooled buffer */
   #carry: Run | undefined
   #epoch = 0
@@ -81,14 +84,26 @@ export class FlushPipeline {
    * @param isEnd nothing adjacent follows: the last chunk ends here
    */
   push(run: Run, isEnd: boolean): void {
-    const epoch = this.#epoch
-    this.#cutting = this.#cutting.then(() => this.#step(epoch, run, isEnd))
+    this.#enqueue(run, isEnd)
   }
 
   /** Cuts what is still undecided. */
   end(): void {
+    this.#enqueue(undefined, true)
+  }
+
+  #enqueue(run: Run | undefined, isEnd: boolean): void {
     const epoch = this.#epoch
-    this.#cutting = this.#cutting.then(() => this.#step(epoch, undefined, true))
+    this.#ahead.push(run)
+    this.#cutting = this.#cutting.then(() => {
+      this.#ahead.shift()
+      return this.#step(epoch, run, isEnd || (run !== undefined && this.#isLeft(run)))
+    })
+  }
+
+  /** Whether it is known by now that nothing adjacent follows, which spares a step for its undecided tail. */
+  #isLeft(run: Run): boolean {
+    return this.#ahead.length > 0 && this.#ahead[0]?.startBytes !== runEndBytes(run)
   }
 
   /** Forgets all that is under way: the file was truncated to nothing. */
@@ -287,15 +302,15 @@ export class FlushPipeline {
     cutting: CutResult | Promise<CutResult>,
     isEnd: boolean,
   ): Promise<Extent[]> {
-    let isReleased = false
+    let copy: Copy | undefined
     try {
       const cut = await cutting
       let data = dataOf(stretch)
       if (isOnBench(stretch)) {
         // A small store may wait for others to share a region with; meanwhile the bench must be free for them.
-        data = data.slice()
+        copy = this.#services.buffers.copies.copy(data)
+        data = copy.bytes
         stretch.buffer.release()
-        isReleased = true
       }
       const chunks = chunksOf(data, cut)
       const locations = await this.#services.store(this.#owner.group, chunks)
@@ -305,7 +320,8 @@ export class FlushPipeline {
       }
       return extentsOf(stretch.startBytes, chunks, locations)
     } finally {
-      if (!isReleased) stretch.buffer.release()
+      if (copy === undefined) stretch.buffer.release()
+      else copy.release()
     }
   }
 

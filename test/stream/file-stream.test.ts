@@ -15,6 +15,7 @@ import {
   StreamStore,
 } from '../../src/stream/index.ts'
 import type { CutResult, FileStream } from '../../src/stream/index.ts'
+import { SMALL_BUFFER_BYTES } from '../../src/stream/buffers.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
 
 /** lseek(2) */
@@ -399,30 +400,36 @@ t.test('more data than buffers makes writers wait and loses nothing', async t =>
   t.ok(isIdle())
 })
 
-t.test('overwrites far from each other are stored in company, not one after the other', async t => {
-  const writes = 5
-  const company = new Company(writes)
-  const { store, isIdle } = setUp(company)
-  const stream = store.open(7, 1, 0, 0, () => {})
-  const model = Buffer.alloc(4 * 1024 * 1024)
-  fill(model, 1)
-  await stream.write(0, model)
-  await stream.flush()
-  company.waitingMax = 0
-  for (let index = 0; index < writes; index++) {
-    const data = new Uint8Array(4096).fill(index + 1)
-    const at = index * 800_000 + 300_000
-    model.set(data, at)
-    await stream.write(at, data)
-  }
-  stream.drain()
-  // Nobody is in a hurry: they only get on when all of them are there.
-  for (let round = 0; round < 10_000 && stream.hasUnflushedData; round++) await turn()
-  t.equal(company.waitingMax, writes)
-  t.notOk(stream.hasUnflushedData, 'nothing waits for anybody any more')
-  t.equal(Buffer.compare(await readAll(stream), model), 0)
-  t.ok(isIdle())
-})
+/** One of them fills a small buffer, which is handed on before anybody knows what follows. */
+for (const writeBytes of [4096, SMALL_BUFFER_BYTES]) {
+  t.test(`overwrites of ${writeBytes} bytes far from each other are stored in company`, async t => {
+    const writes = 5
+    const company = new Company(writes)
+    const { store, isIdle } = setUp(company)
+    const stream = store.open(7, 1, 0, 0, () => {})
+    const model = Buffer.alloc(4 * 1024 * 1024)
+    fill(model, 1)
+    await stream.write(0, model)
+    await stream.flush()
+    company.waitingMax = 0
+    // In one turn: the pipeline is behind.
+    const written = []
+    for (let index = 0; index < writes; index++) {
+      const data = new Uint8Array(writeBytes).fill(index + 1)
+      const at = index * 800_000 + 300_000
+      model.set(data, at)
+      written.push(stream.write(at, data))
+    }
+    stream.drain()
+    await Promise.all(written)
+    // Nobody is in a hurry: they only get on when all of them are there.
+    for (let round = 0; round < 10_000 && stream.hasUnflushedData; round++) await turn()
+    t.equal(company.waitingMax, writes)
+    t.notOk(stream.hasUnflushedData, 'nothing waits for anybody any more')
+    t.equal(Buffer.compare(await readAll(stream), model), 0)
+    t.ok(isIdle())
+  })
+}
 
 t.test('overwrites near each other wait for each other, but never for company', async t => {
   const lengthBytes = 1024 * 1024
