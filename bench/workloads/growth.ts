@@ -69,11 +69,13 @@ async function measure(
   const second = await stored()
   const againSeconds = await backup(newer, 'again')
   const third = await stored()
-  const { backupChanged } = program
-  if (backupChanged !== undefined) {
+  const canLink = program.backupChanged !== undefined
+  if (canLink) {
     await shell('tar -cf - "$1" 2>/dev/null | cat > /dev/null', [newer])
-    const linking = backupChanged.bind(program, newer, 'linked', 'newer', signal)
-    await note('backup-linked', newerSize / (await secondsOf(linking)))
+    const linkedSeconds = await secondsOf(async () =>
+      program.backupChanged?.(newer, 'linked', 'newer', signal),
+    )
+    await note('backup-linked', newerSize / linkedSeconds)
   }
   await note('tree-older', olderSize)
   await note('stored-older', first)
@@ -88,7 +90,7 @@ async function measure(
   const seconds = await checkRestored(program, 'newer', newer, restored, signal)
   await note('restore-newer', newerSize / seconds)
   await checkRestored(program, 'older', older, restored, signal)
-  if (backupChanged !== undefined) {
+  if (canLink) {
     await checkRestored(program, 'linked', newer, restored, signal)
   }
 }

@@ -413,12 +413,12 @@ for (const writeBytes of [4096, SMALL_BUFFER_BYTES]) {
     await stream.flush()
     company.waitingMax = 0
     // In one turn: the pipeline is behind.
-    const written = []
+    const written: Promise<void>[] = []
     for (let index = 0; index < writes; index++) {
       const data = new Uint8Array(writeBytes).fill(index + 1)
       const at = index * 800_000 + 300_000
       model.set(data, at)
-      written.push(stream.write(at, data))
+      written.push(Promise.resolve(stream.write(at, data)))
     }
     stream.drain()
     await Promise.all(written)
