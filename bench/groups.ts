@@ -1,5 +1,6 @@
 // The words of the benchmark: a group is a set of workloads that are measured together, on what its columns name.
 
+import type { ProcessorShares } from './processor-clock.ts'
 import type { Sizes } from './options.ts'
 import type { Sources } from './sources.ts'
 
@@ -23,6 +24,8 @@ export interface Row extends RowHead {
   readonly samples: Readonly<Record<string, readonly number[]>>
   /** the greatest resident memory of coffer's daemon while this was measured */
   readonly peakBytes: Readonly<Record<string, number>>
+  /** of coffer's daemon, in the last run */
+  readonly processors: Readonly<Record<string, ProcessorShares>>
 }
 
 export interface Sample {
@@ -30,6 +33,7 @@ export interface Sample {
   readonly column: string
   readonly value: number
   readonly peakBytes?: number | undefined
+  readonly processors?: ProcessorShares | undefined
 }
 
 /** One run of a group: everything is measured once. */

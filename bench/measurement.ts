@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Failure, Group, Row, Sample } from './groups.ts'
 import type { BenchOptions } from './options.ts'
+import type { ProcessorShares } from './processor-clock.ts'
 import { Sources } from './sources.ts'
 
 export interface GroupResult {
@@ -23,6 +24,7 @@ export interface GroupResult {
 interface MutableRow extends Row {
   readonly samples: Record<string, number[]>
   readonly peakBytes: Record<string, number>
+  readonly processors: Record<string, ProcessorShares>
 }
 
 /** Collects what the runs of a group find. */
@@ -32,11 +34,13 @@ export class Recorder {
   readonly #say: (line: string) => void
 
   constructor(group: Group, { sizes }: BenchOptions, say: (line: string) => void) {
-    this.rows = group.rows(sizes).map(head => ({ ...head, samples: {}, peakBytes: {} }))
+    this.rows = group
+      .rows(sizes)
+      .map(head => ({ ...head, samples: {}, peakBytes: {}, processors: {} }))
     this.#say = say
   }
 
-  add(runIndex: number, { row: id, column, value, peakBytes }: Sample): void {
+  add(runIndex: number, { row: id, column, value, peakBytes, processors }: Sample): void {
     const row = this.rows.find(each => each.id === id)
     if (row === undefined) throw new Error(`there is no row ${id}`)
     const samples = (row.samples[column] ??= [])
@@ -46,6 +50,7 @@ export class Recorder {
     if (peakBytes !== undefined) {
       row.peakBytes[column] = Math.max(row.peakBytes[column] ?? 0, peakBytes)
     }
+    if (processors !== undefined) row.processors[column] = processors
     this.#say(`run ${runIndex + 1}, ${row.label}, ${column}: ${value.toFixed(1)} ${row.unit}`)
   }
 

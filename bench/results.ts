@@ -8,7 +8,7 @@ import type { GroupResult } from './measurement.ts'
 import type { MemoryResult } from './memory.ts'
 import type { BenchOptions } from './options.ts'
 import { run } from './processes.ts'
-import { formatMemory, formatTable, summarize } from './table.ts'
+import { formatMemory, formatProcessors, formatTable, summarize } from './table.ts'
 
 /** The benchmark runs compiled, from dist/bench/. */
 const CHECKOUT = resolve(import.meta.dirname, '../..')
@@ -97,6 +97,7 @@ export function formatGroup(result: GroupResult): string {
   const lines = [
     `### ${title} (\`--only ${name}\`)`,
     formatTable(rows, columns),
+    ...[formatProcessors(rows, columns)].filter(table => table !== ''),
     `${how[0]?.toUpperCase()}${how.slice(1)}, ${seconds.toFixed(0)} s.`,
     ...remarks,
     ...failures.map(({ row, column, message }) => `FAILED: ${row}, ${column}: ${message}`),

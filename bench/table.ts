@@ -2,6 +2,7 @@
 
 import type { Row, Unit } from './groups.ts'
 import { median, medianRatio } from './medians.ts'
+import { THREAD_KINDS } from './processor-clock.ts'
 import type { MemoryResult } from './memory.ts'
 
 const MEBIBYTE = 2 ** 20
@@ -106,6 +107,23 @@ export function formatTable(rows: readonly Row[], columns: readonly string[]): s
   })
   return layOutMarkdown(header, lines)
 }
+
+/** How busy the daemon's threads were, in percents of a processor; nothing where nothing runs that is coffer. */
+export function formatProcessors(rows: readonly Row[], columns: readonly string[]): string {
+  const lines = rows.flatMap(row =>
+    columns.flatMap(column => {
+      const shares = row.processors[column]
+      if (shares === undefined) return []
+      const cells = THREAD_KINDS.map(kind => shares[kind])
+      const total = cells.reduce((sum, share) => sum + share, 0)
+      return [[row.label, titleOf(column), ...[...cells, total].map(toPercent)]]
+    }),
+  )
+  if (lines.length === 0) return ''
+  return layOutMarkdown(['processor time, % of one', 'column', ...THREAD_KINDS, 'together'], lines)
+}
+
+const toPercent = (share: number): string => (share * 100).toFixed(0)
 
 export function formatMemory(memory: MemoryResult): string {
   const written = (memory.writtenBytes / GIBIBYTE).toFixed(1)

@@ -8,6 +8,7 @@ import type { Group, Row, RowHead, RunContext } from './groups.ts'
 import type { Sizes } from './options.ts'
 import { run, script } from './processes.ts'
 import { medianRatio } from './medians.ts'
+import { ProcessorClock } from './processor-clock.ts'
 import {
   CryfsTarget,
   GocryptfsTarget,
@@ -103,19 +104,27 @@ function makeTarget(name: string, base: string): Target {
   }
 }
 
-function targetRun(target: Target, context: RunContext): TargetRun {
+/** @param clock runs until something is checked, or the target begins again */
+function targetRun(target: Target, context: RunContext, clock?: ProcessorClock): TargetRun {
   const { signal, sources } = context
-  const perform = (task: Task, options?: TaskOptions): Promise<TaskResult> =>
-    work(task, signal, options)
+  const perform = async (task: Task, options?: TaskOptions): Promise<TaskResult> => {
+    const result = await work(task, signal, options)
+    clock?.worked(result.startedMs, result.endedMs)
+    return result
+  }
   return {
     target,
     context,
     scratch: join(sources.directory, target.name),
     work: perform,
     check: async task => {
-      if (target.keepsData) await perform(task)
+      await clock?.stop()
+      if (target.keepsData) await work(task, signal)
     },
-    restart: () => restart(target),
+    restart: async () => {
+      await clock?.stop()
+      await restart(target)
+    },
   }
 }
 
@@ -132,7 +141,7 @@ async function measureTargets(workloads: readonly Workload[], context: RunContex
     for (const workload of workloads) {
       for (const target of order) {
         context.signal.throwIfAborted()
-        await measureOne(workload, targetRun(target, context))
+        await measureOne(workload, target, context)
       }
     }
   } finally {
@@ -141,8 +150,7 @@ async function measureTargets(workloads: readonly Workload[], context: RunContex
   }
 }
 
-async function measureOne(workload: Workload, targetRun: TargetRun): Promise<void> {
-  const { target, context } = targetRun
+async function measureOne(workload: Workload, target: Target, context: RunContext): Promise<void> {
   const place = { row: workload.id, column: target.name }
   try {
     if (workload.memory === 'cold') await restart(target)
@@ -150,8 +158,11 @@ async function measureOne(workload: Workload, targetRun: TargetRun): Promise<voi
     // What others left to be written must not be written meanwhile.
     else await run('sync', [])
     await target.forgetPeakMemory?.()
-    const value = await workload.measure(targetRun)
-    context.record({ ...place, value, peakBytes: await target.peakMemoryBytes?.() })
+    const pid = await target.daemonPid?.()
+    const clock = pid === undefined ? undefined : await ProcessorClock.start(pid)
+    const value = await workload.measure(targetRun(target, context, clock))
+    const processors = await clock?.stop()
+    context.record({ ...place, value, peakBytes: await target.peakMemoryBytes?.(), processors })
   } catch (error) {
     if (context.signal.aborted) throw error
     context.fail({ ...place, message: error instanceof Error ? error.message : String(error) })

@@ -22,6 +22,8 @@ export interface Target {
   resume(): Promise<void>
   /** Ends whatever runs and removes everything, also half started. */
   remove(): Promise<void>
+  /** where it is coffer: the daemon */
+  daemonPid?(): Promise<number>
   /** of its process, since it was asked to forget or began again */
   peakMemoryBytes?(): Promise<number>
   forgetPeakMemory?(): Promise<void>

@@ -3,11 +3,12 @@
 import t from 'tap'
 import type { Group, Row } from '../../bench/groups.ts'
 import { Recorder } from '../../bench/measurement.ts'
+import { ProcessorClock } from '../../bench/processor-clock.ts'
 import { parseOptions, type BenchOptions } from '../../bench/options.ts'
 import { ownTimes } from '../../bench/profile.ts'
 import { formatGroup } from '../../bench/results.ts'
 import { median } from '../../bench/medians.ts'
-import { formatTable, summarize } from '../../bench/table.ts'
+import { formatProcessors, formatTable, summarize } from '../../bench/table.ts'
 import { GROUPS } from '../../bench/workloads/index.ts'
 
 const MINUTES_MAX = 20
@@ -63,6 +64,9 @@ const row: Row = {
   unit: 'MB/s',
   samples: { coffer: [100, 400, 200], sealed: [50, 100, Number.NaN], gocryptfs: [25] },
   peakBytes: { coffer: 300 * 2 ** 20, sealed: 100 * 2 ** 20 },
+  processors: {
+    sealed: { JavaScript: 0.6, device: 0.05, 'data path': 1.2, syncs: 0, others: 0.1 },
+  },
 }
 const columns = ['coffer', 'sealed', 'gocryptfs']
 
@@ -116,6 +120,21 @@ t.test('what failed and what was cut short is said', async t => {
   t.match(text, /a remark/)
   t.match(text, /FAILED: one, sealed: no luck/)
   t.match(text, /CUT SHORT/)
+  t.match(text, /one thing\s*\| encrypted \|\s+60 \|\s+5 \|\s+120 \|\s+0 \|\s+10 \|\s+195 \|/)
+})
+
+t.test('where nothing is known of processors, nothing is said', async t => {
+  t.equal(formatProcessors([{ ...row, processors: {} }], columns), '')
+})
+
+t.test('the clock of processors sees the work of this process, until it is stopped', async t => {
+  const clock = await ProcessorClock.start(process.pid)
+  const startedMs = performance.now()
+  while (performance.now() - startedMs < 300);
+  const shares = await clock.stop()
+  while (performance.now() - startedMs < 600);
+  t.ok((shares?.JavaScript ?? 0) > 0.1, JSON.stringify(shares))
+  t.equal(await clock.stop(), shares)
 })
 
 t.test('samples stay with their runs when one of them fails', async t => {
