@@ -210,6 +210,11 @@ napi_value SyncDirectoryByName(Call& call) {
   return StateOf(call).pool->Submit(std::move(job), Lane::kWait, {});
 }
 
+/** trimMemory(): Promise<void> */
+napi_value TrimMemory(Call& call) {
+  return StateOf(call).pool->Submit(std::make_unique<TrimJob>(), Lane::kWait, {});
+}
+
 /** parseBlockHeader(bytes): object | null */
 napi_value ParseBlock(Call& call) {
   const auto bytes = BytesOf(call.env, call.arguments[0]);
@@ -288,6 +293,7 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   Export<ReadRegion>(env, exports, "readRegion", state);
   Export<SyncBlockFile>(env, exports, "syncBlockFile", state);
   Export<SyncDirectoryByName>(env, exports, "syncDirectory", state);
+  Export<TrimMemory>(env, exports, "trimMemory", state);
   Export<ParseBlock>(env, exports, "parseBlockHeader", state);
   Export<ParseRegion>(env, exports, "parseRegionHeader", state);
   Export<Forge>(env, exports, "forgeRegion", state);

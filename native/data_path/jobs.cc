@@ -4,6 +4,11 @@
 
 #include <algorithm>
 
+// Known by now, and not of every C library.
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "common/napi_util.h"
 #include "data_path/fingerprint.h"
 #include "data_path/thread_memory.h"
@@ -171,5 +176,13 @@ void SyncJob::Run() {
 }
 
 napi_value SyncJob::Result(napi_env env) { return MakeUndefined(env); }
+
+void TrimJob::Run() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+napi_value TrimJob::Result(napi_env env) { return MakeUndefined(env); }
 
 }  // namespace coffer

@@ -94,6 +94,13 @@ class SyncJob : public Job {
   napi_value Result(napi_env env) override;
 };
 
+/** Gives memory that the allocator holds and nobody uses back to the kernel. */
+class TrimJob : public Job {
+ public:
+  void Run() override;
+  napi_value Result(napi_env env) override;
+};
+
 /** The file behind a handle. @throws ArgumentError when it is closed */
 std::shared_ptr<BlockFile> FileOf(napi_env env, napi_value handle);
 /** Lets go of the file; jobs that use it keep it open until they end. */

@@ -15,6 +15,7 @@ import { controlTarget } from './control-target.ts'
 import { JobBoard } from './job-board.ts'
 import { createLogger } from './logger.ts'
 import { Lookout } from './lookout.ts'
+import { MemoryKeeper } from './memory-keeper.ts'
 import { LoopDelay } from './loop-delay.ts'
 import { startMetricsServer } from './metrics-server.ts'
 import { openStorage } from './open-storage.ts'
@@ -154,6 +155,7 @@ class Daemon implements RunningDaemon {
   readonly #sampler: NodeJS.Timeout
   readonly #rotation: NodeJS.Timeout
   readonly #lookout: Lookout
+  readonly #memory = new MemoryKeeper()
   readonly #servers: Server[] = []
   #unmounting: Promise<void> | undefined
 
@@ -207,6 +209,7 @@ class Daemon implements RunningDaemon {
     clearInterval(this.#rotation)
     this.#lookout.stop()
     this.loopDelay.stop()
+    await this.#memory.stop()
     try {
       await this.#storage.close()
     } finally {

@@ -133,6 +133,7 @@ interface DataPathAddon {
   ): Promise<ReadResult>
   syncBlockFile(handle: BlockFileHandle): Promise<void>
   syncDirectory(path: string): Promise<void>
+  trimMemory(): Promise<void>
   parseBlockHeader(bytes: Uint8Array): ParsedBlockHeader | null
   parseRegionHeader(bytes: Uint8Array): ParsedRegionHeader | null
   forgeRegion(bytes: Uint8Array): void
@@ -228,6 +229,11 @@ export function syncBlockFile(handle: BlockFileHandle): Promise<void> {
 /** fsync of a directory, so that the names in it are durable. */
 export function syncDirectory(path: string): Promise<void> {
   return addon.syncDirectory(path)
+}
+
+/** Gives memory that the allocator holds and nobody uses back to the kernel, on a thread that does nothing else. */
+export function trimMemory(): Promise<void> {
+  return addon.trimMemory()
 }
 
 /** null when the page isn't a block header of this version; it has 4096 bytes. */
