@@ -29,6 +29,26 @@ export const ABSENT: Version = { bytesMin: 0 }
 export class CrashRecord {
   #versions = new Map<string, Version[]>()
   #durable = new Map<string, number>()
+  #passphrases: readonly string[]
+
+  constructor(passphrase: string) {
+    this.#passphrases = [passphrase]
+  }
+
+  /** One of these opens the encrypted group: more than one while it is being changed. */
+  get passphrases(): readonly string[] {
+    return this.#passphrases
+  }
+
+  /** Written down before the change begins. */
+  beginPassphrase(next: string): void {
+    this.#passphrases = [next, ...this.#passphrases]
+  }
+
+  /** Written down after the change was answered. */
+  promisePassphrase(next: string): void {
+    this.#passphrases = [next]
+  }
 
   /** Written down before the change begins. @returns the number of the version */
   begin(name: string, version: Version): number {
@@ -57,16 +77,18 @@ export class CrashRecord {
   /** Call it before a crash; the result knows what may be found if it ended by the time of `end`. */
   beginCut(): { end(): Cut } {
     const durable = new Map(this.#durable)
+    const early = this.#passphrases
     const end = (): Cut => {
       const versions = new Map<string, readonly Version[]>()
       for (const [name, all] of this.#versions) versions.set(name, [...all])
-      return new Cut(versions, durable)
+      return new Cut(versions, durable, [...new Set([...this.#passphrases, ...early])])
     }
     return { end }
   }
 
   /** The store goes on with what was found: a commit, so all of it is durable. Nothing of it may be wrong. */
-  settle(cut: Cut, found: ReadonlyMap<string, Found>): void {
+  settle(cut: Cut, found: ReadonlyMap<string, Found>, passphrase: string): void {
+    this.#passphrases = [passphrase]
     this.#versions = new Map()
     this.#durable = new Map()
     for (const name of cut.names) {
@@ -80,13 +102,17 @@ export class CrashRecord {
 export class Cut {
   readonly #versions: ReadonlyMap<string, readonly Version[]>
   readonly #durable: ReadonlyMap<string, number>
+  /** one of them opens the encrypted group */
+  readonly passphrases: readonly string[]
 
   constructor(
     versions: ReadonlyMap<string, readonly Version[]>,
     durable: ReadonlyMap<string, number>,
+    passphrases: readonly string[],
   ) {
     this.#versions = versions
     this.#durable = durable
+    this.passphrases = passphrases
   }
 
   get names(): string[] {

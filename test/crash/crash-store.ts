@@ -30,7 +30,14 @@ const EXPECTED_ALERTS = new Set([
 ])
 
 /** What may run beside the clients. */
-const UNREST = ['nothing', 'cleaner', 'rotation', 'rotation and cleaner', 'compression'] as const
+const UNREST = [
+  'nothing',
+  'cleaner',
+  'rotation',
+  'rotation and cleaner',
+  'compression',
+  'passphrase',
+] as const
 export type Unrest = (typeof UNREST)[number] | 'encryption of existing data'
 
 type Files = ReadonlyMap<string, Found>
@@ -43,13 +50,14 @@ export interface CrashStoreOptions {
 }
 
 export class CrashStore {
-  readonly record = new CrashRecord()
+  readonly record = new CrashRecord(PASSPHRASE)
   readonly daemon: ChildDaemon
   readonly #random: Random
   #writers: CrashWriter[] = []
   #writing: Promise<unknown> = Promise.resolve()
   /** what a client met */
   #failure: unknown
+  #passphraseCount = 0
 
   private constructor({ disk, random, env }: CrashStoreOptions) {
     this.#random = random
@@ -138,10 +146,43 @@ export class CrashStore {
         await daemon.call('storageGroup.update', { name, compression })
         break
       }
+      case 'passphrase':
+        this.#changePassphrase()
+        return
       case 'cleaner':
     }
     await daemon.call('maintenance.reclaimSpace', {})
   }
+
+  /** Not waited for: the crash comes in its middle. */
+  #changePassphrase(): void {
+    const [current, ...others] = this.record.passphrases
+    if (current === undefined || others.length > 0) return
+    const next = `${PASSPHRASE} ${++this.#passphraseCount}`
+    this.record.beginPassphrase(next)
+    this.daemon.call('storageGroup.setPassphrase', { name: SEALED, current, next }).then(
+      () => this.record.promisePassphrase(next),
+      () => undefined,
+    )
+  }
+}
+
+/** Starts it, and opens the encrypted group. @returns its passphrase @throws when it has another one than was promised */
+export async function startUnlocked(
+  daemon: ChildDaemon,
+  { passphrases }: Pick<Cut, 'passphrases'>,
+): Promise<string> {
+  for (const [index, passphrase] of passphrases.entries()) {
+    daemon.usePassphrase(SEALED, passphrase)
+    try {
+      await daemon.start()
+      return passphrase
+    } catch (error) {
+      const isWrong = error instanceof Error && error.message.includes('The passphrase is wrong.')
+      if (!isWrong || index === passphrases.length - 1) throw error
+    }
+  }
+  throw new Error('a store without a passphrase')
 }
 
 /** A daemon on a disk that has such a store. */

@@ -85,9 +85,8 @@ export class ChildDaemon {
     this.store = join(disk, 'store')
     mkdirSync(this.mount)
     const passphraseFiles = Object.entries(passphrases).map(([group, passphrase]) => {
-      const path = join(this.#base, `passphrase-${group}`)
-      writeFileSync(path, `${passphrase}\n`)
-      return { group, path }
+      this.usePassphrase(group, passphrase)
+      return { group, path: this.#passphraseFile(group) }
     })
     this.#options = {
       store: this.store,
@@ -98,6 +97,15 @@ export class ChildDaemon {
       passphraseFiles,
     }
     this.#env = env
+  }
+
+  #passphraseFile(group: string): string {
+    return join(this.#base, `passphrase-${group}`)
+  }
+
+  /** In the file by which a start unlocks the group. */
+  usePassphrase(group: string, passphrase: string): void {
+    writeFileSync(this.#passphraseFile(group), `${passphrase}\n`)
   }
 
   /** It has begun to start; nothing more is known. */

@@ -4,7 +4,13 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { checkDeeply, checkFiles, CrashStore, daemonOn } from '../crash/crash-store.ts'
+import {
+  checkDeeply,
+  checkFiles,
+  CrashStore,
+  daemonOn,
+  startUnlocked,
+} from '../crash/crash-store.ts'
 import type { Cut } from '../crash/crash-record.ts'
 import { DiskImages, type Filesystem } from '../helpers/disk-images.ts'
 import { Random } from '../helpers/random.ts'
@@ -132,7 +138,7 @@ class Looking {
       this.#copy = next
       daemon = await this.#mount()
     }
-    await daemon.start()
+    await startUnlocked(daemon, cut)
     const [wrongs, found] = await checkFiles(daemon, cut)
     return [...wrongs, ...(await checkDeeply(daemon, found))]
   }

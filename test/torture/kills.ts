@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { checkDeeply, checkFiles, CrashStore } from '../crash/crash-store.ts'
+import { checkDeeply, checkFiles, CrashStore, startUnlocked } from '../crash/crash-store.ts'
 import { tool } from '../helpers/mounted.ts'
 import { Random } from '../helpers/random.ts'
 import { type Round, type RoundOptions, wrongsOf } from './round.ts'
@@ -79,10 +79,10 @@ class KillRound {
       await delay(this.#random.below(START_MS))
       await store.daemon.kill()
     }
-    await store.daemon.start()
+    const passphrase = await startUnlocked(store.daemon, cut)
     const [wrongs, found] = await checkFiles(store.daemon, cut)
     if (isDeep) wrongs.push(...(await checkDeeply(store.daemon, found)))
-    if (wrongs.length === 0) store.record.settle(cut, found)
+    if (wrongs.length === 0) store.record.settle(cut, found, passphrase)
     return wrongs
   }
 }
