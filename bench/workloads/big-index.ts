@@ -85,12 +85,12 @@ export async function growIndex(store: string, count: number, signal: AbortSigna
     const filter = new ChunkFilter(FILTER_BYTES_MAX, known)
     const filling = filter.fill(count * FILTER_HEADROOM)
     const { from, to } = indexRange()
-    for await (const { key } of metadata.range(from, to)) filling.add(latin1(key))
+    for await (const { key } of metadata.range(from, to)) filling.add(key)
     let writing = Promise.resolve()
     let batch: { key: Buffer; value: Buffer }[] = []
     for (const fingerprint of fingerprints(count)) {
       const entry = indexEntry(GROUP_ID, fingerprint, LOCATION)
-      filling.add(latin1(entry.key))
+      filling.add(entry.key)
       batch.push(entry)
       if (batch.length < BATCH_ENTRIES) continue
       signal.throwIfAborted()
@@ -107,10 +107,6 @@ export async function growIndex(store: string, count: number, signal: AbortSigna
   } finally {
     await metadata.close()
   }
-}
-
-function latin1(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
 }
 
 async function measureSize(count: number, context: RunContext): Promise<void> {

@@ -23,7 +23,7 @@ export const HASH_WORDS = 3
 export class BloomLayer {
   readonly blockCount: number
   readonly words: Uint32Array
-  /** chunks that it was told of and did not seem to know */
+  /** chunks that it was told of */
   count: number
 
   /** @param words as many as the blocks have */
@@ -66,8 +66,8 @@ export class BloomLayer {
     )
   }
 
-  add(hash: ChunkHash): void {
-    if (this.mayHave(hash)) return
+  /** One that it doesn't seem to have. */
+  addNew(hash: ChunkHash): void {
     this.count++
     const base = this.#base(hash)
     const first = hash[1] ?? 0

@@ -47,7 +47,7 @@ class Layers {
       if (this.bytes + last.bytes > bytesMax) return false
       this.list.push(last)
     }
-    last.add(hash)
+    last.addNew(hash)
     return true
   }
 }
@@ -60,7 +60,8 @@ export interface FilterState {
 
 /** A new filter that is being filled from the index, while the old one, if there is any, goes on. */
 export interface Filling {
-  add(name: string): void
+  /** a key of the index, which is the bytes of a name */
+  add(key: Uint8Array): void
   /** All of the index has been added: from now on this is the filter. */
   finish(): void
 }
@@ -132,9 +133,9 @@ export class ChunkFilter {
     const next = new Layers([first])
     this.#next = first.bytes > this.#bytesMax ? undefined : next
     return {
-      add: name => {
+      add: key => {
         if (this.#next !== next) return
-        this.#hashOf(name)
+        this.#hashOfKey(key)
         if (!next.add(this.#hash, this.#bytesMax)) this.#next = undefined
       },
       finish: () => {
@@ -150,6 +151,15 @@ export class ChunkFilter {
     this.#hash[0] = wordAt(name, FINGERPRINT_AT) ^ Math.imul(group, GROUP_FACTOR)
     this.#hash[1] = wordAt(name, FINGERPRINT_AT + 4)
     this.#hash[2] = wordAt(name, FINGERPRINT_AT + 8)
+  }
+
+  /** The same without making a text of it: there may be a thousand million. */
+  #hashOfKey(key: Uint8Array): void {
+    const view = new DataView(key.buffer, key.byteOffset, key.byteLength)
+    const group = view.getUint16(GROUP_AT)
+    this.#hash[0] = view.getUint32(FINGERPRINT_AT) ^ Math.imul(group, GROUP_FACTOR)
+    this.#hash[1] = view.getUint32(FINGERPRINT_AT + 4)
+    this.#hash[2] = view.getUint32(FINGERPRINT_AT + 8)
   }
 }
 

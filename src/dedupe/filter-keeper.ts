@@ -112,9 +112,7 @@ export class FilterKeeper {
     const filling = this.filter.fill(Math.ceil((sizeBytes / ENTRY_BYTES) * HEADROOM))
     let sliceMs = performance.now()
     for await (const keys of source.keys(from, to)) {
-      for (const key of keys) {
-        filling.add(Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1'))
-      }
+      for (const key of keys) filling.add(key)
       const workMs = performance.now() - sliceMs
       await pause(workMs * PAUSE_FACTOR, undefined, { signal: this.#end.signal })
       sliceMs = performance.now()
