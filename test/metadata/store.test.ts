@@ -72,6 +72,26 @@ t.test('what was committed is there after reopening, and the sequence counts com
   await second.store.close()
 })
 
+t.test('a range has all of its records in order, however many there are', async t => {
+  const { store } = await openIn(await directoryOf(t))
+  const pending = participate(store)
+  const names = Array.from({ length: 2600 }, (_, index) => `r${String(index).padStart(5, '0')}`)
+  for (const name of names) pending.set(name, `value of ${name}`)
+  pending.set('q', 'before')
+  pending.set('s', 'behind')
+  await store.commit()
+  for (const count of [0, 1, 16, 17, 272, 273, 1272, 1273, 2600]) {
+    const found: string[] = []
+    const end = key(count === 2600 ? 's' : (names[count] ?? ''))
+    for await (const { key: name, value } of store.range(key('r'), end)) {
+      found.push(Buffer.from(name).toString())
+      if (Buffer.from(value).toString() !== `value of ${found.at(-1)}`) t.fail('another value')
+    }
+    t.same(found, names.slice(0, count))
+  }
+  await store.close()
+})
+
 t.test('the size of a range is about that of its records, and of nothing else', async t => {
   const directory = await directoryOf(t)
   const first = await openIn(directory)
