@@ -1,7 +1,7 @@
 // A store whose daemon crashes: a clear and an encrypted group, clients that write into both, and all that may run beside
 // them. After the crash: what was promised is there, a scan finds nothing, the cleaner changes nothing, and it goes on.
 
-import { constants, open, readdir, readFile } from 'node:fs/promises'
+import { constants, open, readdir, readFile, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ChildDaemon } from '../helpers/child-daemon.ts'
@@ -17,6 +17,9 @@ const SEALED = 'vault'
 const CONTAINERS = { clear: CLEAR, sealed: SEALED } as const
 const LANES = 2
 const PASSPHRASE = 'correct horse'
+/** What somebody else takes of a disk that is to be full. */
+export const FILLER = 'filler'
+const LEFT_BYTES_MAX = 16 * 1024 * 1024
 /** Where the store alone is looked at after the check, so it is no client's file. */
 const AFTER = 'after'
 const EXPECTED_ALERTS = new Set([
@@ -28,6 +31,8 @@ const EXPECTED_ALERTS = new Set([
   // Of two copies one was written before the crash.
   'KEYSTORE_REPAIRED',
 ])
+/** What was accepted and not synced had no room. */
+const EXPECTED_OF_FULL_DISKS = 'DATA_LOST'
 
 /** What may run beside the clients. */
 const UNREST = [
@@ -53,6 +58,7 @@ export class CrashStore {
   readonly record = new CrashRecord(PASSPHRASE)
   readonly daemon: ChildDaemon
   readonly #random: Random
+  readonly #disk: string
   #writers: CrashWriter[] = []
   #writing: Promise<unknown> = Promise.resolve()
   /** what a client met */
@@ -61,6 +67,7 @@ export class CrashStore {
 
   private constructor({ disk, random, env }: CrashStoreOptions) {
     this.#random = random
+    this.#disk = disk
     this.daemon = daemonOn(disk, env)
   }
 
@@ -91,6 +98,14 @@ export class CrashStore {
     for (const writer of this.#writers) writer.isStopped = true
     await this.#writing
     this.#checkClients()
+  }
+
+  /** Somebody else takes nearly all room that the disk has, and the clients hear of it. */
+  async fillDisk(): Promise<void> {
+    for (const writer of this.#writers) writer.mayRunOutOfSpace = true
+    const { bavail, bsize } = await statfs(this.#disk)
+    const bytes = bavail * bsize - this.#random.below(LEFT_BYTES_MAX)
+    await tool('fallocate', '-l', String(Math.max(1, bytes)), join(this.#disk, FILLER))
   }
 
   /** The daemon is killed while all that goes on. @returns what must be found now @throws what a client met before */
@@ -243,13 +258,21 @@ async function readAttributes(directory: string): Promise<Map<string, string>> {
 }
 
 /** What is wrong after a crash with the files of a store that has been started again. */
-export async function checkFiles(daemon: ChildDaemon, cut: Cut): Promise<[string[], Files]> {
+export async function checkFiles(
+  daemon: ChildDaemon,
+  cut: Cut,
+  wasFull = false,
+): Promise<[string[], Files]> {
   const found = await readAll(daemon.mount)
-  return [[...cut.wrongs(found), ...(await unexpectedAlerts(daemon))], found]
+  return [[...cut.wrongs(found), ...(await unexpectedAlerts(daemon, wasFull))], found]
 }
 
 /** The rest of what must hold. @param found what the files held just now @returns what is wrong */
-export async function checkDeeply(daemon: ChildDaemon, found: Files): Promise<string[]> {
+export async function checkDeeply(
+  daemon: ChildDaemon,
+  found: Files,
+  wasFull = false,
+): Promise<string[]> {
   const wrongs = await scan(daemon)
   const fresh = Buffer.from(`goes on ${found.size}`)
   for (const container of Object.keys(CONTAINERS)) await writeAfter(daemon, container, fresh)
@@ -265,7 +288,7 @@ export async function checkDeeply(daemon: ChildDaemon, found: Files): Promise<st
     const again = await readFile(join(daemon.mount, container, AFTER))
     if (!again.equals(fresh)) wrongs.push(`${container}: what was written after it is not there`)
   }
-  return [...wrongs, ...(await unexpectedAlerts(daemon))]
+  return [...wrongs, ...(await unexpectedAlerts(daemon, wasFull))]
 }
 
 async function writeAfter(daemon: ChildDaemon, container: string, bytes: Buffer): Promise<void> {
@@ -298,9 +321,11 @@ export async function clean(daemon: ChildDaemon): Promise<string> {
   }
 }
 
-async function unexpectedAlerts(daemon: ChildDaemon): Promise<string[]> {
+async function unexpectedAlerts(daemon: ChildDaemon, wasFull: boolean): Promise<string[]> {
   const { alerts } = await daemon.call('alerts.show', {})
-  const unexpected = alerts.filter(({ code }) => !EXPECTED_ALERTS.has(code))
+  const unexpected = alerts.filter(
+    ({ code }) => !EXPECTED_ALERTS.has(code) && !(wasFull && code === EXPECTED_OF_FULL_DISKS),
+  )
   return unexpected.map(({ code, text }) => `the alert ${code}: ${text}`)
 }
 

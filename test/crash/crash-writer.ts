@@ -29,6 +29,8 @@ export class CrashWriter {
   readonly #random: Random
   readonly #record: CrashRecord
   isStopped = false
+  /** the disk is full: an operation that hears so is its last, of which anything or nothing may be found */
+  mayRunOutOfSpace = false
 
   constructor(options: CrashWriterOptions) {
     this.#options = options
@@ -38,16 +40,22 @@ export class CrashWriter {
 
   /** Until it is stopped, or something fails. */
   async run(): Promise<void> {
-    while (!this.isStopped) {
-      const dice = this.#random.next()
-      if (dice < 0.35) await this.#write(this.#anyName(), this.#random.chance(0.6))
-      else if (dice < 0.48) await this.#append(this.#anyName())
-      else if (dice < 0.56) await this.#truncate(this.#anyName())
-      else if (dice < 0.62) await this.#setAttribute(this.#anyName())
-      else if (dice < 0.74) await this.#replace(this.#anyName())
-      else if (dice < 0.84) await this.#rename(this.#anyName(), this.#anyName())
-      else await this.#delete(this.#anyName())
+    try {
+      while (!this.isStopped) await this.#step()
+    } catch (error) {
+      if (!this.mayRunOutOfSpace || !isNoSpace(error)) throw error
     }
+  }
+
+  async #step(): Promise<void> {
+    const dice = this.#random.next()
+    if (dice < 0.35) await this.#write(this.#anyName(), this.#random.chance(0.6))
+    else if (dice < 0.48) await this.#append(this.#anyName())
+    else if (dice < 0.56) await this.#truncate(this.#anyName())
+    else if (dice < 0.62) await this.#setAttribute(this.#anyName())
+    else if (dice < 0.74) await this.#replace(this.#anyName())
+    else if (dice < 0.84) await this.#rename(this.#anyName(), this.#anyName())
+    else await this.#delete(this.#anyName())
   }
 
   async #write(name: string, isSynced: boolean): Promise<void> {
@@ -177,4 +185,9 @@ export class CrashWriter {
   #path(name: string): string {
     return join(this.#options.mount, name)
   }
+}
+
+/** setfattr says it in words. Where the filesystem finds out when it syncs, as btrfs does, the store is read-only from then on. */
+function isNoSpace(error: unknown): boolean {
+  return error instanceof Error && /ENOSPC|No space left|EIO|EROFS|Read-only/.test(String(error))
 }

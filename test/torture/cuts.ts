@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   checkDeeply,
   checkFiles,
+  FILLER,
   CrashStore,
   daemonOn,
   startUnlocked,
@@ -19,6 +20,8 @@ import { type Round, type RoundOptions, wrongsOf } from './round.ts'
 /** So many are made before they are looked at, and then a new store: the images don't fill the disk. */
 const CUTS_OF_STORE = 8
 const CHECKS_AT_ONCE = 2
+/** So that clients have met the end of the disk, and the daemon has tried to store what it had accepted. */
+const FULL_MS = 3000
 /** About as long as a start takes. */
 const START_MS = 600
 
@@ -27,6 +30,8 @@ interface MadeCut {
   readonly cut: Cut
   readonly circumstances: string
   readonly random: Random
+  /** somebody else had filled the disk */
+  readonly wasFull: boolean
 }
 
 /** Store after store on these filesystems in turn. Ends when the consumer does. */
@@ -74,12 +79,17 @@ async function makeCuts(
     store.beginWriting()
     for (let number = 0; number < count; number++) {
       await delay(100 + random.below(600))
-      const circumstances = await store.makeUnrest()
-      await delay(random.below(300))
+      // It stays full, so it is the last one.
+      const wasFull = number === count - 1 && random.chance(0.5)
+      const unrest = await store.makeUnrest()
+      if (wasFull) await store.fillDisk()
+      await delay(random.below(wasFull ? FULL_MS : 300))
+      const circumstances = wasFull ? `${unrest}, full disk` : unrest
       const name = `cut-${seed + number}`
       const cut = store.record.beginCut()
       await images.cut(name)
-      made.push({ name, cut: cut.end(), circumstances, random: new Random(seed + number) })
+      const again = new Random(seed + number)
+      made.push({ name, cut: cut.end(), circumstances, random: again, wasFull })
     }
     await store.endWriting()
   } finally {
@@ -91,10 +101,10 @@ async function makeCuts(
 async function checkCut(
   images: DiskImages,
   filesystem: Filesystem,
-  { name, cut, circumstances, random }: MadeCut,
+  { name, cut, circumstances, random, wasFull }: MadeCut,
   keepIn: string,
 ): Promise<Round> {
-  const looking = new Looking(images, name, random)
+  const looking = new Looking(images, name, { random, wasFull })
   const wrongs = await wrongsOf(() => looking.check(cut))
   const kept = wrongs.length === 0 ? undefined : join(keepIn, `${filesystem}-${name}.image`)
   if (kept !== undefined) await images.keep(name, kept)
@@ -115,14 +125,20 @@ class Looking {
   readonly #images: DiskImages
   readonly #name: string
   readonly #random: Random
+  readonly #wasFull: boolean
   #copy: string
   #daemon: ReturnType<typeof daemonOn> | undefined
 
-  constructor(images: DiskImages, name: string, random: Random) {
+  constructor(
+    images: DiskImages,
+    name: string,
+    { random, wasFull }: Pick<MadeCut, 'random' | 'wasFull'>,
+  ) {
     this.#images = images
     this.#name = name
     this.#copy = `${name}-0`
     this.#random = random
+    this.#wasFull = wasFull
   }
 
   async check(cut: Cut): Promise<string[]> {
@@ -139,8 +155,8 @@ class Looking {
       daemon = await this.#mount()
     }
     await startUnlocked(daemon, cut)
-    const [wrongs, found] = await checkFiles(daemon, cut)
-    return [...wrongs, ...(await checkDeeply(daemon, found))]
+    const [wrongs, found] = await checkFiles(daemon, cut, this.#wasFull)
+    return [...wrongs, ...(await checkDeeply(daemon, found, this.#wasFull))]
   }
 
   async end(): Promise<void> {
@@ -149,7 +165,10 @@ class Looking {
   }
 
   async #mount(): Promise<ReturnType<typeof daemonOn>> {
-    this.#daemon = daemonOn(await this.#images.mount(this.#copy))
+    const disk = await this.#images.mount(this.#copy)
+    // A start needs some room.
+    await rm(join(disk, FILLER), { force: true })
+    this.#daemon = daemonOn(disk)
     return this.#daemon
   }
 
