@@ -9,8 +9,8 @@ const BLOCK_BIT_MASK = BLOCK_BITS - 1
 export const BLOCK_BYTES = BLOCK_BITS / 8
 /** About one unknown chunk in a hundred is then asked for in vain, which is as LevelDB's own filters have it. */
 const BITS_PER_CHUNK = 10
-/** 128 MiB; also, the product of a hash and this many is exact as a double. */
-export const BLOCKS_MAX = 2 ** 21
+/** 2 GiB, for 1,700 million chunks. */
+export const BLOCKS_MAX = 2 ** 25
 /** Three places of nine bits from each of two words of the hash. */
 const PLACE_BITS = 9
 const REST_BITS = 27
@@ -82,7 +82,9 @@ export class BloomLayer {
   }
 
   #base(hash: ChunkHash): number {
-    return Math.floor(((hash[0] ?? 0) * this.blockCount) / 2 ** 32) * BLOCK_WORDS
+    const block = Math.floor(((hash[0] ?? 0) * this.blockCount) / 2 ** 32)
+    // The product of large ones is rounded.
+    return Math.min(block, this.blockCount - 1) * BLOCK_WORDS
   }
 
   #hasBit(base: number, place: number): boolean {

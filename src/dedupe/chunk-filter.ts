@@ -8,9 +8,13 @@ import { BLOCKS_MAX, BloomLayer, HASH_WORDS, type ChunkHash } from './bloom-laye
 const CHUNKS_MIN = 2 ** 16
 /** Each layer is one more access to memory, and one more chance to be wrong. */
 const LAYERS_WANTED_MAX = 4
-/** A chunk's name is its key in the index: table, group, fingerprint. */
+/**
+ * A chunk's name is its key in the index: table, group, fingerprint. The fingerprint's first bytes are left out: a filter is filled
+ * in the order of the keys, and where it takes more than one layer, each would get a stretch of them, into a stretch of its
+ * blocks.
+ */
 const GROUP_AT = 1
-const FINGERPRINT_AT = 3
+const HASHED_AT = 3 + 8
 /** The golden ratio: equal fingerprints in two groups get places far from each other. */
 const GROUP_FACTOR = 0x9e3779b1
 
@@ -19,6 +23,8 @@ class Layers {
   readonly list: BloomLayer[]
   /** names that have left the index since; their bits stay */
   removedCount: number
+  /** how many the index had when it was filled from it */
+  filledCount = 0
 
   constructor(list: BloomLayer[], removedCount = 0) {
     this.list = list
@@ -111,9 +117,10 @@ export class ChunkFilter {
   /** More of it is about what is gone than about what is there, or it has grown in too many steps. */
   get isStale(): boolean {
     if (this.#current === undefined) return false
-    const { removedCount, count, list } = this.#current
+    const { removedCount, count, list, filledCount } = this.#current
     const isOfThePast = removedCount > CHUNKS_MIN / 2 && removedCount > count / 2
-    const couldBeOne = (list[0]?.blockCount ?? BLOCKS_MAX) < BLOCKS_MAX
+    // Filled again it would be no better if the index has hardly grown since.
+    const couldBeOne = count > 2 * filledCount && (list[0]?.blockCount ?? BLOCKS_MAX) < BLOCKS_MAX
     return isOfThePast || (couldBeOne && list.length > LAYERS_WANTED_MAX)
   }
 
@@ -140,6 +147,7 @@ export class ChunkFilter {
       },
       finish: () => {
         if (this.#next !== next) return
+        next.filledCount = next.count
         this.#current = next
         this.#next = undefined
       },
@@ -148,22 +156,22 @@ export class ChunkFilter {
 
   #hashOf(name: string): void {
     const group = (name.charCodeAt(GROUP_AT) << 8) | name.charCodeAt(GROUP_AT + 1)
-    this.#hash[0] = wordAt(name, FINGERPRINT_AT) ^ Math.imul(group, GROUP_FACTOR)
-    this.#hash[1] = wordAt(name, FINGERPRINT_AT + 4)
-    this.#hash[2] = wordAt(name, FINGERPRINT_AT + 8)
+    this.#hash[0] = wordAt(name, HASHED_AT) ^ Math.imul(group, GROUP_FACTOR)
+    this.#hash[1] = wordAt(name, HASHED_AT + 4)
+    this.#hash[2] = wordAt(name, HASHED_AT + 8)
   }
 
   /** The same without making a text of it: there may be a thousand million. */
   #hashOfKey(key: Uint8Array): void {
     const view = new DataView(key.buffer, key.byteOffset, key.byteLength)
     const group = view.getUint16(GROUP_AT)
-    this.#hash[0] = view.getUint32(FINGERPRINT_AT) ^ Math.imul(group, GROUP_FACTOR)
-    this.#hash[1] = view.getUint32(FINGERPRINT_AT + 4)
-    this.#hash[2] = view.getUint32(FINGERPRINT_AT + 8)
+    this.#hash[0] = view.getUint32(HASHED_AT) ^ Math.imul(group, GROUP_FACTOR)
+    this.#hash[1] = view.getUint32(HASHED_AT + 4)
+    this.#hash[2] = view.getUint32(HASHED_AT + 8)
   }
 }
 
-/** Fingerprints are as good as random: any of their bytes will do. */
+/** Fingerprints are as good as random. */
 function wordAt(name: string, at: number): number {
   return (
     (name.charCodeAt(at) << 24) |

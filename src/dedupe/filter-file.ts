@@ -25,8 +25,10 @@ const VERSION = 1
 const HEADER_BYTES = 36
 const HEADER_CRC_AT = 32
 const LAYER_HEADER_BYTES = 12
-/** The first layers double what there is, the later ones have 128 MiB: these are 8 GiB. */
+/** They double what there is: as many as it takes from 80 KiB to more than there will be. */
 const LAYERS_MAX = 80
+/** The kernel reads no more than 2 GiB at once. */
+const READ_BYTES_MAX = 2 ** 30
 
 /** Writes the filter of the index as it is after commit `sequence`, which nothing has changed since. */
 export async function saveFilter(
@@ -140,7 +142,8 @@ function parseHeader(header: Buffer): {
 
 async function readExactly(file: FileHandle, bytes: Buffer): Promise<Buffer> {
   for (let done = 0; done < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, done, bytes.length - done)
+    const lengthBytes = Math.min(bytes.length - done, READ_BYTES_MAX)
+    const { bytesRead } = await file.read(bytes, done, lengthBytes)
     if (bytesRead === 0) throw unusable('it ends too early')
     done += bytesRead
   }

@@ -114,6 +114,20 @@ t.test('one that has grown in many steps is stale, until it is filled in one', t
   t.end()
 })
 
+t.test('filled in the order of keys into many layers, it is as good', t => {
+  const filter = new ChunkFilter(PLENTY_BYTES)
+  const keys = Array.from({ length: 400_000 }, (_, number) => key(number))
+  keys.sort((a, b) => Buffer.compare(a, b))
+  // Far too few were expected.
+  const filling = filter.fill(0)
+  for (const each of keys) filling.add(each)
+  filling.finish()
+  t.equal(filter.state?.layers.length, 4)
+  t.ok(strangersBelieved(filter) < 0.045 * STRANGERS, `${strangersBelieved(filter)} strangers`)
+  t.ok(keys.every(each => filter.mayHave(each.toString('latin1'))))
+  t.end()
+})
+
 t.test('beyond its memory it gives up, for good', t => {
   const filter = whole(128 * 1024)
   for (let number = 0; filter.isComplete; number++) {
