@@ -45,6 +45,7 @@ export class ProcessorClock {
   readonly #startedMs = performance.now()
   #window: { startedMs: number; endedMs: number } | undefined
   #stopping: Promise<ProcessorShares | undefined> | undefined
+  #hasMissed = false
 
   private constructor(pid: number, before: Map<string, [ThreadKind, number]>) {
     this.#pid = pid
@@ -55,17 +56,22 @@ export class ProcessorClock {
     return new ProcessorClock(pid, await threadSeconds(pid))
   }
 
-  /** What is measured took place from one moment to another; without it, from the start to the stop. */
+  /**
+   * What is measured took place from one moment to another; without it, from the start to the stop. After the stop it is known
+   * that the clock didn't see all.
+   */
   worked(startedMs: number, endedMs: number): void {
+    if (this.#stopping !== undefined) this.#hasMissed = true
     const window = (this.#window ??= { startedMs, endedMs })
     window.startedMs = Math.min(window.startedMs, startedMs)
     window.endedMs = Math.max(window.endedMs, endedMs)
   }
 
-  /** What was measured is over. The first stop counts. @returns undefined when the process has ended */
-  stop(): Promise<ProcessorShares | undefined> {
+  /** What was measured is over. The first stop counts. @returns undefined when it has ended before, or gone on since */
+  async stop(): Promise<ProcessorShares | undefined> {
     this.#stopping ??= this.#stop()
-    return this.#stopping
+    const shares = await this.#stopping
+    return this.#hasMissed ? undefined : shares
   }
 
   async #stop(): Promise<ProcessorShares | undefined> {

@@ -135,6 +135,8 @@ t.test('the clock of processors sees the work of this process, until it is stopp
   while (performance.now() - startedMs < 600);
   t.ok((shares?.JavaScript ?? 0) > 0.1, JSON.stringify(shares))
   t.equal(await clock.stop(), shares)
+  clock.worked(performance.now(), performance.now())
+  t.equal(await clock.stop(), undefined, 'it did not see that')
 })
 
 t.test('samples stay with their runs when one of them fails', async t => {
