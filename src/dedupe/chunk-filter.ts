@@ -66,10 +66,13 @@ export interface FilterState {
 
 /** A new filter that is being filled from the index, while the old one, if there is any, goes on. */
 export interface Filling {
+  /** So many are going to be added, about. */
+  expect(chunkCount: number): void
   /** a key of the index, which is the bytes of a name */
   add(key: Uint8Array): void
   /** All of the index has been added: from now on this is the filter. */
   finish(): void
+  abandon(): void
 }
 
 export class ChunkFilter {
@@ -134,12 +137,16 @@ export class ChunkFilter {
     return current && { layers: current.list, removedCount: current.removedCount }
   }
 
-  /** @param chunkCount how many there are about */
-  fill(chunkCount: number): Filling {
-    const first = BloomLayer.for(Math.max(CHUNKS_MIN, chunkCount))
-    const next = new Layers([first])
-    this.#next = first.bytes > this.#bytesMax ? undefined : next
+  /** From this moment on, what goes into the index goes into the new filter as well. What went there before must be found there. */
+  fill(): Filling {
+    const next = new Layers([])
+    this.#next = next
     return {
+      expect: chunkCount => {
+        const layer = BloomLayer.for(Math.max(CHUNKS_MIN, chunkCount))
+        if (next.bytes + layer.bytes <= this.#bytesMax) next.list.push(layer)
+        else if (this.#next === next) this.#next = undefined
+      },
       add: key => {
         if (this.#next !== next) return
         this.#hashOfKey(key)
@@ -150,6 +157,9 @@ export class ChunkFilter {
         next.filledCount = next.count
         this.#current = next
         this.#next = undefined
+      },
+      abandon: () => {
+        if (this.#next === next) this.#next = undefined
       },
     }
   }

@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import createDebug from 'debug'
 import { StoreError } from '../errors.ts'
-import { ChunkFilter } from './chunk-filter.ts'
+import { ChunkFilter, type Filling } from './chunk-filter.ts'
 import { indexRange } from './chunk-index.ts'
 import { loadFilter, saveFilter } from './filter-file.ts'
 
@@ -37,6 +37,7 @@ export class FilterKeeper {
   readonly #options: FilterKeeperOptions
   readonly #end = new AbortController()
   #filling: Promise<void> | undefined
+  #hasFailed = false
 
   private constructor(options: FilterKeeperOptions, filter: ChunkFilter) {
     this.#options = options
@@ -64,7 +65,7 @@ export class FilterKeeper {
     if (!this.filter.isComplete) this.#fill()
   }
 
-  /** To be called now and then. */
+  /** To be called after each commit, before the next one collects. */
   look(): void {
     if (this.filter.isStale) this.#fill()
   }
@@ -92,24 +93,29 @@ export class FilterKeeper {
     }
   }
 
+  /** Between two commits: what they have collected is in the index, or comes to the new filter. */
   #fill(): void {
-    if (this.#filling !== undefined || this.#end.signal.aborted) return
-    this.#filling = this.#fillFromIndex()
+    if (this.#filling !== undefined || this.#hasFailed || this.#end.signal.aborted) return
+    const filling = this.filter.fill()
+    this.#filling = this.#fillFromIndex(filling)
       .catch((error: unknown) => {
-        // Without a filter every question goes to LevelDB, which tells whoever asks what is wrong.
-        if (!this.#end.signal.aborted) log('the index could not be read: %O', error)
+        filling.abandon()
+        if (this.#end.signal.aborted) return
+        // Without a filter every question goes to LevelDB, which tells whoever asks what is wrong. It would be no better in a moment.
+        this.#hasFailed = true
+        log('the index could not be read: %O', error)
       })
       .finally(() => {
         this.#filling = undefined
       })
   }
 
-  async #fillFromIndex(): Promise<void> {
+  async #fillFromIndex(filling: Filling): Promise<void> {
     const { source } = this.#options
     const { from, to } = indexRange()
     const startedMs = performance.now()
     const sizeBytes = await source.sizeBytes(from, to)
-    const filling = this.filter.fill(Math.ceil((sizeBytes / ENTRY_BYTES) * HEADROOM))
+    filling.expect(Math.ceil((sizeBytes / ENTRY_BYTES) * HEADROOM))
     let sliceMs = performance.now()
     for await (const keys of source.keys(from, to)) {
       for (const key of keys) filling.add(key)

@@ -26,7 +26,7 @@ function name(number: number, group = 1): string {
 
 function whole(bytesMax = PLENTY_BYTES): ChunkFilter {
   const filter = new ChunkFilter(bytesMax)
-  filter.fill(0).finish()
+  filter.fill().finish()
   return filter
 }
 
@@ -72,7 +72,8 @@ t.test('it says "maybe" until it is filled, and knows what came meanwhile', t =>
   const filter = new ChunkFilter(PLENTY_BYTES)
   t.ok(filter.mayHave(name(1)))
   t.equal(filter.state, undefined)
-  const filling = filter.fill(10)
+  const filling = filter.fill()
+  filling.expect(10)
   filling.add(key(1))
   filter.add(name(2))
   t.ok(filter.mayHave(name(3)))
@@ -90,7 +91,8 @@ t.test('one that is more about what is gone is stale, until it is filled again',
   t.notOk(filter.isStale)
   for (let number = 0; number < count; number++) filter.removed()
   t.ok(filter.isStale)
-  const again = filter.fill(10)
+  const again = filter.fill()
+  again.expect(10)
   filter.add(name(count))
   t.ok(filter.mayHave(name(1)), 'the old one goes on meanwhile')
   again.finish()
@@ -105,7 +107,8 @@ t.test('one that has grown in many steps is stale, until it is filled in one', t
   for (let number = 0; number < 600_000; number++) filter.add(name(number))
   t.equal(filter.state?.layers.length, 5)
   t.ok(filter.isStale)
-  const again = filter.fill(600_000)
+  const again = filter.fill()
+  again.expect(600_000)
   for (let number = 0; number < 600_000; number++) again.add(key(number))
   again.finish()
   t.equal(filter.state?.layers.length, 1)
@@ -119,7 +122,8 @@ t.test('filled in the order of keys into many layers, it is as good', t => {
   const keys = Array.from({ length: 400_000 }, (_, number) => key(number))
   keys.sort((a, b) => Buffer.compare(a, b))
   // Far too few were expected.
-  const filling = filter.fill(0)
+  const filling = filter.fill()
+  filling.expect(0)
   for (const each of keys) filling.add(each)
   filling.finish()
   t.equal(filter.state?.layers.length, 4)
@@ -137,7 +141,9 @@ t.test('beyond its memory it gives up, for good', t => {
   t.notOk(filter.isComplete)
   t.equal(filter.bytes, 0)
   t.ok(filter.mayHave(name(-1)))
-  filter.fill(100_000_000).finish()
+  const huge = filter.fill()
+  huge.expect(100_000_000)
+  huge.finish()
   t.notOk(filter.isComplete)
   t.end()
 })

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ChunkIndex, FilterKeeper } from '../../src/dedupe/index.ts'
 import { openMetadataStore, type MetadataStore } from '../../src/metadata/index.ts'
@@ -22,17 +23,31 @@ interface Run {
   end(): Promise<void>
 }
 
-async function begin(directory: string): Promise<Run> {
+interface Delays {
+  /** before the size of the index is known */
+  readonly size?: Promise<void>
+  /** between what a commit collects and its batch */
+  readonly commit?: Promise<void>
+}
+
+async function begin(directory: string, delays: Delays = {}): Promise<Run> {
   await mkdir(join(directory, 'metadata'), { recursive: true })
   const metadata = await openMetadataStore({
     directory: join(directory, 'metadata'),
     createIfMissing: true,
-    syncData: async () => {},
+    syncData: async () => delays.commit,
     flushData: async () => {},
     committed: async () => {},
     failed: error => t.fail(error.message),
   })
-  const options = { path: join(directory, 'chunk-filter'), source: metadata, bytesMax: BYTES_MAX }
+  const source = {
+    keys: metadata.keys.bind(metadata),
+    sizeBytes: async (from: Uint8Array, to: Uint8Array) => {
+      await delays.size
+      return metadata.sizeBytes(from, to)
+    },
+  }
+  const options = { path: join(directory, 'chunk-filter'), source, bytesMax: BYTES_MAX }
   const keeper = await FilterKeeper.open(options, metadata.sequence)
   let asked = 0
   const counted = {
@@ -171,6 +186,51 @@ t.test('an end while it is being made waits for nothing', async t => {
   await second.end()
   t.notOk(second.keeper.filter.isComplete)
   t.notOk(existsSync(join(directory, 'chunk-filter')))
+})
+
+t.test('what a commit has collected and not written when the index is read is known', async t => {
+  const directory = await directoryOf(t)
+  let sized = (): void => {}
+  let committed = (): void => {}
+  const run = await begin(directory, {
+    size: new Promise(resolve => (sized = resolve)),
+    commit: new Promise(resolve => (committed = resolve)),
+  })
+  const added = fingerprints(100)
+  addAll(run.index, added)
+  const committing = run.metadata.commit()
+  await turn()
+  sized()
+  await run.keeper.settled()
+  t.ok(run.keeper.filter.isComplete)
+  committed()
+  await committing
+  t.equal(await known(run.index, added), 100)
+  await run.end()
+})
+
+t.test('an index that can not be read is no reason to try again and again', async t => {
+  const run = await begin(await directoryOf(t))
+  await run.keeper.settled()
+  let reads = 0
+  const source = {
+    sizeBytes: async () => 0,
+    keys: () => {
+      reads++
+      throw new Error('damaged')
+    },
+  }
+  const options = { path: join(tmpdir(), 'coffer-no-filter'), source, bytesMax: BYTES_MAX }
+  const keeper = await FilterKeeper.open(options, 1)
+  await keeper.start()
+  await keeper.settled()
+  await keeper.start()
+  await keeper.settled()
+  t.equal(reads, 1)
+  t.notOk(keeper.filter.isComplete)
+  t.equal(keeper.filter.bytes, 0)
+  await keeper.stop()
+  await run.end()
 })
 
 t.test('a filter that is wrong makes no chunk unfindable for readers', async t => {
