@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,6 +90,32 @@ t.test('a range has all of its records in order, however many there are', async 
     }
     t.same(found, names.slice(0, count))
   }
+  await store.close()
+})
+
+function reservedBytes(): number {
+  const status = readFileSync('/proc/self/status', 'latin1')
+  return Number(/^VmData:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+}
+
+t.test('thousands of short ranges at once reserve little memory', async t => {
+  const { store } = await openIn(await directoryOf(t))
+  const pending = participate(store)
+  const names = Array.from({ length: 6000 }, (_, index) => `r${String(index).padStart(5, '0')}`)
+  for (const name of names) pending.set(name, 'value')
+  await store.commit()
+  const before = reservedBytes()
+  const counts = await Promise.all(
+    names.map(async name => {
+      let count = 0
+      for await (const { value } of store.range(key(name), key(`${name}.`))) count += value.length
+      return count
+    }),
+  )
+  const grown = reservedBytes() - before
+  t.ok(counts.every(count => count === 5))
+  // With room for a thousand entries each it was 380 MB.
+  t.ok(grown < 150e6, `${grown} bytes`)
   await store.close()
 })
 
