@@ -5,13 +5,7 @@ import { randomFillSync } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OfflineMetadata } from '../../src/metadata/index.ts'
-import {
-  ChunkFilter,
-  indexEntry,
-  indexRange,
-  loadFilter,
-  saveFilter,
-} from '../../src/dedupe/index.ts'
+import { ChunkFilter, indexEntry, indexRange, saveFilter } from '../../src/dedupe/index.ts'
 import { CofferTarget } from '../coffer-target.ts'
 import type { Group, RowHead, RunContext, Unit } from '../groups.ts'
 import { PIECE_BYTES, type Content } from '../io/pieces.ts'
@@ -80,9 +74,7 @@ export async function growIndex(store: string, count: number, signal: AbortSigna
   const metadata = await OfflineMetadata.open(join(store, 'metadata'))
   const filterPath = join(store, 'chunk-filter')
   try {
-    const known = await loadFilter(filterPath, metadata.sequence, FILTER_BYTES_MAX)
-    if (known === undefined) throw new Error('the daemon has left no filter')
-    const filter = new ChunkFilter(FILTER_BYTES_MAX, known)
+    const filter = new ChunkFilter(FILTER_BYTES_MAX)
     const filling = filter.fill()
     filling.expect(count * FILTER_HEADROOM)
     const { from, to } = indexRange()

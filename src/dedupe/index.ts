@@ -13,6 +13,6 @@ export {
   type HitChecker,
 } from './deduplicator.ts'
 export { ChunkFilter } from './chunk-filter.ts'
-export { loadFilter, saveFilter } from './filter-file.ts'
+export { saveFilter } from './filter-file.ts'
 export { FilterKeeper } from './filter-keeper.ts'
 export { CHECKED_SHARE, HitCheck, type HitCheckOptions } from './hit-check.ts'
