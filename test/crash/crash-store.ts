@@ -104,8 +104,10 @@ export class CrashStore {
   async fillDisk(): Promise<void> {
     for (const writer of this.#writers) writer.mayRunOutOfSpace = true
     const { bavail, bsize } = await statfs(this.#disk)
-    const bytes = bavail * bsize - this.#random.below(LEFT_BYTES_MAX)
-    await tool('fallocate', '-l', String(Math.max(1, bytes)), join(this.#disk, FILLER))
+    const filler = join(this.#disk, FILLER)
+    let bytes = bavail * bsize - this.#random.below(LEFT_BYTES_MAX)
+    // btrfs says more than it has, and the clients take some meanwhile.
+    while (!(await hasTaken(filler, bytes))) bytes -= LEFT_BYTES_MAX
   }
 
   /** The daemon is killed while all that goes on. @returns what must be found now @throws what a client met before */
@@ -198,6 +200,18 @@ export async function startUnlocked(
     }
   }
   throw new Error('a store without a passphrase')
+}
+
+/** @returns false when there is not so much room */
+async function hasTaken(path: string, bytes: number): Promise<boolean> {
+  if (bytes <= 0) return true
+  return tool('fallocate', '-l', String(bytes), path).then(
+    () => true,
+    (error: unknown) => {
+      if (!String(error).includes('No space left')) throw error
+      return false
+    },
+  )
 }
 
 /** A daemon on a disk that has such a store. */

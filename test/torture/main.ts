@@ -7,7 +7,7 @@ import type { Round } from './round.ts'
 import { type Outcome, torture } from './torture.ts'
 
 const HOUR_MS = 3_600_000
-const USAGE = `usage: npm run torture -- [--hours H | --kills N --cuts N] [--lanes L] [--seed S] [--keep DIR] [--without STEP]
+const USAGE = `usage: npm run torture -- [--hours H | --kills N --cuts N] [--lanes L] [--seed S] [--keep DIR] [--without STEP] [--full-disks]
 
 --hours H        as long as that, kills and cuts beside each other
 --kills N        so many kills (100 unless told)
@@ -15,7 +15,8 @@ const USAGE = `usage: npm run torture -- [--hours H | --kills N --cuts N] [--lan
 --lanes L        so many of each beside each other (1 unless told)
 --seed S         makes the same choices again
 --keep DIR       for the log, and the store of a round that lost something (/tmp/torture-SEED unless told)
---without STEP   one sync is left out, as block.sync: proves that the rounds find it`
+--without STEP   one sync is left out, as block.sync: proves that the rounds find it
+--full-disks     half of the disks are full before their last cut; finds what docs/reliability.md says of that`
 
 interface Settings {
   readonly kills: number
@@ -25,12 +26,14 @@ interface Settings {
   readonly seed: number
   readonly keepIn: string
   readonly without: string | undefined
+  readonly fillsDisks: boolean
 }
 
 function readSettings(args: string[]): Settings | undefined {
   const text = { type: 'string' } as const
   const counts = { hours: text, kills: text, cuts: text, lanes: text }
-  const options = { ...counts, seed: text, keep: text, without: text }
+  const fills = { 'full-disks': { type: 'boolean' } } as const
+  const options = { ...counts, ...fills, seed: text, keep: text, without: text }
   const { values } = parseArgs({ args, options })
   const { hours, kills, cuts, lanes = '1' } = values
   const { seed = String(Date.now() % 2 ** 31), keep, without } = values
@@ -49,6 +52,7 @@ function readSettings(args: string[]): Settings | undefined {
     seed: Number(seed),
     keepIn: keep ?? join('/tmp', `torture-${seed}`),
     without,
+    fillsDisks: values['full-disks'] ?? false,
   }
   const { untilMs } = settings
   const numbers = [settings.kills, settings.cuts, settings.lanes, settings.seed, untilMs]
