@@ -114,8 +114,8 @@ t.test('thousands of short ranges at once reserve little memory', async t => {
   )
   const grown = reservedBytes() - before
   t.ok(counts.every(count => count === 5))
-  // With room for a thousand entries each it was 380 MB.
-  t.ok(grown < 150e6, `${grown} bytes`)
+  // 90 to 180 MB; with room for a thousand entries each it was 460 to 510.
+  t.ok(grown < 280e6, `${grown} bytes`)
   await store.close()
 })
 
