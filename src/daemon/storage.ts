@@ -177,7 +177,9 @@ export class Storage {
     await filter.stop()
     try {
       await metadata.close()
-      if (this.readOnlyReason === undefined) await filter.save(metadata.sequence)
+      if (this.readOnlyReason === undefined) {
+        await filter.save(metadata.sequence, space.space.freeBytes - space.reserveBytes)
+      }
       await copies.close()
       await note.sync()
     } finally {

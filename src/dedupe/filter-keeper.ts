@@ -81,10 +81,17 @@ export class FilterKeeper {
     await this.#filling
   }
 
-  /** Nothing changes the index any more, and its last commit had this number. */
-  async save(sequence: number): Promise<void> {
-    const { state, isStale } = this.filter
+  /**
+   * Nothing changes the index any more, and its last commit had this number.
+   * @param roomBytes what there is on the disk, beside what the next start needs before it takes the file away
+   */
+  async save(sequence: number, roomBytes: number): Promise<void> {
+    const { state, isStale, bytes } = this.filter
     if (state === undefined || isStale) return
+    if (bytes > roomBytes) {
+      log('there is no room for the filter, which has %d bytes', bytes)
+      return
+    }
     try {
       await saveFilter(this.#options.path, sequence, state)
     } catch (error) {

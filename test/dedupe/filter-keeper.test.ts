@@ -67,7 +67,7 @@ async function begin(directory: string, delays: Delays = {}): Promise<Run> {
     end: async () => {
       await keeper.stop()
       await metadata.close()
-      await keeper.save(metadata.sequence)
+      await keeper.save(metadata.sequence, BYTES_MAX)
     },
   }
 }
@@ -160,7 +160,7 @@ t.test('a file of an earlier commit, and what is no file of a filter, is not use
   const early = second.metadata.sequence
   await second.end()
   // As a copy of the store might bring it back.
-  await first.keeper.save(early)
+  await first.keeper.save(early, BYTES_MAX)
   const third = await begin(directory)
   t.notOk(third.keeper.filter.isComplete)
   await third.keeper.settled()
@@ -172,6 +172,21 @@ t.test('a file of an earlier commit, and what is no file of a filter, is not use
   await fourth.keeper.settled()
   t.equal(await known(fourth.index, added), 10)
   await fourth.end()
+})
+
+t.test('it takes no room that the next start needs', async t => {
+  const directory = await directoryOf(t)
+  const run = await begin(directory)
+  await run.keeper.settled()
+  addAll(run.index, fingerprints(10))
+  await run.metadata.commit()
+  const { bytes } = run.keeper.filter
+  await run.keeper.stop()
+  await run.metadata.close()
+  await run.keeper.save(run.metadata.sequence, bytes - 1)
+  t.notOk(existsSync(join(directory, 'chunk-filter')))
+  await run.keeper.save(run.metadata.sequence, bytes)
+  t.ok(existsSync(join(directory, 'chunk-filter')))
 })
 
 t.test('an end while it is being made waits for nothing', async t => {
