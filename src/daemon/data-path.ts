@@ -51,6 +51,8 @@ export interface DataPathOptions {
   readonly isReadOnly: () => boolean
   /** undefined for a file that is gone */
   readonly fileInfo: (inode: number) => FileInfo | undefined
+  /** the kernel's cached pages and size of a file are not its own any more */
+  readonly pagesChanged: (inode: number) => Promise<void>
 }
 
 export interface DataPath {
@@ -146,8 +148,8 @@ export function buildDataPath(options: DataPathOptions): DataPath {
       space.reserve(lengthBytes)
     },
     lost: (inode, error) => {
-      const text = `Data that was accepted for inode ${inode} could not be stored: ${error.message}`
-      options.alerts.raise('DATA_LOST', text, String(inode))
+      reportLoss(options, inode, error)
+      options.pagesChanged(inode).catch((failure: unknown) => log('pages of a loss: %O', failure))
     },
     commit: () => metadata.commit(),
   })
@@ -191,6 +193,14 @@ function reportDamage(
   const remedy = `Its path: "find ${container} -inum ${inode}" in the mount.`
   const text = `Inode ${inode} of container ${container} ${damage} ${remedy}`
   alerts.raise('DAMAGED_FILE', text, String(inode))
+}
+
+function reportLoss({ alerts, fileInfo }: DataPathOptions, inode: number, error: Error): void {
+  const file = fileInfo(inode)
+  const place = file === undefined ? '' : ` of container ${shown(file.container)}`
+  const what = `could not be stored, and is not in it: ${error.message}`
+  const text = `Data that was accepted for inode ${inode}${place} ${what}`
+  alerts.raise('DATA_LOST', text, String(inode))
 }
 
 function cutSizes(group: StorageGroup): Pick<CutParameters, 'averageBytes' | 'maxBytes'> {

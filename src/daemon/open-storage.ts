@@ -80,7 +80,8 @@ async function assemble(
 }
 
 function openDataPath(ground: Ground): DataPath {
-  const { metadata, circle, filter, blocks, groups, encryption, alerting, space, quota } = ground
+  const { options, metadata, circle, filter, blocks, groups, encryption } = ground
+  const { alerting, space, quota } = ground
   const data = buildDataPath({
     metadata,
     filter: filter.filter,
@@ -92,6 +93,7 @@ function openDataPath(ground: Ground): DataPath {
     quota,
     isReadOnly: () => circle.readOnlyReason !== undefined,
     fileInfo: inode => circle.vfs?.fileInfo(inode),
+    pagesChanged: options.pagesChanged,
   })
   circle.streams = data.streams
   circle.recent = data.recent

@@ -2,7 +2,7 @@
 // runs). Readers see the newest of the three at every offset.
 
 import { FilesystemError } from '../errors.ts'
-import { SMALL_BUFFER_BYTES } from './buffers.ts'
+import { runEndBytes, SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
 import { EXTENT_PAGE_BYTES, FILE_BYTES_MAX } from './extent.ts'
 import type { Extent } from './extent.ts'
@@ -34,6 +34,12 @@ export interface FileStreamServices extends FlushServices {
   lost(inode: number, error: Error): void
 }
 
+/** Who has a file open: as ContentOwner. */
+export interface StreamOwner {
+  changed(): void
+  failed(error: Error): void
+}
+
 export interface StreamRead {
   readonly pieces: readonly Uint8Array[]
   release(): void
@@ -44,14 +50,14 @@ export class FileStream implements FlushOwner {
   readonly group: number
   readonly #services: FileStreamServices
   readonly #pipeline: FlushPipeline
-  readonly #changed: () => void
+  readonly #owner: StreamOwner
   #sizeBytes: number
   #mappedBytes: number
   /** everything below is stored; the size that a crash may show */
   #stableSizeBytes: number
   readonly #runs = new FileRuns()
   readonly #readAhead = new ReadAhead()
-  #error: Error | undefined
+  #lastFailure: { readonly error: Error } | undefined
   #changeCount = 0
   readonly #holeCheck: HoleCheck
 
@@ -61,12 +67,12 @@ export class FileStream implements FlushOwner {
     sizeBytes: number,
     mappedBytes: number,
     services: FileStreamServices,
-    changed: () => void,
+    owner: StreamOwner,
   ) {
     this.inode = inode
     this.group = group
     this.#services = services
-    this.#changed = changed
+    this.#owner = owner
     this.#sizeBytes = sizeBytes
     this.#stableSizeBytes = sizeBytes
     this.#mappedBytes = mappedBytes
@@ -101,16 +107,8 @@ export class FileStream implements FlushOwner {
       : this.#sizeBytes
   }
 
-  takeError(): Error | undefined {
-    const error = this.#error
-    this.#error = undefined
-    return error
-  }
-
   /** As FileContent.write. */
   write(offsetBytes: number, data: Uint8Array): void | Promise<void> {
-    const error = this.takeError()
-    if (error !== undefined) throw error
     if (offsetBytes + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     this.#services.checkAccess(this.group)
     this.#services.reserve(this.group, data.length)
@@ -120,6 +118,7 @@ export class FileStream implements FlushOwner {
   }
 
   async #writeRest(offsetBytes: number, data: Uint8Array): Promise<void> {
+    const before = this.#lastFailure
     let at = 0
     while (at < data.length) {
       const isLarge = this.#wantsLarge(offsetBytes + at, data.length - at)
@@ -127,6 +126,11 @@ export class FileStream implements FlushOwner {
       const waiting = pool.acquire()
       this.#services.relievePressure()
       const buffer = await waiting
+      if (this.#lastFailure !== undefined && this.#lastFailure !== before) {
+        // The file may have been cut in front of the rest, which would leave zeros between.
+        buffer.release()
+        throw this.#lastFailure.error
+      }
       // Another write may have made a run here in the meantime.
       if (this.#runs.at(offsetBytes + at) === undefined)
         this.#openRun(offsetBytes + at, buffer, isLarge)
@@ -171,7 +175,7 @@ export class FileStream implements FlushOwner {
       if (position + count > this.#sizeBytes) this.#sizeBytes = position + count
       if (run.lengthBytes === run.capacityBytes) this.#freeze(run, false)
     }
-    this.#changed()
+    this.#owner.changed()
     return at
   }
 
@@ -201,14 +205,16 @@ export class FileStream implements FlushOwner {
     this.#pipeline.end()
   }
 
-  /** As FileContent.flush. */
+  /** All data written so far is stored. @throws ENOSPC, EIO when some could not be */
   async flush(): Promise<void> {
+    const before = this.#lastFailure
     await this.settle()
-    const error = this.takeError()
-    if (error !== undefined) throw error
+    if (this.#lastFailure !== undefined && this.#lastFailure !== before) {
+      throw this.#lastFailure.error
+    }
   }
 
-  /** The same, leaving an error for whoever asks the file next. */
+  /** As FileContent.settle. */
   async settle(): Promise<void> {
     this.drain()
     await this.#pipeline.settled()
@@ -218,7 +224,7 @@ export class FileStream implements FlushOwner {
     this.#mapped(grownBytes)
     this.#stableSizeBytes = Math.max(this.#stableSizeBytes, Math.min(endBytes, this.#sizeBytes))
     this.#letGo(done)
-    this.#changed()
+    this.#owner.changed()
   }
 
   carried(carry: Run, origin: Run): void {
@@ -231,11 +237,23 @@ export class FileStream implements FlushOwner {
 
   failed(error: Error, lost: readonly Run[]): void {
     if (error !== ABANDONED) {
-      this.#error ??= error
+      this.#lastFailure = { error }
+      if (lost.some(run => runEndBytes(run) > this.#stableSizeBytes)) this.#giveUp()
+      this.#owner.failed(error)
       this.#services.lost(this.inode, error)
     }
     this.#letGo(lost)
-    this.#changed()
+    this.#owner.changed()
+  }
+
+  /**
+   * The file ends where it is stored. Keeping its size would show zeros that nobody wrote; and what comes behind the gap
+   * goes with it, whether it could be stored or not. Whoever is told of the failure can't tell what of it was there.
+   */
+  #giveUp(): void {
+    this.#sizeBytes = this.#stableSizeBytes
+    this.#runs.abandon()
+    this.#pipeline.abandon()
   }
 
   #letGo(runs: readonly Run[]): void {
@@ -274,7 +292,7 @@ export class FileStream implements FlushOwner {
       const from = Math.max(at, page)
       at = Math.min(from + CUT_BYTES_MAX, endBytes)
       this.#mapped(extents.replace(this.inode, this.group, from, at, []))
-      this.#changed()
+      this.#owner.changed()
     }
   }
 
@@ -288,7 +306,7 @@ export class FileStream implements FlushOwner {
     }
     this.#sizeBytes = sizeBytes
     this.#stableSizeBytes = sizeBytes
-    this.#changed()
+    this.#owner.changed()
   }
 
   /** As FileContent.punch. */
@@ -310,7 +328,7 @@ export class FileStream implements FlushOwner {
     )
     this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
     this.#stableSizeBytes = this.#sizeBytes
-    this.#changed()
+    this.#owner.changed()
   }
 
   /**
@@ -325,7 +343,7 @@ export class FileStream implements FlushOwner {
     this.#mapped(extents.sharePages(source, range, this.inode, shiftPages))
     this.#sizeBytes = Math.max(this.#sizeBytes, endBytes)
     this.#stableSizeBytes = this.#sizeBytes
-    this.#changed()
+    this.#owner.changed()
   }
 
   /** Before holes are passed on as such. @throws EIO when extents are missing */

@@ -146,8 +146,8 @@ export class FlushPipeline {
         await this.#cutStretch(epoch, await this.#stretchOfCarry(this.#carry), true)
       }
     } catch (error) {
+      this.#fail(epoch, error, runs)
       this.#dropCarry()
-      this.#owner.failed(error instanceof Error ? error : new Error(String(error)), runs)
     }
   }
 
@@ -288,7 +288,7 @@ export class FlushPipeline {
         )
         this.#owner.installed(endBytes, grownBytes, done)
       } catch (error) {
-        this.#owner.failed(error instanceof Error ? error : new Error(String(error)), done)
+        this.#fail(epoch, error, done)
       } finally {
         this.#pending.delete(range)
         ended()
@@ -323,6 +323,12 @@ export class FlushPipeline {
       if (copy === undefined) stretch.buffer.release()
       else copy.release()
     }
+  }
+
+  /** What is not wanted any more has not failed. */
+  #fail(epoch: number, error: unknown, lost: readonly Run[]): void {
+    if (epoch !== this.#epoch) this.#owner.failed(ABANDONED, lost)
+    else this.#owner.failed(error instanceof Error ? error : new Error(String(error)), lost)
   }
 
   #dropCarry(): void {

@@ -1,7 +1,7 @@
 // All files with open or unflushed data, and what they share.
 
 import { FileStream } from './file-stream.ts'
-import type { FileStreamServices } from './file-stream.ts'
+import type { FileStreamServices, StreamOwner } from './file-stream.ts'
 import { shareRange } from './share.ts'
 
 /** Extent pages that one slice of a deletion removes, so that no commit grows without bound. */
@@ -29,9 +29,9 @@ export class StreamStore {
     group: number,
     sizeBytes: number,
     mappedBytes: number,
-    changed: () => void,
+    owner: StreamOwner,
   ): FileStream {
-    const stream = new FileStream(inode, group, sizeBytes, mappedBytes, this.#services, changed)
+    const stream = new FileStream(inode, group, sizeBytes, mappedBytes, this.#services, owner)
     this.#streams.add(stream)
     return stream
   }
@@ -71,7 +71,7 @@ export class StreamStore {
       await this.#commit()
   }
 
-  /** Every file, even when some fail: a file's error stays with it for its next fsync or close. */
+  /** Every file, even when some fail: their owners keep that for the next fsync or close. */
   async flushAll(): Promise<void> {
     const waiting = [...this.#streams].filter(stream => stream.hasUnflushedData)
     const worker = async (): Promise<void> => {

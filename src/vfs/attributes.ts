@@ -43,12 +43,13 @@ export class AttributeOperations {
     return waiting.then(() => this.#apply(inode, changes))
   }
 
-  /** @throws EISDIR, EINVAL, EFBIG */
+  /** @throws EISDIR, EINVAL, EFBIG; ENOSPC, EIO when data was lost of which nobody has heard, and the file is to grow */
   truncate(inode: Inode, sizeBytes: number): Promise<void> | undefined {
     if (inode.isDirectory) throw new FilesystemError('EISDIR')
     if (!inode.isRegular) throw new FilesystemError('EINVAL')
     if (sizeBytes > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     const { contents } = this.#parts
+    this.#hearFailure(inode, sizeBytes)
     inode.pins++
     const done = (): void => {
       contents.refresh(inode)
@@ -70,6 +71,13 @@ export class AttributeOperations {
       this.unpin(inode)
       throw error
     })
+  }
+
+  /** Data that was lost would be filled up with zeros here; whoever empties the file doesn't want it. */
+  #hearFailure({ failures, sizeBytes: bytesNow }: Inode, sizeBytes: number): void {
+    if (failures === undefined || (sizeBytes > 0 && sizeBytes <= bytesNow)) return
+    const failure = failures.since(failures.mark)
+    if (failure !== undefined && sizeBytes > 0) throw failure
   }
 
   /** A handle or a waiting operation lets go of the inode. */

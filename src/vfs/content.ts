@@ -22,7 +22,7 @@ export interface FileContent {
   readonly mappedBytes: number
   /** data not yet in block files */
   readonly hasUnflushedData: boolean
-  /** Copies `data` before it returns or, when buffers are short, before the promise resolves. @throws ENOSPC, EIO (also of an earlier flush, once), EFBIG */
+  /** Copies `data` before it returns or, when buffers are short, before the promise resolves. @throws ENOSPC, EIO, EFBIG */
   write(offsetBytes: number, data: Uint8Array): void | Promise<void>
   /** Short at the end of the file. Holes read as zeros. @throws EIO */
   read(offsetBytes: number, sizeBytes: number): ContentRead | Promise<ContentRead>
@@ -33,10 +33,19 @@ export interface FileContent {
   seek(offsetBytes: number, whence: number): Promise<number | undefined>
   /** Starts to move small or last data towards the block files, without waiting: called at close. */
   drain(): void
-  /** All data written so far is in block files and its extents are part of the next commit. @throws ENOSPC, EIO */
-  flush(): Promise<void>
-  /** The error of a background flush that nobody has seen yet, and forgets it (close(2) and fsync(2) report it once). */
-  takeError(): Error | undefined
+  /** All data written so far is in block files and its extents are part of the next commit, or the owner has been told of a failure. */
+  settle(): Promise<void>
+}
+
+/** Who has a content open. Called from inside the content, which may be in the middle of something. */
+export interface ContentOwner {
+  /** Size, committable size or mapped bytes have changed: the inode's record goes into the next commit. */
+  changed(): void
+  /**
+   * Accepted data could not be stored. Where old data or a hole was before, it is there again; a file that had grown ends
+   * where it is stored, as after a crash, and has given up all else that was on its way.
+   */
+  failed(error: Error): void
 }
 
 export interface ContentStore {
@@ -44,15 +53,13 @@ export interface ContentStore {
    * @param inode its number; extents are stored under it
    * @param group the storage group of the inode's container
    * @param sizeBytes and mappedBytes: as the inode record says
-   * @param changed called whenever size, committable size or mapped bytes change, so that the inode's record goes into
-   *   the next commit
    */
   open(
     inode: number,
     group: number,
     sizeBytes: number,
     mappedBytes: number,
-    changed: () => void,
+    owner: ContentOwner,
   ): FileContent
   /** Asked when a file is opened. @throws FilesystemError ENOKEY when the group's data may not be read or changed now */
   checkAccess(group: number): void

@@ -3,6 +3,7 @@
 import { FilesystemError } from '../errors.ts'
 import type { Containers } from './containers.ts'
 import type { ContentStore, FileContent } from './content.ts'
+import { FailureLog } from './failure-log.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
 import type { InodeNumber } from './types.ts'
@@ -42,9 +43,10 @@ export class Contents {
     this.#lingering.delete(inode)
     if (inode.content !== undefined) return inode.content
     const group = this.#containers.groupOf(inode.container)
-    const content = this.#store.open(inode.number, group, inode.sizeBytes, inode.mappedBytes, () =>
-      this.refresh(inode),
-    )
+    const content = this.#store.open(inode.number, group, inode.sizeBytes, inode.mappedBytes, {
+      changed: () => this.refresh(inode),
+      failed: error => this.#failed(inode, error),
+    })
     inode.content = content
     this.#open.add(inode)
     return content
@@ -81,6 +83,13 @@ export class Contents {
     } finally {
       this.refresh(target)
     }
+  }
+
+  #failed(inode: Inode, error: Error): void {
+    inode.failures ??= new FailureLog()
+    inode.failures.record(error)
+    inode.isPageCacheStale = true
+    if (inode.pins === 0 && inode.linkCount > 0) this.#reportError(error)
   }
 
   /** Takes over size and mapped bytes. */
@@ -149,12 +158,7 @@ export class Contents {
   #closeIfClean(inode: Inode): void {
     const content = inode.content
     if (content === undefined || inode.pins > 0) this.#lingering.delete(inode)
-    else if (!content.hasUnflushedData) {
-      // nobody is left who would ask for it
-      const error = content.takeError()
-      if (error !== undefined && inode.linkCount > 0) this.#reportError(error)
-      this.#close(inode, content)
-    }
+    else if (!content.hasUnflushedData) this.#close(inode, content)
   }
 
   #close(inode: Inode, content: FileContent): void {
@@ -171,9 +175,5 @@ export class Contents {
 /** Makes a content clean whose data nobody wants any more. */
 async function abandon(content: FileContent): Promise<void> {
   if (content.mappedBytes <= EMPTIED_BYTES_MAX) await content.truncate(0)
-  try {
-    await content.flush()
-  } catch {
-    // the data that could not be stored is not wanted
-  }
+  await content.settle()
 }

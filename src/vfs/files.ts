@@ -31,6 +31,8 @@ interface OpenFile {
   /** O_SYNC or O_DSYNC: a write is durable when it returns */
   readonly isSynchronous: boolean
   readonly keepsAccessTime: boolean
+  /** what it has heard of the inode's failures */
+  failureMark: number
 }
 
 export interface FileParts {
@@ -82,6 +84,8 @@ export class Files {
   ): number | Promise<number> {
     const file = this.#get(handle)
     const { inode, content } = file
+    // Who goes on behind what was lost would leave a gap, which reads as zeros.
+    throwFailure(file, file.failureMark)
     // Pages that the kernel writes back have their place. Only what bypasses its cache is appended here, where the
     // end is known
     const appends = file.directIo && (context.flags & O_APPEND) !== 0
@@ -98,10 +102,9 @@ export class Files {
   }
 
   flush(handle: number): void {
-    const { content } = this.#get(handle)
-    content.drain()
-    const error = content.takeError()
-    if (error !== undefined) throw error
+    const file = this.#get(handle)
+    file.content.drain()
+    throwFailure(file, file.failureMark)
   }
 
   release(handle: number): void {
@@ -112,7 +115,7 @@ export class Files {
   }
 
   async fsync(handle: number): Promise<void> {
-    await this.#makeDurable(this.#get(handle).content)
+    await this.#makeDurable(this.#get(handle))
   }
 
   /**
@@ -224,6 +227,7 @@ export class Files {
       directIo,
       isSynchronous: (flags & O_ANY_SYNC) !== 0,
       keepsAccessTime: (flags & O_NOATIME) !== 0,
+      failureMark: inode.failures?.mark ?? 0,
     })
     const keepCache = !directIo && !inode.isPageCacheStale
     if (!directIo) inode.isPageCacheStale = false
@@ -241,7 +245,7 @@ export class Files {
   ): Promise<number> {
     await waiting
     this.#written(file.inode, context)
-    if (isSynchronous) await this.#makeDurable(file.content)
+    if (isSynchronous) await this.#makeDurable(file)
     return writtenBytes
   }
 
@@ -250,10 +254,11 @@ export class Files {
     this.#parts.attributes.modified(inode, context.killPrivileges)
   }
 
-  async #makeDurable(content: FileContent): Promise<void> {
-    await content.flush()
-    const error = content.takeError()
-    if (error !== undefined) throw error
+  async #makeDurable(file: OpenFile): Promise<void> {
+    // Two that wait at the same time both hear of it, by one handle as well.
+    const mark = file.failureMark
+    await file.content.settle()
+    throwFailure(file, mark)
     await this.#parts.committer.commit()
   }
 
@@ -282,4 +287,13 @@ export class Files {
       attributes.unpin(inode)
     }
   }
+}
+
+/** @throws the last failure after the mark to store accepted data of the file */
+function throwFailure(file: OpenFile, mark: number): void {
+  const { failures } = file.inode
+  const error = failures?.since(mark)
+  if (failures === undefined || error === undefined) return
+  file.failureMark = failures.end
+  throw error
 }

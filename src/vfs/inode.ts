@@ -1,6 +1,7 @@
 // One inode in memory: its record's fields and what only matters while the daemon runs.
 
 import type { FileContent } from './content.ts'
+import type { FailureLog } from './failure-log.ts'
 import { S_IFDIR, S_IFMT, S_IFREG } from './linux.ts'
 import type { InodeFields } from './records/inode-record.ts'
 import type { Attributes, ByteString, Entry, InodeNumber, Timestamp } from './types.ts'
@@ -44,9 +45,11 @@ export class Inode implements InodeFields {
   pins = 0
   /** open handles and unflushed data make a content */
   content: FileContent | undefined
+  /** kept when the content is closed: who opens the file next may be the first who asks */
+  failures: FailureLog | undefined
   /** made by O_TMPFILE and never named: the only inode without a name that may get one */
   isNameless = false
-  /** the kernel's cached pages may be older than what a direct handle wrote */
+  /** the kernel's cached pages may be older than what a direct handle wrote, or what was lost */
   isPageCacheStale = false
 
   constructor(number: InodeNumber, fields: InodeFields, isStored: boolean) {

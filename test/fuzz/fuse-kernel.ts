@@ -7,7 +7,7 @@ import { Dispatcher, type ReplyLink } from '../../src/fuse/dispatch.ts'
 import { errnoNumber } from '../../src/fuse/errno.ts'
 import type { FuseFilesystem } from '../../src/fuse/filesystem.ts'
 import { Opcode } from '../../src/fuse/protocol.ts'
-import type { ContentRead, ContentStore, FileContent } from '../../src/vfs/content.ts'
+import type { ContentOwner, ContentRead, ContentStore, FileContent } from '../../src/vfs/content.ts'
 
 const IN_HEADER_BYTES = 40
 const OUT_HEADER_BYTES = 16
@@ -28,11 +28,11 @@ class HollowContent implements FileContent {
   sizeBytes: number
   readonly mappedBytes = 0
   readonly hasUnflushedData = false
-  readonly #changed: () => void
+  readonly #owner: ContentOwner
 
-  constructor(sizeBytes: number, changed: () => void) {
+  constructor(sizeBytes: number, owner: ContentOwner) {
     this.sizeBytes = sizeBytes
-    this.#changed = changed
+    this.#owner = owner
   }
 
   get committableSizeBytes(): number {
@@ -41,7 +41,7 @@ class HollowContent implements FileContent {
 
   write(offsetBytes: number, data: Uint8Array): void {
     this.sizeBytes = Math.max(this.sizeBytes, offsetBytes + data.length)
-    this.#changed()
+    this.#owner.changed()
   }
 
   read(offsetBytes: number, sizeBytes: number): ContentRead {
@@ -51,7 +51,7 @@ class HollowContent implements FileContent {
 
   truncate(sizeBytes: number): void {
     this.sizeBytes = sizeBytes
-    this.#changed()
+    this.#owner.changed()
   }
 
   async punch(): Promise<void> {}
@@ -61,13 +61,12 @@ class HollowContent implements FileContent {
   }
 
   drain(): void {}
-  async flush(): Promise<void> {}
-  takeError(): undefined {}
+  async settle(): Promise<void> {}
 }
 
 export class HollowStore implements ContentStore {
-  open(_inode: number, _group: number, sizeBytes: number, _mapped: number, changed: () => void) {
-    return new HollowContent(sizeBytes, changed)
+  open(_inode: number, _group: number, sizeBytes: number, _mapped: number, owner: ContentOwner) {
+    return new HollowContent(sizeBytes, owner)
   }
   checkAccess(): void {}
   close(): void {}

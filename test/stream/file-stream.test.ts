@@ -1,198 +1,13 @@
-// The stream layer against a plain buffer, over fakes of everything below: chunks are cut after bytes below a bound and
-// kept in a map.
+// The stream layer against a plain buffer, over fakes of everything below.
 
-import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import type { ChunkLocation, NewChunk, OpenRegion } from '../../src/blocks/block-store.ts'
-import { FilesystemError } from '../../src/errors.ts'
-import {
-  ExtentMap,
-  RecentChunks,
-  StoredReader,
-  StreamBuffers,
-  StreamStore,
-} from '../../src/stream/index.ts'
-import type { CutResult, FileStream } from '../../src/stream/index.ts'
 import { SMALL_BUFFER_BYTES } from '../../src/stream/buffers.ts'
-import { MemoryMetadata } from '../helpers/memory-metadata.ts'
+import { Company, fill, NOBODY, readAll, setUp } from './fakes.ts'
 
 /** lseek(2) */
 const SEEK_HOLE = 4
-const CHUNK_MAX = 8 * 1024
-const CHUNK_MIN = 64
-
-function cut(data: Uint8Array, isEnd: boolean): CutResult {
-  const lengths: number[] = []
-  let start = 0
-  for (let at = 0; at < data.length; at++) {
-    const length = at + 1 - start
-    if (length >= CHUNK_MAX || (length >= CHUNK_MIN && (data[at] ?? 0) < 2)) {
-      lengths.push(length)
-      start = at + 1
-    }
-  }
-  if (isEnd && start < data.length) {
-    lengths.push(data.length - start)
-    start = data.length
-  }
-  const prints: Buffer[] = []
-  let from = 0
-  for (const length of lengths) {
-    prints.push(
-      createHash('sha256')
-        .update(data.subarray(from, from + length))
-        .digest(),
-    )
-    from += length
-  }
-  return {
-    lengths: Uint32Array.from(lengths),
-    fingerprints: Buffer.concat(prints),
-    consumedBytes: start,
-  }
-}
-
-/** Chunks in memory: one region a chunk. */
-class FakeChunks {
-  readonly #locations = new Map<string, ChunkLocation>()
-  readonly #chunks: NewChunk[] = []
-  failure: Error | undefined
-  pinned = 0
-  /** regions that were asked for */
-  reads = 0
-
-  async store(chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
-    await turn()
-    if (this.failure !== undefined) throw this.failure
-    return chunks.map(chunk => {
-      const key = Buffer.from(chunk.fingerprint).toString('hex')
-      const known = this.#locations.get(key)
-      if (known !== undefined) return known
-      this.#chunks.push({ fingerprint: chunk.fingerprint, data: chunk.data.slice() })
-      const location = { block: this.#chunks.length, page: 1, ordinal: 0 }
-      this.#locations.set(key, location)
-      return location
-    })
-  }
-
-  async readRegion(block: number): Promise<OpenRegion> {
-    await turn()
-    this.reads++
-    const chunk = this.#chunks[block - 1]
-    if (chunk === undefined) throw new Error('no such block')
-    this.pinned++
-    return {
-      chunkCount: 1,
-      firstOrdinal: 0,
-      fingerprintAt: () => chunk.fingerprint,
-      chunkAt: () => chunk.data,
-      retain: () => {
-        this.pinned++
-      },
-      release: () => {
-        this.pinned--
-      },
-    }
-  }
-}
-
-/** Stores that wait for company: until there are enough of them, or somebody is in a hurry. */
-class Company {
-  readonly #enough: number
-  #waiting: (() => void)[] = []
-  #hurried = 0
-  waitingMax = 0
-
-  constructor(enough: number) {
-    this.#enough = enough
-  }
-
-  async join(): Promise<void> {
-    await new Promise<void>(resolve => {
-      this.#waiting.push(resolve)
-      this.waitingMax = Math.max(this.waitingMax, this.#waiting.length)
-      if (this.#hurried > 0 || this.#waiting.length >= this.#enough) this.#leave()
-    })
-  }
-
-  hurry(): () => void {
-    this.#hurried++
-    this.#leave()
-    return () => {
-      this.#hurried--
-    }
-  }
-
-  #leave(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
-  }
-}
-
-function setUp(company = new Company(1), metadata = new MemoryMetadata()) {
-  const extents = new ExtentMap(metadata)
-  metadata.participants.push(extents)
-  const chunks = new FakeChunks()
-  const damages: string[] = []
-  const lost: number[] = []
-  const recent = new RecentChunks()
-  const reader = new StoredReader({
-    extents,
-    recent,
-    pinnedRegionsMax: 4,
-    regions: {
-      readRegion: block => chunks.readRegion(block),
-      cachedRegion: () => undefined,
-      hasBlock: () => true,
-    },
-    suspected: () => {},
-    heal: async () => false,
-    damaged: (inode, block, error) => damages.push(`${inode} ${block} ${error.message}`),
-  })
-  const buffers = new StreamBuffers(new Uint8Array(32 * 1024 * 1024))
-  const free = [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount]
-  const store = new StreamStore({
-    buffers,
-    extents,
-    reader,
-    recent,
-    cut: async (_group, data, isEnd) => {
-      await turn()
-      return cut(data, isEnd)
-    },
-    store: async (_group, list) => {
-      await company.join()
-      return chunks.store(list)
-    },
-    beginStore: () => () => {},
-    beginRead: () => () => {},
-    hurry: () => company.hurry(),
-    readStored: (inode, startBytes, target) => reader.copy(inode, startBytes, target),
-    checkAccess: () => {},
-    reserve: () => {},
-    lost: inode => lost.push(inode),
-    commit: () => metadata.commit(),
-  })
-  const isIdle = () =>
-    [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount].every(
-      (count, index) => count === free[index],
-    ) && chunks.pinned === 0
-  return { metadata, extents, chunks, damages, lost, recent, store, isIdle }
-}
-
-async function readAll(stream: FileStream, offset = 0, length = stream.sizeBytes): Promise<Buffer> {
-  const parts: Buffer[] = []
-  for (let at = offset; at < offset + length;) {
-    const read = await stream.read(at, Math.min(100_000, offset + length - at))
-    const bytes = Buffer.concat(read.pieces)
-    read.release()
-    if (bytes.length === 0) break
-    parts.push(bytes)
-    at += bytes.length
-  }
-  return Buffer.concat(parts)
-}
 
 type Step =
   | { kind: 'write'; at: number; length: number; seed: number }
@@ -237,19 +52,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-function fill(bytes: Uint8Array, seed: number): void {
-  let state = seed * 2654435761 + 1
-  for (let at = 0; at < bytes.length; at++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    bytes[at] = state >>> 24
-  }
-}
-
 t.test('random writes, truncations and holes read back as from a plain buffer', async t => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async steps => {
       const { metadata, store, recent, isIdle, damages } = setUp()
-      let stream = store.open(7, 1, 0, 0, () => {})
+      let stream = store.open(7, 1, 0, 0, NOBODY)
       let model = Buffer.alloc(0)
       const resize = (size: number): void => {
         const next = Buffer.alloc(size)
@@ -284,7 +91,7 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
           await stream.flush()
           const { sizeBytes, mappedBytes } = stream
           store.close(stream)
-          stream = store.open(7, 1, sizeBytes, mappedBytes, () => {})
+          stream = store.open(7, 1, sizeBytes, mappedBytes, NOBODY)
         }
         if (stream.sizeBytes !== model.length) throw new Error('sizes differ')
         if (stream.committableSizeBytes > stream.sizeBytes)
@@ -306,25 +113,9 @@ t.test('random writes, truncations and holes read back as from a plain buffer', 
   t.pass()
 })
 
-t.test(
-  'a failed store is reported once, to the next who asks, and gives its buffers back',
-  async t => {
-    const { store, chunks, lost, isIdle } = setUp()
-    const stream = store.open(7, 1, 0, 0, () => {})
-    chunks.failure = new FilesystemError('ENOSPC')
-    await stream.write(0, new Uint8Array(100_000).fill(1))
-    await t.rejects(stream.flush(), { code: 'ENOSPC' })
-    chunks.failure = undefined
-    await stream.flush()
-    t.ok(lost.includes(7), 'whoever keeps the alerts is told')
-    t.equal(store.unflushedBytes, 0)
-    t.ok(isIdle())
-  },
-)
-
 t.test('who appends a little and flushes, again and again, has nothing read back', async t => {
   const { store, chunks, recent, isIdle } = setUp()
-  const stream = store.open(7, 1, 0, 0, () => {})
+  const stream = store.open(7, 1, 0, 0, NOBODY)
   const model = Buffer.alloc(40 * 1000)
   fill(model, 1)
   for (let at = 0; at < model.length; at += 1000) {
@@ -348,7 +139,7 @@ t.test('a lost page of extents is no hole', async t => {
   const FAR = 20 * 1024 * 1024
   const data = new Uint8Array(50_000)
   fill(data, 1)
-  const written = store.open(7, 1, 0, 0, () => {})
+  const written = store.open(7, 1, 0, 0, NOBODY)
   await written.write(0, data)
   await written.write(FAR, data)
   await written.flush()
@@ -359,7 +150,7 @@ t.test('a lost page of extents is no hole', async t => {
   /** Who opens the file again has nothing in memory of what it was. */
   const reopened = () => {
     const { store: other, damages } = setUp(new Company(1), metadata)
-    return { stream: other.open(7, 1, sizeBytes, mappedBytes, () => {}), damages }
+    return { stream: other.open(7, 1, sizeBytes, mappedBytes, NOBODY), damages }
   }
   const hole = await reopened().stream.read(1_000_000, 1000)
   t.same(Buffer.concat(hole.pieces), Buffer.alloc(1000), 'a hole is zeros')
@@ -375,15 +166,15 @@ t.test('a lost page of extents is no hole', async t => {
   }
   await t.rejects(reopened().stream.seek(0, SEEK_HOLE), { code: 'EIO' })
   const { store: other } = setUp(new Company(1), metadata)
-  const source = other.open(7, 1, sizeBytes, mappedBytes, () => {})
-  const target = other.open(8, 1, 0, 0, () => {})
+  const source = other.open(7, 1, sizeBytes, mappedBytes, NOBODY)
+  const target = other.open(8, 1, 0, 0, NOBODY)
   await t.rejects(other.share(source, 0, target, 0, sizeBytes), { code: 'EIO' })
   t.equal(target.mappedBytes, 0, 'nothing was passed on')
 })
 
 t.test('more data than buffers makes writers wait and loses nothing', async t => {
   const { store, isIdle } = setUp()
-  const streams = Array.from({ length: 8 }, (_, index) => store.open(index + 10, 1, 0, 0, () => {}))
+  const streams = Array.from({ length: 8 }, (_, index) => store.open(index + 10, 1, 0, 0, NOBODY))
   const pieces = Array.from({ length: 12 }, (_, index) => {
     const piece = new Uint8Array(1024 * 1024)
     fill(piece, index)
@@ -406,7 +197,7 @@ for (const writeBytes of [4096, SMALL_BUFFER_BYTES]) {
     const writes = 5
     const company = new Company(writes)
     const { store, isIdle } = setUp(company)
-    const stream = store.open(7, 1, 0, 0, () => {})
+    const stream = store.open(7, 1, 0, 0, NOBODY)
     const model = Buffer.alloc(4 * 1024 * 1024)
     fill(model, 1)
     await stream.write(0, model)
@@ -446,7 +237,7 @@ t.test('overwrites near each other wait for each other, but never for company', 
     fc.asyncProperty(fc.array(write, { minLength: 2, maxLength: 40 }), async writes => {
       // More than there will ever be: whoever waited for company would wait for ever.
       const { store, damages, isIdle } = setUp(new Company(Infinity))
-      const stream = store.open(7, 1, 0, 0, () => {})
+      const stream = store.open(7, 1, 0, 0, NOBODY)
       const model = Buffer.from(contents)
       await stream.write(0, model)
       await stream.flush()
@@ -470,7 +261,7 @@ t.test('overwrites near each other wait for each other, but never for company', 
 
 t.test('discard removes every extent, committed or not', async t => {
   const { metadata, store, extents } = setUp()
-  const stream = store.open(7, 1, 0, 0, () => {})
+  const stream = store.open(7, 1, 0, 0, NOBODY)
   await stream.write(0, new Uint8Array(50_000).fill(3))
   await stream.flush()
   await metadata.commit()
@@ -484,7 +275,7 @@ t.test('discard removes every extent, committed or not', async t => {
 
 t.test('what a crash may show never reaches past stored data', async t => {
   const { store } = setUp()
-  const stream = store.open(7, 1, 0, 0, () => {})
+  const stream = store.open(7, 1, 0, 0, NOBODY)
   await stream.write(0, new Uint8Array(1000))
   t.equal(stream.sizeBytes, 1000)
   t.equal(stream.committableSizeBytes, 0)

@@ -9,6 +9,7 @@ import { RecentChunks, StreamBuffers, StreamStore } from '../../src/stream/index
 import type { Extent } from '../../src/stream/extent.ts'
 import type { FileStream } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
+import { NOBODY } from './fakes.ts'
 
 const GROUP = 1
 /** Offsets are multiples of it, so that a plain map of a file stays small. */
@@ -49,7 +50,7 @@ function setUp() {
     lost: never,
     commit: () => metadata.commit(),
   })
-  const open = (inode: number): FileStream => store.open(inode, GROUP, 0, 0, () => {})
+  const open = (inode: number): FileStream => store.open(inode, GROUP, 0, 0, NOBODY)
   return { metadata, extents, store, open }
 }
 

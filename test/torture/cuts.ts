@@ -68,7 +68,7 @@ async function* roundsOfStore(
 /** Writes, and cuts while it does. */
 async function makeCuts(
   images: DiskImages,
-  { seed, env, fillsDisks = false }: RoundOptions,
+  { seed, env, fillsEveryDisk = false }: RoundOptions,
   count: number,
 ): Promise<MadeCut[]> {
   const random = new Random(seed)
@@ -80,7 +80,7 @@ async function makeCuts(
     for (let number = 0; number < count; number++) {
       await delay(100 + random.below(600))
       // It stays full, so it is the last one.
-      const wasFull = fillsDisks && number === count - 1 && random.chance(0.5)
+      const wasFull = number === count - 1 && (random.chance(0.5) || fillsEveryDisk)
       const unrest = await store.makeUnrest()
       if (wasFull) await store.fillDisk()
       await delay(random.below(wasFull ? FULL_MS : 300))

@@ -16,7 +16,7 @@ const USAGE = `usage: npm run torture -- [--hours H | --kills N --cuts N] [--lan
 --seed S         makes the same choices again
 --keep DIR       for the log, and the store of a round that lost something (/tmp/torture-SEED unless told)
 --without STEP   one sync is left out, as block.sync: proves that the rounds find it
---full-disks     half of the disks are full before their last cut; finds what docs/reliability.md says of that`
+--full-disks     all disks are full before their last cut, not only half of them`
 
 interface Settings {
   readonly kills: number
@@ -26,7 +26,7 @@ interface Settings {
   readonly seed: number
   readonly keepIn: string
   readonly without: string | undefined
-  readonly fillsDisks: boolean
+  readonly fillsEveryDisk: boolean
 }
 
 function readSettings(args: string[]): Settings | undefined {
@@ -52,7 +52,7 @@ function readSettings(args: string[]): Settings | undefined {
     seed: Number(seed),
     keepIn: keep ?? join('/tmp', `torture-${seed}`),
     without,
-    fillsDisks: values['full-disks'] ?? false,
+    fillsEveryDisk: values['full-disks'] ?? false,
   }
   const { untilMs } = settings
   const numbers = [settings.kills, settings.cuts, settings.lanes, settings.seed, untilMs]

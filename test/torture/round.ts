@@ -18,8 +18,8 @@ export interface RoundOptions {
   readonly seed: number
   /** where a store that has lost something is kept */
   readonly keepIn: string
-  /** half of the disks are full before their last cut */
-  readonly fillsDisks?: boolean
+  /** all disks are full before their last cut, not only half of them */
+  readonly fillsEveryDisk?: boolean
   /** of the daemon that crashes; not of the one that is looked at */
   readonly env?: Readonly<Record<string, string>>
 }

@@ -8,7 +8,7 @@ import type {
   MetadataReader,
   MetadataWriter,
 } from '../../src/metadata/contract.ts'
-import type { ContentRead, ContentStore, FileContent } from '../../src/vfs/content.ts'
+import type { ContentOwner, ContentRead, ContentStore, FileContent } from '../../src/vfs/content.ts'
 import type { Caller, Timestamp } from '../../src/vfs/types.ts'
 import { Vfs } from '../../src/vfs/vfs.ts'
 import type { VfsOptions } from '../../src/vfs/vfs-parts.ts'
@@ -90,16 +90,15 @@ export class FakeCommitter implements Committer {
 class FakeContent implements FileContent {
   readonly inode: number
   readonly #flushed: Map<number, Buffer>
-  readonly #changed: () => void
+  readonly owner: ContentOwner
   data: Buffer
-  error: Error | undefined
   hasUnflushedData = false
   committableSizeBytes: number
 
-  constructor(inode: number, sizeBytes: number, flushed: Map<number, Buffer>, changed: () => void) {
+  constructor(inode: number, sizeBytes: number, flushed: Map<number, Buffer>, owner: ContentOwner) {
     this.inode = inode
     this.#flushed = flushed
-    this.#changed = changed
+    this.owner = owner
     this.data = Buffer.alloc(sizeBytes)
     flushed.get(inode)?.copy(this.data)
     this.committableSizeBytes = sizeBytes
@@ -118,7 +117,7 @@ class FakeContent implements FileContent {
     this.data = Buffer.concat([this.data, Buffer.alloc(size - this.data.length)])
     this.data.set(data, offsetBytes)
     this.hasUnflushedData = true
-    this.#changed()
+    this.owner.changed()
   }
 
   read(offsetBytes: number, sizeBytes: number): ContentRead {
@@ -130,7 +129,7 @@ class FakeContent implements FileContent {
     const kept = this.data.subarray(0, sizeBytes)
     this.data = Buffer.concat([kept, Buffer.alloc(sizeBytes - kept.length)])
     this.hasUnflushedData = true
-    this.#changed()
+    this.owner.changed()
   }
 
   async punch(offsetBytes: number, lengthBytes: number): Promise<void> {
@@ -144,18 +143,12 @@ class FakeContent implements FileContent {
 
   drain(): void {}
 
-  async flush(): Promise<void> {
+  async settle(): Promise<void> {
     await Promise.resolve()
     this.hasUnflushedData = false
     this.committableSizeBytes = this.data.length
     this.#flushed.set(this.inode, Buffer.from(this.data))
-    this.#changed()
-  }
-
-  takeError(): Error | undefined {
-    const { error } = this
-    this.error = undefined
-    return error
+    this.owner.changed()
   }
 }
 
@@ -165,9 +158,9 @@ export class FakeContentStore implements ContentStore {
   readonly discarded: number[] = []
   failDiscards = false
 
-  open(inode: number, _group: number, sizeBytes: number, _mapped: number, changed: () => void) {
+  open(inode: number, _group: number, sizeBytes: number, _mapped: number, owner: ContentOwner) {
     assert.ok(!this.open_.has(inode), 'a content is opened once')
-    const content = new FakeContent(inode, sizeBytes, this.flushed, changed)
+    const content = new FakeContent(inode, sizeBytes, this.flushed, owner)
     this.open_.set(inode, content)
     return content
   }
@@ -201,7 +194,7 @@ export class FakeContentStore implements ContentStore {
   }
 
   async flushAll(): Promise<void> {
-    for (const content of this.open_.values()) await content.flush()
+    for (const content of this.open_.values()) await content.settle()
   }
 
   /** memory is lost */

@@ -1,6 +1,7 @@
 // Open files: what is visible when, what is durable when, and which times follow.
 
 import { test } from 'tap'
+import { FilesystemError } from '../../src/errors.ts'
 import type { OpenedFile } from '../../src/fuse/filesystem.ts'
 import type { Vfs } from '../../src/vfs/vfs.ts'
 import { CALLER, failure, later, makeWorld, NO_FLAGS, touch, WRITE } from './fakes.ts'
@@ -97,17 +98,66 @@ test('synchronous handles', async t => {
   t.equal(world.vfs.getattr(entry.attributes.inode).sizeBytes, 3)
 })
 
-test('errors of the background reach close and fsync once', async t => {
+const NO_SPACE = new FilesystemError('ENOSPC')
+
+test('failures of the background reach write, close and fsync of every handle once', async t => {
   const { vfs, top, contents } = await makeWorld()
   const { entry, file } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
-  const content = contents.open_.get(entry.attributes.inode)
-  const noSpace = Object.assign(new Error('full'), { code: 'ENOSPC' })
-  if (content !== undefined) content.error = noSpace
-  t.equal(await failure(() => vfs.flush(file.handle)), 'ENOSPC')
-  t.equal(await failure(() => vfs.flush(file.handle)), undefined)
-  if (content !== undefined) content.error = noSpace
-  t.equal(await failure(() => vfs.fsync(file.handle)), 'ENOSPC')
-  t.equal(await failure(() => vfs.fsync(file.handle)), undefined)
+  const { inode } = entry.attributes
+  const other = await vfs.open(inode, O_WRONLY)
+  const owner = contents.open_.get(inode)?.owner
+  const asks: (() => unknown)[] = [
+    () => vfs.flush(file.handle),
+    () => vfs.fsync(file.handle),
+    () => vfs.write(file.handle, 0, text('x'), WRITE),
+  ]
+  for (const ask of asks) {
+    t.equal(await failure(ask), undefined)
+    owner?.failed(NO_SPACE)
+    t.equal(await failure(ask), 'ENOSPC')
+    t.equal(await failure(ask), undefined)
+    t.equal(await failure(() => vfs.fsync(other.handle)), 'ENOSPC', 'who else has it open, too')
+    t.equal(await failure(() => vfs.fsync(other.handle)), undefined)
+  }
+  owner?.failed(NO_SPACE)
+  const both = [vfs.fsync(file.handle), vfs.fsync(file.handle)]
+  t.same(await Promise.all(both.map(each => failure(() => each))), ['ENOSPC', 'ENOSPC'])
+  const late = await vfs.open(inode, O_WRONLY)
+  t.equal(await failure(() => vfs.fsync(late.handle)), undefined, 'somebody has heard of it before')
+})
+
+test('a failure that nobody has heard of reaches who opens the file next, or wants it longer', async t => {
+  const { vfs, top, contents, errors } = await makeWorld()
+  const { entry, file } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
+  const { inode } = entry.attributes
+  const failUnheard = async (): Promise<void> => {
+    const { handle } = await vfs.open(inode, O_WRONLY)
+    const content = contents.open_.get(inode)
+    await vfs.write(handle, 0, text('abc'), WRITE)
+    vfs.release(handle)
+    content?.owner.failed(NO_SPACE)
+    await content?.settle()
+    await later()
+    t.notOk(contents.open_.has(inode), 'the content is closed')
+  }
+  vfs.release(file.handle)
+  await failUnheard()
+  t.equal(errors.length, 1, 'as nobody had the file open, it is told elsewhere')
+  const next = await vfs.open(inode, O_WRONLY)
+  t.equal(await failure(() => vfs.write(next.handle, 3, text('d'), WRITE)), 'ENOSPC')
+  t.equal(await failure(() => vfs.write(next.handle, 3, text('d'), WRITE)), undefined)
+  vfs.release(next.handle)
+  await failUnheard()
+  t.equal(await failure(() => vfs.setattr(inode, { sizeBytes: 2 })), undefined)
+  t.equal(await failure(() => vfs.setattr(inode, { sizeBytes: 10 })), 'ENOSPC', 'not with zeros')
+  t.equal(await failure(() => vfs.setattr(inode, { sizeBytes: 10 })), undefined)
+  await failUnheard()
+  t.equal(await failure(() => vfs.setattr(inode, { sizeBytes: 0 })), undefined)
+  t.equal(
+    await failure(() => vfs.setattr(inode, { sizeBytes: 1 })),
+    undefined,
+    'it is empty anyway',
+  )
 })
 
 test('a content is closed when it is clean and unused', async t => {
@@ -132,8 +182,8 @@ test('data lost after the last close is reported', async t => {
   vfs.release(file.handle)
   const content = contents.open_.get(entry.attributes.inode)
   const lost = new Error('full')
-  if (content !== undefined) content.error = lost
-  await content?.flush()
+  content?.owner.failed(lost)
+  await content?.settle()
   await later()
   t.equal(contents.open_.size, 0)
   t.same(errors, [lost])
