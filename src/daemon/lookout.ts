@@ -28,6 +28,8 @@ export class Lookout {
     this.#stalls = new StallWatch(alerts)
     this.#massDelete = new MassDeleteWatch(alerts, massDeleteShare)
     this.#delay.enable()
+    // An alert of the last run may be out of date.
+    this.#space.look(storage.space)
     this.#timer = setInterval(() => this.#look(performance.now()), INTERVAL_MS)
     this.#timer.unref()
   }

@@ -21,6 +21,8 @@ const MEBIBYTE = 1024 * KIBIBYTE
 /** Below it a commit is refused, above it the disk may be too full for data alone. */
 const COMMIT_BYTES_MIN = 2 * MEBIBYTE
 const FREE_BYTES_MAX = 24 * MEBIBYTE
+/** An alert is raised; a commit still finds room. */
+const CRITICAL_BYTES = 5 * MEBIBYTE
 const FILES_MAX = 12
 const FILE_BYTES = 3 * MEBIBYTE
 /** So many stay: the disk is filled by somebody else. */
@@ -174,6 +176,11 @@ class Client {
   }
 }
 
+async function alertCodes(daemon: ChildDaemon): Promise<string[]> {
+  const { alerts } = await daemon.call('alerts.show', {})
+  return alerts.map(({ code }) => code)
+}
+
 async function writeOnce(client: Client): Promise<string> {
   for (const until = performance.now() + ROOM_MS_MAX; ; await delay(100)) {
     const heard = await client.write()
@@ -214,11 +221,16 @@ t.test('coffer on a disk that somebody else fills', { skip: await skipReason() }
       t.same(await client.wrongs(), [])
     })
   }
+  await disk.fill(CRITICAL_BYTES)
+  while (!(await alertCodes(daemon)).includes('SPACE_CRITICAL')) await delay(100)
+  t.equal(await client.makeNames(), 'ok', 'which a commit writes down')
   await daemon.kill()
+  await disk.empty()
   await disk.fill(0)
   await t.rejects(daemon.start(), { message: /disk is full/ }, 'a start says what it lacks')
   await disk.empty()
   await daemon.start()
+  t.notOk((await alertCodes(daemon)).includes('SPACE_CRITICAL'), 'an old alert is not told again')
   t.same(await client.wrongs(), [], 'after a kill too')
   await daemon.call('maintenance.scan', { data: true, wait: true })
   const { report } = await daemon.call('maintenance.scanReport', {})

@@ -14,6 +14,7 @@ import {
 } from '../crash/crash-store.ts'
 import type { Cut } from '../crash/crash-record.ts'
 import { DiskImages, type Filesystem } from '../helpers/disk-images.ts'
+import { tool } from '../helpers/mounted.ts'
 import { Random } from '../helpers/random.ts'
 import { type Round, type RoundOptions, wrongsOf } from './round.ts'
 
@@ -166,8 +167,9 @@ class Looking {
 
   async #mount(): Promise<ReturnType<typeof daemonOn>> {
     const disk = await this.#images.mount(this.#copy)
-    // A start needs some room.
+    // A start needs some room. Filesystems give it back later, btrfs with its next transaction.
     await rm(join(disk, FILLER), { force: true })
+    await tool('sync', '-f', disk)
     this.#daemon = daemonOn(disk)
     return this.#daemon
   }
