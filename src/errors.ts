@@ -36,3 +36,8 @@ export class FilesystemError extends CofferError {
     }
   }
 }
+
+/** Whether there will be room again, and the same may work then. */
+export function hasNoSpace(error: unknown): boolean {
+  return error instanceof FilesystemError && error.code === 'ENOSPC'
+}

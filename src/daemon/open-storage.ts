@@ -118,7 +118,7 @@ function buildVfs(ground: Ground, data: DataPath): Vfs {
   })
 }
 
-/** Nobody waits for it: data lost after the last close, or a deletion that goes on at the next start. */
+/** Nobody waits for it: a deletion that goes on at the next start. */
 function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
   log('in the background: %O', error)
   const reason = error instanceof Error ? error.message : String(error)

@@ -1,7 +1,7 @@
 // Making containers, renaming them and taking them away. A deleted container leaves the root at once; its tree is reclaimed in slices
 // in the background, and a restart goes on where the last run stopped: every removal is complete in itself.
 
-import { CofferError } from '../errors.ts'
+import { CofferError, hasNoSpace } from '../errors.ts'
 import type { Committer } from '../metadata/contract.ts'
 import { shown } from './containers.ts'
 import type { ContainerInfo, Containers } from './containers.ts'
@@ -47,6 +47,8 @@ export interface ContainerTreeParts {
 export class ContainerTrees {
   readonly #parts: ContainerTreeParts
   readonly #reclaiming = new Map<number, Promise<void>>()
+  /** container and root whose deletion found the disk full */
+  readonly #waiting = new Map<number, InodeNumber>()
   #isStopped = false
   #removedSinceCommit = 0
   #removedSincePause = 0
@@ -143,6 +145,16 @@ export class ContainerTrees {
     for (const { id, root } of this.#parts.containers.deleting()) this.#start(id, root)
   }
 
+  /** A commit has found room: so may what waits for some. Later, since that calls from its middle. */
+  settled(): void {
+    if (this.#waiting.size === 0) return
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    setImmediate(() => {
+      for (const [id, root] of waiting) if (!this.#isStopped) this.#start(id, root)
+    })
+  }
+
   /** Resolves when no container is being reclaimed. */
   async reclaimed(): Promise<void> {
     await Promise.all(this.#reclaiming.values())
@@ -165,7 +177,10 @@ export class ContainerTrees {
 
   #start(id: number, root: InodeNumber): void {
     const work = this.#reclaim(id, root)
-      .catch(this.#parts.reportError)
+      .catch((error: unknown) => {
+        if (hasNoSpace(error)) this.#waiting.set(id, root)
+        else this.#parts.reportError(error)
+      })
       .finally(() => this.#reclaiming.delete(id))
     this.#reclaiming.set(id, work)
   }

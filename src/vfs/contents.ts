@@ -18,21 +18,13 @@ export class Contents {
   readonly #store: ContentStore
   readonly #table: InodeTable
   readonly #containers: Containers
-  readonly #reportError: (error: unknown) => void
   readonly #open = new Set<Inode>()
   /** open for their unflushed data alone */
   readonly #lingering = new Set<Inode>()
   /** lingering ones that have changed: perhaps they are clean now */
   #changed = new Set<Inode>()
 
-  /** @param reportError told of data that was lost after its last handle was closed */
-  constructor(
-    store: ContentStore,
-    table: InodeTable,
-    containers: Containers,
-    reportError: (error: unknown) => void,
-  ) {
-    this.#reportError = reportError
+  constructor(store: ContentStore, table: InodeTable, containers: Containers) {
     this.#store = store
     this.#table = table
     this.#containers = containers
@@ -89,7 +81,6 @@ export class Contents {
     inode.failures ??= new FailureLog()
     inode.failures.record(error)
     inode.isPageCacheStale = true
-    if (inode.pins === 0 && inode.linkCount > 0) this.#reportError(error)
   }
 
   /** Takes over size and mapped bytes. */

@@ -1,6 +1,7 @@
 // Inodes that nothing names any more: kept while handles or the kernel hold them, marked on disk so that a restart
 // finishes what was left, and then deleted with everything that belongs to them.
 
+import { hasNoSpace } from '../errors.ts'
 import type { MetadataReader, MetadataWriter } from '../metadata/contract.ts'
 import { inodeKey, keyNumber, prefixEnd, TABLE } from '../metadata/keys.ts'
 import type { Contents } from './contents.ts'
@@ -20,7 +21,7 @@ export interface ReaperParts {
   readonly xattrs: Xattrs
   readonly contents: Contents
   readonly store: ContentStore
-  /** told of failures in the background; what failed is tried again at the next start */
+  /** told of failures in the background; what failed is tried again at the next start, but where there was no room when there is */
   readonly reportError: (error: unknown) => void
 }
 
@@ -28,6 +29,8 @@ export class Reaper {
   readonly #parts: ReaperParts
   readonly #marks = new Overlay<InodeNumber, true>()
   readonly #reaping = new Map<InodeNumber, Promise<void>>()
+  /** whose deletion found the disk full */
+  readonly #waiting = new Set<Inode>()
 
   constructor(parts: ReaperParts) {
     this.#parts = parts
@@ -105,6 +108,17 @@ export class Reaper {
 
   settled(): void {
     this.#marks.settled()
+    this.#goOn()
+  }
+
+  /** There is room again: a commit has found some. Later, since that calls from its middle. */
+  #goOn(): void {
+    if (this.#waiting.size === 0) return
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    setImmediate(() => {
+      for (const inode of waiting) void this.reapUnheld(inode)
+    })
   }
 
   /** The mark stays until the data is gone: a crash in between is finished by `recover`. */
@@ -113,7 +127,8 @@ export class Reaper {
       await this.#parts.contents.discard(inode)
       this.#finish(inode)
     } catch (error) {
-      this.#parts.reportError(error)
+      if (hasNoSpace(error)) this.#waiting.add(inode)
+      else this.#parts.reportError(error)
     }
   }
 

@@ -36,10 +36,7 @@ export interface VfsOptions {
   readonly hashKey: Uint8Array
   /** a name at the root came or went without the kernel's doing: it must forget what it remembers of the name */
   readonly entryChanged?: (parent: InodeNumber, name: ByteString) => void
-  /**
-   * Failures that no caller sees: deletions in the background, which are tried again at the next start, and data that
-   * could not be stored after its file was closed.
-   */
+  /** Failures that no caller sees: deletions in the background, which are tried again at the next start. */
   readonly reportError?: (error: unknown) => void
   /** while true, every change is refused with EROFS: the store has failed, and memory must not run away from it */
   readonly isReadOnly?: () => boolean
@@ -72,7 +69,7 @@ export function makeParts(options: VfsOptions): VfsParts {
   const dentries = new Dentries(metadata, nameHash(options.hashKey), touched)
   const xattrs = new Xattrs(metadata)
   const containers = new Containers(touched)
-  const contents = new Contents(options.content, table, containers, reportError)
+  const contents = new Contents(options.content, table, containers)
   const { content: store } = options
   const reaper = new Reaper({ metadata, table, xattrs, contents, store, reportError })
   const namespace = new Namespace({ table, dentries, containers, xattrs, reaper, now })

@@ -143,6 +143,7 @@ export class Vfs implements CommitParticipant {
     this.#xattrs.settled()
     this.#containers.settled()
     this.#reaper.settled()
+    this.#trees.settled()
     this.#contents.sweep()
   }
 

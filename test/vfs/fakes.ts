@@ -156,7 +156,7 @@ export class FakeContentStore implements ContentStore {
   readonly flushed = new Map<number, Buffer>()
   readonly open_ = new Map<number, FakeContent>()
   readonly discarded: number[] = []
-  failDiscards = false
+  discardFailure: FilesystemError | undefined
 
   open(inode: number, _group: number, sizeBytes: number, _mapped: number, owner: ContentOwner) {
     assert.ok(!this.open_.has(inode), 'a content is opened once')
@@ -187,7 +187,7 @@ export class FakeContentStore implements ContentStore {
 
   async discard(inode: number): Promise<void> {
     await Promise.resolve()
-    if (this.failDiscards) throw new FilesystemError('EROFS')
+    if (this.discardFailure !== undefined) throw this.discardFailure
     assert.ok(!this.open_.has(inode), 'an open content could still store something')
     this.flushed.delete(inode)
     this.discarded.push(inode)

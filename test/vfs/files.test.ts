@@ -127,7 +127,7 @@ test('failures of the background reach write, close and fsync of every handle on
 })
 
 test('a failure that nobody has heard of reaches who opens the file next, or wants it longer', async t => {
-  const { vfs, top, contents, errors } = await makeWorld()
+  const { vfs, top, contents } = await makeWorld()
   const { entry, file } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
   const { inode } = entry.attributes
   const failUnheard = async (): Promise<void> => {
@@ -142,7 +142,6 @@ test('a failure that nobody has heard of reaches who opens the file next, or wan
   }
   vfs.release(file.handle)
   await failUnheard()
-  t.equal(errors.length, 1, 'as nobody had the file open, it is told elsewhere')
   const next = await vfs.open(inode, O_WRONLY)
   t.equal(await failure(() => vfs.write(next.handle, 3, text('d'), WRITE)), 'ENOSPC')
   t.equal(await failure(() => vfs.write(next.handle, 3, text('d'), WRITE)), undefined)
@@ -173,20 +172,6 @@ test('a content is closed when it is clean and unused', async t => {
   await later()
   t.equal(contents.open_.size, 0)
   t.equal(vfs.getattr(entry.attributes.inode).sizeBytes, 1)
-})
-
-test('data lost after the last close is reported', async t => {
-  const { vfs, top, contents, errors } = await makeWorld()
-  const { entry, file } = await vfs.create(top, 'f', 0o644, O_WRONLY, CALLER)
-  await vfs.write(file.handle, 0, text('x'), WRITE)
-  vfs.release(file.handle)
-  const content = contents.open_.get(entry.attributes.inode)
-  const lost = new Error('full')
-  content?.owner.failed(lost)
-  await content?.settle()
-  await later()
-  t.equal(contents.open_.size, 0)
-  t.same(errors, [lost])
 })
 
 test('the largest file', async t => {

@@ -1,6 +1,7 @@
 // Inodes without a name, containers that go, and what a restart finds of both.
 
 import { test } from 'tap'
+import { FilesystemError } from '../../src/errors.ts'
 import {
   CALLER,
   failure,
@@ -15,6 +16,7 @@ import {
 } from './fakes.ts'
 
 const O_RDWR = 2
+const NO_SPACE = new FilesystemError('ENOSPC')
 
 test('an unlinked file lives as long as its handle', async t => {
   const world = await makeWorld()
@@ -69,12 +71,12 @@ test('orphans of an earlier run are finished at start', async t => {
   world.vfs.rmdir(top, 'd')
   await committer.commit()
   t.equal(metadata.count('O'), 2)
-  contents.failDiscards = true
+  contents.discardFailure = new FilesystemError('EROFS')
   await world.restart()
   t.equal(world.errors.length, 1, 'the failure is told')
   await committer.commit()
   t.equal(metadata.count('O'), 1, 'and the mark stays')
-  contents.failDiscards = false
+  contents.discardFailure = undefined
   await world.restart()
   await committer.commit()
   t.same(contents.discarded, [inode])
@@ -82,6 +84,52 @@ test('orphans of an earlier run are finished at start', async t => {
     ['O', 'X', 'I'].map(table => metadata.count(table)),
     [0, 0, 2],
   )
+})
+
+test('a deletion that finds no room goes on when there is some', async t => {
+  const world = await makeWorld()
+  const { vfs, top, contents, committer, metadata } = world
+  const inode = touch(vfs, top, 'f')
+  contents.discardFailure = NO_SPACE
+  vfs.unlink(top, 'f')
+  await vfs.deletionsDone()
+  await committer.commit()
+  await later()
+  t.same(contents.discarded, [])
+  t.equal(metadata.count('O'), 1, 'the mark stays')
+  contents.discardFailure = undefined
+  await committer.commit()
+  await later()
+  t.same(contents.discarded, [inode])
+  await committer.commit()
+  t.equal(metadata.count('O'), 0)
+  t.same(world.errors, [], 'which nobody has to be told')
+})
+
+test('so does that of a container', async t => {
+  const world = await makeWorld()
+  const { vfs, top, committer, metadata, contents } = world
+  const files = 9000
+  for (let index = 0; index < files; index++) touch(vfs, top, `f${index}`)
+  await committer.commit()
+  const { durable } = committer
+  committer.durable = async () => {
+    throw NO_SPACE
+  }
+  vfs.deleteContainer('c', { deleteFiles: true })
+  await vfs.deletionsDone()
+  t.ok(contents.discarded.length < files, 'it met the full disk on its way')
+  committer.durable = durable
+  await committer.commit()
+  await later()
+  await vfs.deletionsDone()
+  await committer.commit()
+  t.equal(contents.discarded.length, files)
+  t.same(
+    ['I', 'D', 'K', 'O'].map(table => metadata.count(table)),
+    [1, 0, 0, 0],
+  )
+  t.same(world.errors, [])
 })
 
 test('containers', async t => {
