@@ -1,7 +1,7 @@
 // A metadata store, a committer and file contents that live in memory: what vfs runs on in these tests.
 
 import assert from 'node:assert/strict'
-import { FilesystemError } from '../../src/errors.ts'
+import type { FilesystemError } from '../../src/errors.ts'
 import type {
   CommitParticipant,
   Committer,
