@@ -176,11 +176,7 @@ export class NullFilesystem implements FuseFilesystem {
     return refuse()
   }
 
-  opendir(inode: InodeNumber): number {
-    return inode
-  }
-
-  readdir(_handle: number, cookie: number, countMax: number): DirectoryEntry[] {
+  readdir(_directory: number, cookie: number, countMax: number): DirectoryEntry[] {
     const entries: DirectoryEntry[] = []
     let position = 0
     for (const [name, inode] of this.#names) {
@@ -191,8 +187,6 @@ export class NullFilesystem implements FuseFilesystem {
     }
     return entries
   }
-
-  releasedir(): void {}
 
   statfs(): FilesystemStatistics {
     const blocks = 2 ** 30

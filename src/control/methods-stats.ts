@@ -77,7 +77,6 @@ const systemStats = z.object({
   held: z
     .object({
       openFiles: count,
-      openDirectories: count,
       cachedInodes: count.describe('at most 200,000 and those in use'),
       referredInodes: count.describe('that the kernel knows and has yet to forget'),
       requestsWaiting: count.describe('of the mount, for their answers'),

@@ -39,6 +39,8 @@ export class RequestReader {
   argument = 0
   /** what stands before the name in SETXATTR: agreed on at INIT */
   setxattrBytes = SETXATTR_IN_COMPAT_BYTES
+  /** as agreed in INIT: the kernel goes on without OPENDIR when that is refused */
+  mayRefuseOpendir = false
 
   constructor(area: ArrayBuffer) {
     this.#bytes = Buffer.from(area)

@@ -29,7 +29,7 @@ export function runReaddir(
 ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]> {
   request.argument = Math.min(request.u32(16), LISTING_BYTES_MAX)
   const count = Math.max(1, Math.floor(request.argument / direntBytes(NAME_BYTES_TYPICAL, plus)))
-  return filesystem.readdir(request.u64(0), request.u64(8), count, plus)
+  return filesystem.readdir(request.node, request.u64(8), count, plus)
 }
 
 export function encodeReaddir(

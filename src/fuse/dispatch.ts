@@ -319,6 +319,7 @@ export class Dispatcher {
       return
     }
     if ((agreement.flags & InitFlag.SETXATTR_EXT) !== 0) request.setxattrBytes = SETXATTR_IN_BYTES
+    request.mayRefuseOpendir = (agreement.flags & InitFlag.NO_OPENDIR_SUPPORT) !== 0
     const length = encodeAgreement(this.reply, agreement)
     this.#reply(ticket, 0, length)
     if (agreement.major === KERNEL_MAJOR) this.#onInit(agreement)

@@ -128,8 +128,9 @@ export class ReplyWriter {
   }
 
   /** open_out of a directory: the kernel keeps its listing until something in it changes */
-  openedDirectory(offset: number, handle: number): number {
-    return this.#opened(offset, handle, OpenReplyFlag.CACHE_DIR | OpenReplyFlag.KEEP_CACHE)
+  /** Without a handle: a directory's listing is asked for by its inode. */
+  openedDirectory(offset: number): number {
+    return this.#opened(offset, 0, OpenReplyFlag.CACHE_DIR | OpenReplyFlag.KEEP_CACHE)
   }
 
   #opened(offset: number, handle: number, flags: number): number {

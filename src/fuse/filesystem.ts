@@ -131,19 +131,17 @@ export interface FuseFilesystem {
   /** SEEK_DATA (3) and SEEK_HOLE (4); ENXIO past the end */
   lseek(handle: number, offsetBytes: number, whence: number): number | Promise<number>
 
-  opendir(inode: InodeNumber, caller: Caller): number | Promise<number>
   /**
-   * Entries after `cookie` (0 = from the start, "." and ".." included), about `countMax` of them; empty = the end.
+   * Entries of a directory after `cookie` (0 = from the start, "." and ".." included), about `countMax` of them; empty = the end.
    * @param areLookedUp each of them is going to be looked up at once
    */
   readdir(
-    handle: number,
+    inode: InodeNumber,
     cookie: number,
     countMax: number,
     areLookedUp: boolean,
   ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]>
-  releasedir(handle: number): void
-  fsyncdir(handle: number, dataOnly: boolean): Promise<void>
+  fsyncdir(inode: InodeNumber, dataOnly: boolean): Promise<void>
 
   statfs(inode: InodeNumber): FilesystemStatistics | Promise<FilesystemStatistics>
   /** `flags`: XATTR_CREATE (1), XATTR_REPLACE (2) */

@@ -33,6 +33,7 @@ const WANTED =
   InitFlag.POSIX_ACL |
   InitFlag.MAX_PAGES |
   InitFlag.CACHE_SYMLINKS |
+  InitFlag.NO_OPENDIR_SUPPORT |
   InitFlag.HANDLE_KILLPRIV_V2 |
   InitFlag.SETXATTR_EXT |
   InitFlag.INIT_EXT

@@ -303,11 +303,14 @@ define<number>(Opcode.LSEEK, {
 
 // ---- directories ----
 
-define<number>(Opcode.OPENDIR, {
+// Nothing is kept for an open directory. A kernel that knows of such filesystems asks once, and then opens directories
+// itself, with the same flags; which spares two requests for each.
+define<void>(Opcode.OPENDIR, {
   argumentBytes: 8,
-  run: (filesystem, request) => filesystem.opendir(request.node, request.caller()),
-  encode: (reply, handle) => reply.openedDirectory(BODY, handle),
-  undo: (filesystem, handle) => filesystem.releasedir(handle),
+  run(_filesystem, request) {
+    if (request.mayRefuseOpendir) throw new FilesystemError('ENOSYS')
+  },
+  encode: reply => reply.openedDirectory(BODY),
 })
 
 define<readonly DirectoryEntry[]>(Opcode.READDIR, {
@@ -326,13 +329,13 @@ define<Listing>(Opcode.READDIRPLUS, {
 
 define<void>(Opcode.RELEASEDIR, {
   argumentBytes: 24,
-  run: (filesystem, request) => filesystem.releasedir(request.u64(0)),
+  run: () => undefined,
 })
 
 define<void>(Opcode.FSYNCDIR, {
   argumentBytes: 16,
   run: (filesystem, request) =>
-    filesystem.fsyncdir(request.u64(0), (request.u32(8) & FSYNC_DATA_ONLY) !== 0),
+    filesystem.fsyncdir(request.node, (request.u32(8) & FSYNC_DATA_ONLY) !== 0),
 })
 
 // ---- the filesystem as a whole, and extended attributes ----

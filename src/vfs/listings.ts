@@ -1,7 +1,7 @@
-// Open directories: a listing reads a window of entries at a time, so that a directory of any size costs the same memory,
-// and goes on from any cookie, also one of another handle or of an earlier run.
+// Listings of directories: they read a window of entries at a time, so that a directory of any size costs the same memory,
+// and go on from any cookie, also of another reader or of an earlier run. Nobody opens a directory here: windows are kept for
+// whoever goes on, and each reader of a directory may use those of another one that were read after it began.
 
-import { FilesystemError } from '../errors.ts'
 import type { Dentries } from './dentries.ts'
 import type { InodeTable } from './inode-table.ts'
 import type { Inode } from './inode.ts'
@@ -13,109 +13,112 @@ const DOT_COOKIE = 1
 const DOT_DOT_COOKIE = 2
 /** entries read at once: about half a megabyte, and some 10 ms of work in slices of the iterator */
 const WINDOW_ENTRIES = 4_096
+/** some 10 MB; of more readers than these each reads a window again and again */
+const WINDOWS_MAX = 24
 
-interface OpenDirectory {
-  readonly inode: Inode
-  /** entries above the cookie `from` */
-  window: (DentryWindow & { readonly from: number }) | undefined
+/** Entries of a directory above the cookie `from`. */
+interface Window extends DentryWindow {
+  readonly directory: InodeNumber
+  readonly from: number
+}
+
+/** A window on its way. */
+interface Reading {
+  readonly directory: InodeNumber
+  /** somebody has begun to list the directory since, who must be shown what is there by now */
+  isOutdated: boolean
 }
 
 export class Listings {
   readonly #dentries: Dentries
   readonly #table: InodeTable
-  readonly #unpin: (inode: Inode) => void
-  readonly #open = new Map<number, OpenDirectory>()
+  /** the one used last is the last */
+  #windows: Window[] = []
+  readonly #readings = new Set<Reading>()
   readonly #walks = new Walks()
-  #nextHandle = 1
 
-  constructor(dentries: Dentries, table: InodeTable, unpin: (inode: Inode) => void) {
+  constructor(dentries: Dentries, table: InodeTable) {
     this.#dentries = dentries
     this.#table = table
-    this.#unpin = unpin
   }
 
-  get openCount(): number {
-    return this.#open.size
-  }
-
-  open(inode: Inode): number {
-    const handle = this.#nextHandle++
-    inode.pins++
-    this.#open.set(handle, { inode, window: undefined })
-    this.#readAhead(this.#walks.opened(inode.number, inode.parent))
-    return handle
-  }
-
-  /** @param areLookedUp each entry is going to be looked up next */
+  /**
+   * Entries above the cookie, 0 for the beginning; none at the end.
+   * @param areLookedUp each entry is going to be looked up next
+   */
   read(
-    handle: number,
+    directory: Inode,
     cookie: number,
     countMax: number,
     areLookedUp: boolean,
   ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]> {
-    const directory = this.#get(handle)
-    const entries = dots(directory.inode, cookie)
+    const entries = dots(directory, cookie)
     const from = Math.max(cookie, DOT_DOT_COOKIE)
-    // rewinddir shows what is there now
-    if (cookie < DOT_DOT_COOKIE) directory.window = undefined
-    const { window } = directory
-    if (window !== undefined && covers(window, from)) {
-      return entries.concat(slice(window.entries, from, countMax))
-    }
+    if (cookie === 0) this.#begin(directory)
+    const kept = this.#takeCovering(directory.number, from)
+    if (kept !== undefined) return entries.concat(this.#use(kept, countMax, from))
     const isBeginning = from === DOT_DOT_COOKIE
-    const ahead = isBeginning ? this.#dentries.takeAhead(directory.inode.number) : undefined
+    const ahead = isBeginning ? this.#dentries.takeAhead(directory.number) : undefined
     if (ahead !== undefined && !(ahead instanceof Promise)) {
-      return entries.concat(this.#use(directory, ahead, from, countMax))
+      return entries.concat(this.#use(this.#windowOf(directory, from, ahead), countMax))
     }
     return this.#readWindow(directory, from, countMax, areLookedUp, ahead).then(found =>
       entries.concat(found),
     )
   }
 
-  close(handle: number): void {
-    const { inode } = this.#get(handle)
-    this.#open.delete(handle)
-    this.#unpin(inode)
+  #begin({ number, parent }: Inode): void {
+    this.#windows = this.#windows.filter(({ directory }) => directory !== number)
+    for (const reading of this.#readings) {
+      if (reading.directory === number) reading.isOutdated = true
+    }
+    this.#readAhead(this.#walks.opened(number, parent))
   }
 
-  /** @throws EBADF */
-  check(handle: number): void {
-    this.#get(handle)
-  }
-
-  #get(handle: number): OpenDirectory {
-    const directory = this.#open.get(handle)
-    if (directory === undefined) throw new FilesystemError('EBADF')
-    return directory
+  /** @returns a window that holds at least the first entry above the cookie, or the end */
+  #takeCovering(directory: InodeNumber, cookie: number): Window | undefined {
+    const index = this.#windows.findLastIndex(
+      window => window.directory === directory && covers(window, cookie),
+    )
+    return index < 0 ? undefined : this.#windows.splice(index, 1)[0]
   }
 
   async #readWindow(
-    directory: OpenDirectory,
+    directory: Inode,
     from: number,
     countMax: number,
     areLookedUp: boolean,
     ahead: Promise<DentryWindow | undefined> | undefined,
   ): Promise<readonly DirectoryEntry[]> {
-    const read = await ahead
-    if (read !== undefined) return this.#use(directory, read, from, countMax)
-    const count = Math.max(countMax, WINDOW_ENTRIES)
-    const window = await this.#dentries.window(directory.inode.number, from, count)
-    if (areLookedUp) await this.#preload(window.entries)
-    return this.#use(directory, window, from, countMax)
+    const reading = { directory: directory.number, isOutdated: false }
+    this.#readings.add(reading)
+    try {
+      let read = await ahead
+      if (read === undefined) {
+        const count = Math.max(countMax, WINDOW_ENTRIES)
+        read = await this.#dentries.window(directory.number, from, count)
+        if (areLookedUp) await this.#preload(read.entries)
+      }
+      const window = this.#windowOf(directory, from, read)
+      return reading.isOutdated
+        ? slice(window.entries, from, countMax)
+        : this.#use(window, countMax)
+    } finally {
+      this.#readings.delete(reading)
+    }
   }
 
-  #use(
-    directory: OpenDirectory,
-    window: DentryWindow,
-    from: number,
-    countMax: number,
-  ): readonly DirectoryEntry[] {
-    directory.window = { ...window, from }
-    if (from === DOT_DOT_COOKIE) {
-      const { number, parent } = directory.inode
-      this.#readAhead(this.#walks.listed(number, parent, window.entries))
-    }
-    return slice(window.entries, from, countMax)
+  #windowOf({ number, parent }: Inode, from: number, read: DentryWindow): Window {
+    if (from === DOT_DOT_COOKIE) this.#readAhead(this.#walks.listed(number, parent, read.entries))
+    return { ...read, directory: number, from }
+  }
+
+  /** Keeps the window for what comes next, unless that was all. */
+  #use(window: Window, countMax: number, from = window.from): readonly DirectoryEntry[] {
+    const entries = slice(window.entries, from, countMax)
+    if (entries.length > 0) this.#windows.push(window)
+    if (this.#windows.length > WINDOWS_MAX) this.#windows.shift()
+    return entries
   }
 
   #preload(entries: readonly DirectoryEntry[]): Promise<void> {
@@ -142,8 +145,8 @@ function dots(inode: Inode, cookie: number): DirectoryEntry[] {
   return entries
 }
 
-/** whether what follows the cookie lies in the window, at least its first entry or the end */
-function covers(window: DentryWindow & { readonly from: number }, cookie: number): boolean {
+/** at least the first entry above the cookie, or the end */
+function covers(window: Window, cookie: number): boolean {
   if (cookie < window.from) return false
   return window.isLast || cookie < (window.entries.at(-1)?.cookie ?? 0)
 }

@@ -75,7 +75,7 @@ export function makeParts(options: VfsOptions): VfsParts {
   const namespace = new Namespace({ table, dentries, containers, xattrs, reaper, now })
   const attributes = new AttributeOperations({ table, contents, reaper, xattrs, now, isReadOnly })
   const files = new Files({ contents, attributes, committer })
-  const listings = new Listings(dentries, table, inode => attributes.unpin(inode))
+  const listings = new Listings(dentries, table)
   const entryChanged = options.entryChanged ?? (() => undefined)
   const trees = new ContainerTrees({
     table,

@@ -58,7 +58,6 @@ export interface FileInfo {
 /** What is held for clients now: it goes back when they let go. */
 export interface HeldCounts {
   readonly openFiles: number
-  readonly openDirectories: number
   readonly cachedInodes: number
   /** that the kernel knows, and has yet to forget */
   readonly referredInodes: number
@@ -196,8 +195,7 @@ export class Vfs implements CommitParticipant {
   get held(): HeldCounts {
     const { cached, referred } = this.#table.counts
     const { openCount: openFiles } = this.#files
-    const { openCount: openDirectories } = this.#listings
-    return { openFiles, openDirectories, cachedInodes: cached, referredInodes: referred }
+    return { openFiles, cachedInodes: cached, referredInodes: referred }
   }
 
   // ---- names
@@ -442,27 +440,19 @@ export class Vfs implements CommitParticipant {
     return this.#files.lseek(handle, offsetBytes, whence)
   }
 
-  // ---- open directories
-
-  opendir(number: InodeNumber, _caller?: Caller): number {
-    return this.#listings.open(this.#namespace.directory(number))
-  }
+  // ---- directories' listings
 
   readdir(
-    handle: number,
+    directory: InodeNumber,
     cookie: number,
     countMax: number,
     areLookedUp = false,
   ): readonly DirectoryEntry[] | Promise<readonly DirectoryEntry[]> {
-    return this.#listings.read(handle, cookie, countMax, areLookedUp)
+    const inode = this.#namespace.directory(directory)
+    return this.#listings.read(inode, cookie, countMax, areLookedUp)
   }
 
-  releasedir(handle: number): void {
-    this.#listings.close(handle)
-  }
-
-  async fsyncdir(handle: number, _dataOnly?: boolean): Promise<void> {
-    this.#listings.check(handle)
+  async fsyncdir(_directory: InodeNumber, _dataOnly?: boolean): Promise<void> {
     await this.#committer.commit()
   }
 

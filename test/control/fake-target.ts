@@ -147,7 +147,6 @@ export function fakeTarget(
       rssBytes: 1024 ** 2,
       held: {
         openFiles: 2,
-        openDirectories: 1,
         cachedInodes: 12,
         referredInodes: 5,
         requestsWaiting: 0,

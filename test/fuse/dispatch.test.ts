@@ -237,7 +237,6 @@ function populated(): MemoryFilesystem {
   const filesystem = new MemoryFilesystem()
   filesystem.plant('a', Buffer.alloc(300_000, 7))
   filesystem.plant('b', Buffer.from('b'))
-  filesystem.opendir(ROOT)
   return filesystem
 }
 
@@ -338,7 +337,7 @@ void t.test('a filesystem that fails unexpectedly is EIO, at once and later', as
     override async write(): Promise<number> {
       throw new FilesystemError('ENOSPC')
     }
-    override releasedir(): void {
+    override async fsyncdir(): Promise<void> {
       throw new FilesystemError('EUNHEARDOF')
     }
     override forget(): void {
@@ -349,7 +348,7 @@ void t.test('a filesystem that fails unexpectedly is EIO, at once and later', as
   t.equal((await kernel.ask(Opcode.LOOKUP, ROOT, args([], 'a\0'))).errno, 5)
   t.equal((await kernel.ask(Opcode.READ, ROOT, new Uint8Array(40))).errno, 5)
   t.equal((await kernel.ask(Opcode.WRITE, ROOT, new Uint8Array(40))).errno, 28)
-  t.equal((await kernel.ask(Opcode.RELEASEDIR, ROOT, new Uint8Array(24))).errno, 5)
+  t.equal((await kernel.ask(Opcode.FSYNCDIR, ROOT, new Uint8Array(16))).errno, 5)
   kernel.send(Opcode.FORGET, ROOT, args([1, 0]))
   kernel.send(Opcode.BATCH_FORGET, ROOT, args([1, 0, 1, 0, 1, 0]))
   await kernel.settle()
@@ -452,6 +451,24 @@ void t.test('an answer that nobody hears is taken back', async t => {
   t.same(references, [0, 0, 0, 0, 0])
 })
 
+void t.test('OPENDIR is refused where the kernel then goes on without it', async t => {
+  const NO_OPENDIR_SUPPORT = 1 << 24
+  for (const [flags, errno] of [
+    [0, 0],
+    [NO_OPENDIR_SUPPORT, 38],
+  ] as const) {
+    const kernel = new Kernel(populated())
+    t.equal((await kernel.ask(Opcode.INIT, 0, args([7, 41, 0, flags]))).errno, 0)
+    const opened = await kernel.ask(Opcode.OPENDIR, ROOT, new Uint8Array(8))
+    t.equal(opened.errno, errno)
+    const listing = args([0, 0, 0, 0, 4096, 0, 0, 0, 0, 0])
+    const { body } = await kernel.ask(Opcode.READDIR, ROOT, listing)
+    t.ok(body.length > 0, 'a listing needs no handle')
+    t.equal((await kernel.ask(Opcode.RELEASEDIR, ROOT, new Uint8Array(24))).errno, 0)
+    await kernel.settle()
+  }
+})
+
 void t.test('READDIRPLUS holds a reference for each entry that fits, and for no other', async t => {
   // Entries take 160 bytes for "." and ".." and 256 each for these names, which are longer than was estimated:
   // more of them are looked up than fit.
@@ -468,9 +485,8 @@ void t.test('READDIRPLUS holds a reference for each entry that fits, and for no 
     for (const [room, fitting] of cases) {
       const kernel = new Kernel()
       for (const name of names) kernel.filesystem.plant(name, Buffer.alloc(0))
-      const handle = kernel.filesystem.opendir(ROOT)
       kernel.deaf = deaf
-      const listing = args([handle, 0, 0, 0, room, 0, 0, 0, 0, 0])
+      const listing = args([0, 0, 0, 0, room, 0, 0, 0, 0, 0])
       const { body, errno } = await kernel.ask(Opcode.READDIRPLUS, ROOT, listing)
       t.equal(errno, 0)
       t.ok(body.length <= room)

@@ -330,25 +330,17 @@ export class MemoryFilesystem implements FuseFilesystem {
     return whence === SEEK_DATA ? offsetBytes : node.sizeBytes
   }
 
-  opendir(inode: InodeNumber): number {
-    return this.#open(inode)
-  }
-
-  async readdir(handle: number, cookie: number, countMax: number): Promise<DirectoryEntry[]> {
-    const node = this.#opened(handle)
+  async readdir(inode: InodeNumber, cookie: number, countMax: number): Promise<DirectoryEntry[]> {
+    const node = this.#node(inode)
     const all: DirectoryEntry[] = [
       { name: '.', inode: node.inode, type: S_IFDIR, cookie: 1 },
       { name: '..', inode: node.parent, type: S_IFDIR, cookie: 2 },
     ]
-    for (const [name, inode] of node.children) {
-      const type = this.#node(inode).mode & S_IFMT
-      all.push({ name, inode, type, cookie: all.length + 1 })
+    for (const [name, child] of node.children) {
+      const type = this.#node(child).mode & S_IFMT
+      all.push({ name, inode: child, type, cookie: all.length + 1 })
     }
     return all.slice(cookie, cookie + countMax)
-  }
-
-  releasedir(handle: number): void {
-    this.#handles.delete(handle)
   }
 
   async fsyncdir(): Promise<void> {

@@ -260,6 +260,9 @@ void t.test(
     filesystem.plant('planted', Buffer.from('abc'))
     await mount.invalidateInode(1)
     t.same((await fs.readdir(path)).sort(), ['d', 'name-000', 'planted'], 'what came another way')
+    const { requestsByOpcode } = mount.statistics
+    t.equal(requestsByOpcode['opendir'], 1, 'since Linux 5.1 one is enough')
+    t.equal(requestsByOpcode['releasedir'] ?? 0, 0)
   },
 )
 

@@ -159,8 +159,7 @@ const start: FuzzTarget = {
     if (!isOpen) return
     await isAccepted(() => vfs.getattr(ROOT))
     await isAccepted(async () => {
-      const handle = vfs.opendir(TOP)
-      await vfs.readdir(handle, 0, 100)
+      await vfs.readdir(TOP, 0, 100)
     })
     accepted(() => vfs.fileInfo(FIRST))
     await isAccepted(() => vfs.listxattr(FIRST))

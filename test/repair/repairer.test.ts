@@ -60,10 +60,8 @@ async function lostNames(store: OpenStore): Promise<string[]> {
   const found = vfs.lookup(root, 'lost+found')
   if (found === undefined) return []
   const { inode } = found.attributes
-  const handle = vfs.opendir(inode)
   const names: string[] = []
-  for (const { name } of await vfs.readdir(handle, 0, 100)) names.push(name)
-  vfs.releasedir(handle)
+  for (const { name } of await vfs.readdir(inode, 0, 100)) names.push(name)
   return names.filter(name => name !== '.' && name !== '..').sort()
 }
 

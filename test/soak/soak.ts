@@ -198,7 +198,6 @@ async function comeToRest(coffer: MountedCoffer, sample: () => Promise<Sample>):
 function complaintsAtRest({ held, runningJobs }: Sample): string[] {
   const limits: readonly (readonly [what: string, value: number, limit: number])[] = [
     ['files are open', held.openFiles, 0],
-    ['directories are open', held.openDirectories, 0],
     ['requests wait', held.requestsWaiting, 0],
     ['replies are in flight', held.repliesInFlight, 0],
     ['bytes are unflushed', held.unflushedBytes, 0],

@@ -68,8 +68,7 @@ test('what was read ahead is listed without asking again', async t => {
   for (const directory of directories.slice(0, 2)) await list(vfs, directory)
   for (let turn = 0; turn < 20; turn++) await later()
   metadata.isSlow = true
-  const handle = vfs.opendir(directories[2] ?? 0)
-  const listed = vfs.readdir(handle, 0, 100, true)
+  const listed = vfs.readdir(directories[2] ?? 0, 0, 100, true)
   t.notOk(listed instanceof Promise)
   t.equal((await listed).length, 7)
   await metadata.hurry()

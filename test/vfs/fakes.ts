@@ -289,16 +289,14 @@ export function numberOf(vfs: Vfs, parent: number, name: string): number | undef
 
 /** The names in a directory, without the dots. */
 export async function list(vfs: Vfs, directory: number, countMax = 100): Promise<string[]> {
-  const handle = vfs.opendir(directory)
   const names: string[] = []
   for (let cookie = 0; ;) {
-    const entries = await vfs.readdir(handle, cookie, countMax)
+    const entries = await vfs.readdir(directory, cookie, countMax)
     const last = entries.at(-1)
     if (last === undefined) break
     names.push(...entries.map(entry => entry.name))
     cookie = last.cookie
   }
-  vfs.releasedir(handle)
   return names.filter(name => name !== '.' && name !== '..').sort()
 }
 

@@ -66,7 +66,7 @@ test('orphans of an earlier run are finished at start', async t => {
   await world.vfs.write(file.handle, 0, Buffer.from('abc'), WRITE)
   await world.vfs.fsync(file.handle)
   const directory = makeDirectory(world.vfs, top, 'd')
-  world.vfs.opendir(directory)
+  t.equal(world.vfs.lookup(top, 'd')?.attributes.inode, directory, 'the kernel holds it')
   world.vfs.unlink(top, 'f')
   world.vfs.rmdir(top, 'd')
   await committer.commit()

@@ -5,6 +5,7 @@ import { FakeMetadata, later } from './fakes.ts'
 /** Answers what it was asked as of then, but not before it is told to. */
 export class SlowMetadata extends FakeMetadata {
   gets = 0
+  ranges = 0
   isSlow = false
   readonly #waiting: (() => void)[] = []
 
@@ -23,6 +24,7 @@ export class SlowMetadata extends FakeMetadata {
     from: Uint8Array,
     to: Uint8Array,
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
+    this.ranges++
     const found: { key: Uint8Array; value: Uint8Array }[] = []
     for await (const entry of super.range(from, to)) found.push(entry)
     await this.turn()

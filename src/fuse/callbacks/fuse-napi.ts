@@ -261,7 +261,7 @@ function fileCallbacks({ filesystem, run, transfer }: Calls): object {
 function directoryCallbacks({ filesystem, run }: Calls): object {
   return {
     opendir: (path: string, _flags: number, reply: Reply<number>) =>
-      run(Opcode.OPENDIR, who => filesystem.opendir(path, who), reply),
+      run(Opcode.OPENDIR, () => filesystem.opendir(path), reply),
     readdirPaged: (
       _path: Path,
       fd: number,

@@ -166,15 +166,15 @@ function fileCallbacks({ filesystem, caller, run, runVoid, transfer }: Calls): o
   }
 }
 
-function directoryCallbacks({ filesystem, caller, run, runVoid }: Calls): object {
+function directoryCallbacks({ filesystem, run, runVoid }: Calls): object {
   return {
     opendir: (path: string, _flags: number, reply: Reply<number>) =>
-      run(Opcode.OPENDIR, () => filesystem.opendir(path, caller), reply),
+      run(Opcode.OPENDIR, () => filesystem.opendir(path), reply),
     // The package doesn't say of which open directory, and wants all of it at once.
     readdir: (path: string, reply: (error: number, names?: string[], stats?: object[]) => void) =>
       run(
         Opcode.READDIR,
-        () => listAll(filesystem, path, caller),
+        () => listAll(filesystem, path),
         (error, entries = []) =>
           reply(
             error,
@@ -189,12 +189,8 @@ function directoryCallbacks({ filesystem, caller, run, runVoid }: Calls): object
   }
 }
 
-async function listAll(
-  filesystem: PathFilesystem,
-  path: string,
-  caller: Caller,
-): Promise<DirectoryEntry[]> {
-  const number = await filesystem.opendir(path, caller)
+async function listAll(filesystem: PathFilesystem, path: string): Promise<DirectoryEntry[]> {
+  const number = await filesystem.opendir(path)
   try {
     const all: DirectoryEntry[] = []
     for (;;) {

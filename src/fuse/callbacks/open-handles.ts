@@ -5,7 +5,7 @@ import { FilesystemError } from '../../errors.ts'
 import type { InodeNumber } from '../filesystem.ts'
 
 export interface OpenHandle {
-  /** the filesystem's */
+  /** the filesystem's; a directory has none */
   readonly handle: number
   readonly inode: InodeNumber
   readonly isDirectory: boolean

@@ -219,13 +219,12 @@ export class PathFilesystem {
 
   async release(number: number): Promise<void> {
     const { handle, isDirectory } = this.#handles.remove(number)
-    if (isDirectory) this.#filesystem.releasedir(handle)
-    else await this.#filesystem.release(handle)
+    if (!isDirectory) await this.#filesystem.release(handle)
   }
 
   async fsync(number: number, dataOnly: boolean): Promise<void> {
-    const { handle, isDirectory } = this.#handles.get(number)
-    if (isDirectory) await this.#filesystem.fsyncdir(handle, dataOnly)
+    const { handle, inode, isDirectory } = this.#handles.get(number)
+    if (isDirectory) await this.#filesystem.fsyncdir(inode, dataOnly)
     else await this.#filesystem.fsync(handle, dataOnly)
   }
 
@@ -261,19 +260,18 @@ export class PathFilesystem {
 
   // ---- open directories
 
-  opendir(path: string, caller: Caller): Promise<number> {
-    return this.#resolver.withInode(path, async inode => {
-      const handle = await this.#filesystem.opendir(inode, caller)
-      return this.#handles.add({ handle, inode, flags: 0, isDirectory: true })
-    })
+  opendir(path: string): Promise<number> {
+    return this.#resolver.withInode(path, inode =>
+      this.#handles.add({ handle: 0, inode, flags: 0, isDirectory: true }),
+    )
   }
 
   /** Entries after `cookie`, without those that are hidden; empty = the end. */
   async readdir(number: number, cookie: number, countMax: number): Promise<DirectoryEntry[]> {
-    const { handle, inode: parent } = this.#handles.get(number)
+    const { inode: parent } = this.#handles.get(number)
     let from = cookie
     for (;;) {
-      const entries = await this.#filesystem.readdir(handle, from, countMax, false)
+      const entries = await this.#filesystem.readdir(parent, from, countMax, false)
       const shown = entries.filter(
         ({ name, inode }) => !this.#hidden.isHiddenEntry(parent, name, inode),
       )
@@ -317,13 +315,8 @@ export class PathFilesystem {
     if ((mode & S_IFMT) !== S_IFDIR) return
     const hidden = this.#hidden.list(inode)
     if (hidden.length === 0) return
-    const handle = await this.#filesystem.opendir(inode, caller)
-    try {
-      const entries = await this.#filesystem.readdir(handle, 0, hidden.length + DOTS + 1, false)
-      if (entries.length > hidden.length + DOTS) return
-    } finally {
-      this.#filesystem.releasedir(handle)
-    }
+    const entries = await this.#filesystem.readdir(inode, 0, hidden.length + DOTS + 1, false)
+    if (entries.length > hidden.length + DOTS) return
     for (const each of hidden) await this.#unlinkHidden(each, each.inode, caller)
   }
 
