@@ -31,8 +31,8 @@ interface OpenFile {
   /** O_SYNC or O_DSYNC: a write is durable when it returns */
   readonly isSynchronous: boolean
   readonly keepsAccessTime: boolean
-  /** what it has heard of the inode's failures */
-  failureMark: number
+  /** of the inode's failures: what its fsyncs have told, and what any call has, since a fsync must tell of it all the same */
+  readonly told: { bySync: number; byAny: number }
 }
 
 export interface FileParts {
@@ -85,7 +85,7 @@ export class Files {
     const file = this.#get(handle)
     const { inode, content } = file
     // Who goes on behind what was lost would leave a gap, which reads as zeros.
-    throwFailure(file, file.failureMark)
+    tellFailure(file)
     // Pages that the kernel writes back have their place. Only what bypasses its cache is appended here, where the
     // end is known
     const appends = file.directIo && (context.flags & O_APPEND) !== 0
@@ -104,7 +104,7 @@ export class Files {
   flush(handle: number): void {
     const file = this.#get(handle)
     file.content.drain()
-    throwFailure(file, file.failureMark)
+    tellFailure(file)
   }
 
   release(handle: number): void {
@@ -220,6 +220,7 @@ export class Files {
       this.#parts.attributes.unpin(inode)
       throw error
     }
+    const mark = inode.failures?.mark ?? 0
     const handle = this.#nextHandle++
     this.#files.set(handle, {
       inode,
@@ -227,7 +228,7 @@ export class Files {
       directIo,
       isSynchronous: (flags & O_ANY_SYNC) !== 0,
       keepsAccessTime: (flags & O_NOATIME) !== 0,
-      failureMark: inode.failures?.mark ?? 0,
+      told: { bySync: mark, byAny: mark },
     })
     const keepCache = !directIo && !inode.isPageCacheStale
     if (!directIo) inode.isPageCacheStale = false
@@ -255,10 +256,10 @@ export class Files {
   }
 
   async #makeDurable(file: OpenFile): Promise<void> {
-    // Two that wait at the same time both hear of it, by one handle as well.
-    const mark = file.failureMark
+    const { bySync } = file.told
     await file.content.settle()
-    throwFailure(file, mark)
+    // Two that wait at the same time both hear of it.
+    tellFailureToSync(file, bySync)
     await this.#parts.committer.commit()
   }
 
@@ -289,11 +290,22 @@ export class Files {
   }
 }
 
-/** @throws the last failure after the mark to store accepted data of the file */
-function throwFailure(file: OpenFile, mark: number): void {
-  const { failures } = file.inode
+/**
+ * Tells a write or a close of it that data was lost before, which goes on with the next one. Whoever writes the same again
+ * then, and has it synced, would take all that was before for stored as well: so an fsync says it once more.
+ */
+function tellFailure({ inode: { failures }, told }: OpenFile): void {
+  const error = failures?.since(told.byAny)
+  if (failures === undefined || error === undefined) return
+  told.byAny = failures.end
+  throw error
+}
+
+/** @throws the last failure after the mark; whoever has heard of it in this way need not hear of it again */
+function tellFailureToSync({ inode: { failures }, told }: OpenFile, mark: number): void {
   const error = failures?.since(mark)
   if (failures === undefined || error === undefined) return
-  file.failureMark = failures.end
+  told.bySync = failures.end
+  told.byAny = failures.end
   throw error
 }

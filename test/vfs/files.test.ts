@@ -107,8 +107,8 @@ test('failures of the background reach write, close and fsync of every handle on
   const other = await vfs.open(inode, O_WRONLY)
   const owner = contents.open_.get(inode)?.owner
   const asks: (() => unknown)[] = [
-    () => vfs.flush(file.handle),
     () => vfs.fsync(file.handle),
+    () => vfs.flush(file.handle),
     () => vfs.write(file.handle, 0, text('x'), WRITE),
   ]
   for (const ask of asks) {
@@ -116,6 +116,9 @@ test('failures of the background reach write, close and fsync of every handle on
     owner?.failed(NO_SPACE)
     t.equal(await failure(ask), 'ENOSPC')
     t.equal(await failure(ask), undefined)
+    const isSync = ask === asks[0]
+    t.equal(await failure(() => vfs.fsync(file.handle)), isSync ? undefined : 'ENOSPC')
+    for (const each of asks) t.equal(await failure(each), undefined, 'fsync has the last word')
     t.equal(await failure(() => vfs.fsync(other.handle)), 'ENOSPC', 'who else has it open, too')
     t.equal(await failure(() => vfs.fsync(other.handle)), undefined)
   }
