@@ -31,6 +31,7 @@ export class Reaper {
   readonly #reaping = new Map<InodeNumber, Promise<void>>()
   /** whose deletion found the disk full */
   readonly #waiting = new Set<Inode>()
+  #isStopped = false
 
   constructor(parts: ReaperParts) {
     this.#parts = parts
@@ -77,6 +78,11 @@ export class Reaper {
     return reaped.finally(() => this.#reaping.delete(inode.number))
   }
 
+  /** What waits for room is left to the next start: the last commit must not begin anything. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
   /** What is being deleted at the time of the call has gone, or failed to. */
   async done(): Promise<void> {
     await Promise.all(this.#reaping.values())
@@ -117,7 +123,7 @@ export class Reaper {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     setImmediate(() => {
-      for (const inode of waiting) void this.reapUnheld(inode)
+      for (const inode of waiting) if (!this.#isStopped) void this.reapUnheld(inode)
     })
   }
 

@@ -123,6 +123,7 @@ export class Vfs implements CommitParticipant {
 
   /** Ends background work; call before the last commit. */
   async stop(): Promise<void> {
+    this.#reaper.stop()
     await this.#trees.stop()
   }
 

@@ -106,7 +106,24 @@ test('a deletion that finds no room goes on when there is some', async t => {
   t.same(world.errors, [], 'which nobody has to be told')
 })
 
-test('so does that of a container', async t => {
+test('at the end it is left to the next start', async t => {
+  const world = await makeWorld()
+  const { vfs, top, contents, committer, metadata } = world
+  const inode = touch(vfs, top, 'f')
+  contents.discardFailure = NO_SPACE
+  vfs.unlink(top, 'f')
+  await vfs.deletionsDone()
+  await vfs.stop()
+  contents.discardFailure = undefined
+  await committer.commit()
+  await later()
+  t.same(contents.discarded, [], 'nothing begins after the last commit')
+  t.equal(metadata.count('O'), 1)
+  await world.restart()
+  t.same(contents.discarded, [inode])
+})
+
+test('the deletion of a container goes on as well', async t => {
   const world = await makeWorld()
   const { vfs, top, committer, metadata, contents } = world
   const files = 9000
