@@ -34,7 +34,7 @@ constexpr std::chrono::seconds kAbandonPatience{2};
 // again. Measured: see docs/decisions/0011-waiting-awake.md.
 constexpr std::chrono::microseconds kOwnerPatience{50};
 // So many requests in a row are read by the owner before other events have their turn.
-constexpr uint32_t kRowMax = 32;
+constexpr uint32_t kRowMax = 128;
 // Waiting that doesn't pay off is given up: each success adds 1 to the credit, each failure takes so much from it.
 constexpr int32_t kCreditPerFailure = 2;
 // Without credit it is tried again once in so many requests.

@@ -19,7 +19,10 @@ export interface CleanerExtents {
 
 export interface CleanerIndex {
   /** undefined also for what lies in a condemned block file */
-  lookup(group: number, fingerprints: readonly Uint8Array[]): Promise<(ChunkLocation | undefined)[]>
+  lookup(
+    group: number,
+    fingerprints: readonly Uint8Array[],
+  ): Promise<readonly (ChunkLocation | undefined)[]>
   add(group: number, fingerprint: Uint8Array, location: ChunkLocation): void
   sweep(
     hasBlock: (block: number) => boolean,

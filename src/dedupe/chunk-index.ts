@@ -19,6 +19,9 @@ const VALUE_VERSION = 2
 //   0 1 version   1 4 block   5 2 page   7 2 ordinal     little-endian
 const VALUE_BYTES = 9
 
+/** Of chunks in the order asked; unknown = undefined. */
+export type Located = readonly (ChunkLocation | undefined)[]
+
 /** Knows of most chunks that the index doesn't have that it doesn't. */
 export interface ChunkDoubter {
   /** false: the index doesn't have it, unless it is about to be committed */
@@ -73,16 +76,19 @@ export class ChunkIndex implements CommitParticipant {
    * usable is asked in the same turn of the event loop in which the caller gets the answer.
    * @throws StoreError RECORD_DAMAGED
    */
-  async lookup(
-    group: number,
-    fingerprints: readonly Uint8Array[],
-  ): Promise<(ChunkLocation | undefined)[]> {
+  async lookup(group: number, fingerprints: readonly Uint8Array[]): Promise<Located> {
     return await this.lookupNamed(fingerprints.map(fingerprint => chunkName(group, fingerprint)))
   }
 
-  /** The same for the names of chunks. */
-  async lookupNamed(names: readonly string[]): Promise<(ChunkLocation | undefined)[]> {
-    const found = await this.#locateNamed(names, name => this.#filter.mayHave(name))
+  /** The same for the names of chunks. Few of them are looked up in this turn. */
+  lookupNamed(names: readonly string[]): Located | Promise<Located> {
+    const found = this.#locateNamed(names, name => this.#filter.mayHave(name))
+    return found instanceof Promise
+      ? found.then(located => this.#usable(located))
+      : this.#usable(found)
+  }
+
+  #usable(found: Located): Located {
     return found.map(location => {
       if (location === undefined || this.#isUsable(location.block)) return location
       this.#refusedCount++
@@ -91,19 +97,16 @@ export class ChunkIndex implements CommitParticipant {
   }
 
   /** Where the index says that chunks are, whether or not their block file is still usable. */
-  async locate(
-    group: number,
-    fingerprints: readonly Uint8Array[],
-  ): Promise<(ChunkLocation | undefined)[]> {
+  async locate(group: number, fingerprints: readonly Uint8Array[]): Promise<Located> {
     // A filter that is wrong may cost room, but must not make a file unreadable.
     const names = fingerprints.map(fingerprint => chunkName(group, fingerprint))
     return await this.#locateNamed(names, () => true)
   }
 
-  async #locateNamed(
+  #locateNamed(
     names: readonly string[],
     isAsked: (name: string) => boolean,
-  ): Promise<(ChunkLocation | undefined)[]> {
+  ): Located | Promise<Located> {
     const found: (ChunkLocation | undefined)[] = []
     const askedKeys: Buffer[] = []
     const askedPlaces: number[] = []
@@ -116,16 +119,16 @@ export class ChunkIndex implements CommitParticipant {
         askedPlaces.push(place)
       }
     }
-    if (askedKeys.length === 0) return found
-    const values =
-      askedKeys.length <= SYNCHRONOUS_KEYS_MAX
-        ? askedKeys.map(key => this.#metadata.get(key))
-        : await this.#metadata.getMany(askedKeys)
-    for (const [index, value] of values.entries()) {
-      const place = askedPlaces[index]
-      if (value !== undefined && place !== undefined) found[place] = parseLocation(value)
+    const fill = (values: readonly (Uint8Array | undefined)[]): Located => {
+      for (const [index, value] of values.entries()) {
+        const place = askedPlaces[index]
+        if (value !== undefined && place !== undefined) found[place] = parseLocation(value)
+      }
+      return found
     }
-    return found
+    if (askedKeys.length === 0) return found
+    if (askedKeys.length > SYNCHRONOUS_KEYS_MAX) return this.#metadata.getMany(askedKeys).then(fill)
+    return fill(askedKeys.map(key => this.#metadata.get(key)))
   }
 
   /** A chunk whose bytes have been written; the entry goes into the next commit, which syncs the bytes first. */
@@ -140,10 +143,7 @@ export class ChunkIndex implements CommitParticipant {
   }
 
   /** As `locate`, but a record that is damaged counts as none: it is about to be replaced. */
-  async locateWhole(
-    group: number,
-    fingerprints: readonly Uint8Array[],
-  ): Promise<(ChunkLocation | undefined)[]> {
+  async locateWhole(group: number, fingerprints: readonly Uint8Array[]): Promise<Located> {
     try {
       return await this.locate(group, fingerprints)
     } catch (error) {

@@ -20,7 +20,7 @@ export interface HitChecker {
   check(
     chunks: readonly NewChunk[],
     found: readonly (ChunkLocation | undefined)[],
-  ): Promise<ReadonlySet<number>>
+  ): ReadonlySet<number> | Promise<ReadonlySet<number>>
 }
 
 export interface DeduplicatorOptions {
@@ -76,10 +76,12 @@ export class Deduplicator {
   async store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]> {
     const { index, hits } = this.#options
     const names = chunks.map(chunk => chunkName(group, chunk.fingerprint))
-    const found = await index.lookupNamed(names)
+    const looking = index.lookupNamed(names)
+    const found = looking instanceof Promise ? await looking : looking
     // In this turn: what somebody is appending is in flight or in the index.
     const storing = this.#storeUnknown(group, chunks, names, found)
     const checking = hits.check(chunks, found)
+    if (!(checking instanceof Promise) && checking.size === 0) return await storing
     // Both have ended before the chunks' memory goes back.
     const [locations, damaged] = await storing.then(
       async stored => [stored, await checking] as const,

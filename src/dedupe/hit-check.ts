@@ -35,18 +35,26 @@ export class HitCheck {
   }
 
   /**
-   * The chunks' memory is read until the promise has settled; it never rejects.
+   * The chunks' memory is read until the promise, where it is one, has settled; it never rejects.
    * @param found where the chunks are said to lie, in the same order
    * @returns the block files that can't be relied on
    */
-  async check(
+  check(
     chunks: readonly NewChunk[],
     found: readonly (ChunkLocation | undefined)[],
-  ): Promise<ReadonlySet<number>> {
-    const damaged = new Set<number>()
+  ): ReadonlySet<number> | Promise<ReadonlySet<number>> {
+    const chosen: RegionHits[] = []
     for (const region of regionsOf(chunks, found).values()) {
       const chance = (CHECKED_SHARE * region.bytes) / REGION_RAW_BYTES_MAX
-      if (this.#options.random() >= chance || damaged.has(region.block)) continue
+      if (this.#options.random() < chance) chosen.push(region)
+    }
+    return chosen.length === 0 ? NONE : this.#checkAll(chosen)
+  }
+
+  async #checkAll(regions: readonly RegionHits[]): Promise<ReadonlySet<number>> {
+    const damaged = new Set<number>()
+    for (const region of regions) {
+      if (damaged.has(region.block)) continue
       const error = await this.#compare(region).catch(asError)
       if (error === undefined) continue
       damaged.add(region.block)
@@ -70,6 +78,8 @@ export class HitCheck {
     }
   }
 }
+
+const NONE: ReadonlySet<number> = new Set()
 
 function regionsOf(
   chunks: readonly NewChunk[],

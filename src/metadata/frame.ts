@@ -18,6 +18,11 @@ export function packFrame(key: Uint8Array, payload: Uint8Array): Buffer {
   return frame
 }
 
+/** Of a frame that was packed here, unchecked. */
+export function payloadOf(frame: Buffer): Buffer {
+  return frame.subarray(FRAME_HEADER_BYTES)
+}
+
 /** @returns a view of the payload. @throws StoreError RECORD_DAMAGED, UNKNOWN_VERSION */
 export function parseFrame(key: Uint8Array, frame: Buffer): Buffer {
   if (frame.length < FRAME_HEADER_BYTES) throw damaged(key)
@@ -27,7 +32,7 @@ export function parseFrame(key: Uint8Array, frame: Buffer): Buffer {
       `A metadata record has frame version ${frame[0]}; this coffer knows ${FRAME_VERSION}.`,
     )
   }
-  const payload = frame.subarray(FRAME_HEADER_BYTES)
+  const payload = payloadOf(frame)
   if (frame.readUInt32LE(1) !== crc32(payload, crc32(key))) throw damaged(key)
   return payload
 }

@@ -16,7 +16,7 @@ import type {
   MetadataView,
   MetadataWriter,
 } from './contract.ts'
-import { packFrame, parseFrame } from './frame.ts'
+import { packFrame, parseFrame, payloadOf } from './frame.ts'
 import { TABLE } from './keys.ts'
 import { packSequence, parseSequence } from './sequence.ts'
 import { warmTables } from './warming.ts'
@@ -61,7 +61,9 @@ export interface MetadataStoreOptions {
   readonly checkRoom?: () => Promise<void>
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
-  /** Sees what goes into a commit, before anybody knows whether it will be one. */
+  /**
+   * Sees what goes into a commit, before anybody knows whether it will be one. The values' memory is its own from then on.
+   */
   readonly observer?: MetadataWriter
   /** A commit is durable; runs before its waiters hear of it. What goes wrong in here is the callee's to handle. */
   readonly committed: (sequence: number) => Promise<void>
@@ -399,8 +401,9 @@ export class MetadataStore implements MetadataReader, Committer {
     const { observer } = this.#options
     const writer: MetadataWriter = {
       put: (key, value) => {
-        batch.put(key, packFrame(key, value))
-        observer?.put(key, value)
+        const frame = packFrame(key, value)
+        batch.put(key, frame)
+        observer?.put(key, payloadOf(frame))
       },
       delete: key => {
         batch.del(key)

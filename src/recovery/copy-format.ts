@@ -71,6 +71,22 @@ export function packMark(sequence: number, seconds: number, recordCount: number)
   return piece
 }
 
+/** How keys are kept where many are looked for: as text, a byte a character. */
+export function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+}
+
+const NO_PIECES: readonly Buffer[] = []
+
+function packRecord(target: Buffer, at: number, name: string, value: Uint8Array | null): void {
+  target[at] = value === null ? DELETE : PUT
+  target.writeUInt16LE(name.length, at + 1)
+  if (value !== null) target.writeUInt32LE(value.length, at + 3)
+  const nameAt = at + (value === null ? DELETE_HEADER_BYTES : PUT_HEADER_BYTES)
+  target.write(name, nameAt, 'latin1')
+  if (value !== null) target.set(value, nameAt + name.length)
+}
+
 /** Fills pieces of data with records. */
 export class RecordPacker {
   #piece = Buffer.allocUnsafe(PIECE_BYTES)
@@ -81,17 +97,23 @@ export class RecordPacker {
     return this.#recordCount
   }
 
-  /** @returns the pieces that are full, not to be waited for */
-  add(key: Uint8Array, value: Uint8Array | null): Buffer[] {
-    const header = Buffer.alloc(value === null ? DELETE_HEADER_BYTES : PUT_HEADER_BYTES)
-    header[0] = value === null ? DELETE : PUT
-    header.writeUInt16LE(key.length, 1)
-    if (value !== null) header.writeUInt32LE(value.length, 3)
+  /**
+   * @param name of its key
+   * @returns the pieces that are full, not to be waited for
+   */
+  add(name: string, value: Uint8Array | null): readonly Buffer[] {
+    const headerBytes = value === null ? DELETE_HEADER_BYTES : PUT_HEADER_BYTES
+    const lengthBytes = headerBytes + name.length + (value?.length ?? 0)
     this.#recordCount++
-    const full: Buffer[] = []
-    for (const bytes of value === null ? [header, key] : [header, key, value]) {
-      this.#write(bytes, full)
+    if (lengthBytes <= PIECE_BYTES - this.#at) {
+      packRecord(this.#piece, this.#at, name, value)
+      this.#at += lengthBytes
+      return NO_PIECES
     }
+    const record = Buffer.allocUnsafe(lengthBytes)
+    packRecord(record, 0, name, value)
+    const full: Buffer[] = []
+    this.#write(record, full)
     return full
   }
 

@@ -8,7 +8,7 @@ import {
   type ChainPlace,
 } from '../blocks/index.ts'
 import type { MetadataView } from '../metadata/index.ts'
-import { isCopied, packBegin, packMark, parsePiece, RecordPacker } from './copy-format.ts'
+import { isCopied, nameOf, packBegin, packMark, parsePiece, RecordPacker } from './copy-format.ts'
 
 /** Pieces that are written and synced together, some 4 MiB. */
 const SLICE_PIECES = 32
@@ -113,7 +113,7 @@ export class CopyGeneration {
     const packer = new RecordPacker()
     let slice: Buffer[] = [packBegin(sequence, seconds)]
     for await (const { key, value } of viewed(view)) {
-      slice.push(...packer.add(key, value))
+      slice.push(...packer.add(nameOf(key), value))
       if (slice.length < SLICE_PIECES) continue
       check()
       await this.#snapshot.append(slice, sequence)
@@ -132,8 +132,8 @@ export class CopyGeneration {
     const packer = new RecordPacker()
     let slice = this.#begin === undefined ? [] : [this.#begin]
     this.#begin = undefined
-    for (const [key, value] of changes) {
-      slice.push(...packer.add(Buffer.from(key, 'latin1'), value))
+    for (const [name, value] of changes) {
+      slice.push(...packer.add(name, value))
       if (slice.length < SLICE_PIECES) continue
       await this.#journal.append(slice, sequence)
       slice = []

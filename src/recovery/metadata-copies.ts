@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import type { MetadataView, MetadataWriter } from '../metadata/index.ts'
-import { isCopied } from './copy-format.ts'
+import { isCopied, nameOf } from './copy-format.ts'
 import { CopyGeneration, deleteGeneration, listGenerations } from './copy-generation.ts'
 
 const log = createDebug('coffer:copies')
@@ -43,8 +43,8 @@ class Stopped extends Error {}
 
 export class MetadataCopies implements MetadataWriter {
   readonly #options: MetadataCopiesOptions
-  /** what the commit under way changes */
-  #committing = new Map<string, Uint8Array | null>()
+  /** what the commit under way changes; keys as latin1 */
+  #committing: [key: string, value: Uint8Array | null][] = []
   /** what commits have changed since it was last written down; keys as latin1 */
   #gathered = new Map<string, Uint8Array | null>()
   #gatheredBytes = 0
@@ -90,19 +90,18 @@ export class MetadataCopies implements MetadataWriter {
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    // Copied: whoever commits may use the memory again.
-    if (isCopied(key)) this.#committing.set(nameOf(key), Buffer.from(value))
+    if (isCopied(key)) this.#committing.push([nameOf(key), value])
   }
 
   delete(key: Uint8Array): void {
-    if (isCopied(key)) this.#committing.set(nameOf(key), null)
+    if (isCopied(key)) this.#committing.push([nameOf(key), null])
   }
 
   /** The commit is durable. Called before another one begins. */
   committed(sequence: number): void {
     this.#sequence = sequence
     if (this.#current !== undefined || this.#next !== undefined) this.#gather()
-    this.#committing = new Map()
+    this.#committing = []
     const wanted = this.#wanted
     this.#wanted = undefined
     if (wanted !== undefined) wanted(this.#options.metadata.view(), sequence)
@@ -307,8 +306,4 @@ export class MetadataCopies implements MetadataWriter {
     if (this.#isStopping) throw new Stopped()
     if (this.#next !== next) throw new Error('its journal could not be written')
   }
-}
-
-function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
 }

@@ -170,6 +170,20 @@ export class ExtentMap implements CommitParticipant {
     return mappedBytes(added) - mappedBytes(replaced)
   }
 
+  /** The same for a file that has no extents yet, about which LevelDB need not be asked. @returns the mapped bytes */
+  place(inode: number, group: number, extents: readonly Extent[]): number {
+    const watched = this.#watched(extents)
+    let [from, to] = [0, 0]
+    for (; from < watched.length; from = to) {
+      const page = pageOf(watched[from]?.startBytes ?? 0)
+      while (to < watched.length && pageOf(watched[to]?.startBytes ?? 0) === page) to++
+      const within = watched.slice(from, to)
+      const empty = ExtentRecord.empty(group)
+      this.#set(pageName(inode, page), empty.with(group, page * EXTENT_PAGE_BYTES, 0, 0, within))
+    }
+    return mappedBytes(extents)
+  }
+
   /** What the extents that start in these pages cover. @throws StoreError RECORD_DAMAGED */
   coveredBytes(inode: number, firstPage: number, endPage: number): number {
     let coveredBytes = 0

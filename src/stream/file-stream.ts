@@ -88,6 +88,10 @@ export class FileStream implements FlushOwner {
     return this.#mappedBytes
   }
 
+  get isBlank(): boolean {
+    return this.#mappedBytes === 0 && this.#stableSizeBytes === 0
+  }
+
   /** How often extents have changed. */
   get changeCount(): number {
     return this.#changeCount

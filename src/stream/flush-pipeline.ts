@@ -5,7 +5,7 @@
 
 import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
-import { runEndBytes } from './buffers.ts'
+import { runEndBytes, SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run, StreamBuffers } from './buffers.ts'
 import { PooledBuffer } from './buffer-pool.ts'
 import { endOf, type Extent } from './extent.ts'
@@ -34,7 +34,10 @@ export interface FlushServices {
   readonly buffers: StreamBuffers
   readonly extents: ExtentMap
   cut(group: number, data: Uint8Array, isEnd: boolean): CutResult | Promise<CutResult>
-  store(group: number, chunks: readonly NewChunk[]): Promise<ChunkLocation[]>
+  store(
+    group: number,
+    chunks: readonly NewChunk[],
+  ): readonly ChunkLocation[] | Promise<readonly ChunkLocation[]>
   /** a store begins; the returned function says that its extents are in place, or never will be */
   beginStore(): () => void
   /** until the returned function is called, stores don't wait for company */
@@ -50,6 +53,8 @@ export interface FlushOwner {
   readonly group: number
   /** in extents */
   readonly mappedBytes: number
+  /** it has no extents, and no size that was not written just now */
+  readonly isBlank: boolean
   /** extents up to `endBytes` are installed; these runs are not needed any more */
   installed(endBytes: number, grownBytes: number, done: readonly Run[]): void
   /** the last bytes of `origin` are in `carry` as well from now on, and stay there until it is done */
@@ -71,6 +76,8 @@ export class FlushPipeline {
   /** the undecided tail of the last buffer, in memory of its own, so that waiting for more data holds no pooled buffer */
   #carry: Run | undefined
   #epoch = 0
+  /** steps that were not through yet when last looked */
+  #stepCount = 0
   /** who waits until all is stored: they may go on where the file ends now, and wait again */
   #waiterCount = 0
 
@@ -84,20 +91,45 @@ export class FlushPipeline {
    * @param isEnd nothing adjacent follows: the last chunk ends here
    */
   push(run: Run, isEnd: boolean): void {
-    this.#enqueue(run, isEnd)
+    if (isEnd && this.#isAlone(run)) this.#storeWhole(run)
+    else this.#enqueue(run, isEnd)
   }
 
   /** Cuts what is still undecided. */
   end(): void {
-    this.#enqueue(undefined, true)
+    if (this.#stepCount > 0 || this.#carry !== undefined) this.#enqueue(undefined, true)
+  }
+
+  /** Nothing of the file is stored or on its way, and the run is small: what most files of a backup are. */
+  #isAlone(run: Run): boolean {
+    return (
+      this.#stepCount === 0 &&
+      this.#carry === undefined &&
+      this.#pending.size === 0 &&
+      this.#owner.mappedBytes === 0 &&
+      run.capacityBytes <= SMALL_BUFFER_BYTES
+    )
+  }
+
+  /** What needs no step: it stays where it is, since nothing can come in front of it or behind it. */
+  #storeWhole(run: Run): void {
+    run.buffer.retain()
+    const { startBytes, lengthBytes, buffer, dataOffset: offset } = run
+    const stretch = { startBytes, offset, lengthBytes, buffer, runs: [run], isContinued: false }
+    const range = { startBytes, endBytes: runEndBytes(run) }
+    const cut = (): CutResult | Promise<CutResult> =>
+      this.#services.cut(this.#owner.group, dataOf(stretch), true)
+    this.#storeAndInstall(this.#epoch, range, stretch, cut, true)
   }
 
   #enqueue(run: Run | undefined, isEnd: boolean): void {
     const epoch = this.#epoch
     this.#ahead.push(run)
-    this.#cutting = this.#cutting.then(() => {
+    this.#stepCount++
+    this.#cutting = this.#cutting.then(async () => {
       this.#ahead.shift()
-      return this.#step(epoch, run, isEnd || (run !== undefined && this.#isLeft(run)))
+      await this.#step(epoch, run, isEnd || (run !== undefined && this.#isLeft(run)))
+      this.#stepCount--
     })
   }
 
@@ -202,8 +234,7 @@ export class FlushPipeline {
       const wanted = isContinued && !isEnd ? data : await this.#rangeToCut(data)
       if (isEnd) {
         isHandedOn = true
-        const cutting = this.#cut(stretch, wanted, isEnd)
-        this.#storeAndInstall(epoch, wanted, stretch, cutting, isEnd)
+        this.#storeAndInstall(epoch, wanted, stretch, () => this.#cut(stretch, wanted, true), true)
         return
       }
       const cut = await this.#cut(stretch, wanted, isEnd)
@@ -214,7 +245,7 @@ export class FlushPipeline {
         startBytes: stretch.startBytes,
         endBytes: stretch.startBytes + cut.consumedBytes,
       }
-      this.#storeAndInstall(epoch, range, stretch, cut, isEnd)
+      this.#storeAndInstall(epoch, range, stretch, () => cut, isEnd)
     } finally {
       if (!isHandedOn) stretch.buffer.release()
     }
@@ -259,13 +290,13 @@ export class FlushPipeline {
     epoch: number,
     range: ByteRange,
     stretch: Stretch,
-    cutting: CutResult | Promise<CutResult>,
+    cutIt: () => CutResult | Promise<CutResult>,
     isEnd: boolean,
   ): void {
     const done = stretch.runs
     this.#pending.add(range)
     const ended = this.#services.beginStore()
-    const storing = this.#store(stretch, cutting, isEnd)
+    const storing = this.#store(stretch, cutIt, isEnd)
     // Its failure is handled where it is awaited below; until then it is nobody's unhandled rejection.
     storing.catch(() => {})
     const before = this.#installing
@@ -279,13 +310,10 @@ export class FlushPipeline {
         }
         const { startBytes, endBytes } = range
         const { inode, group } = this.#owner
-        const grownBytes = this.#services.extents.replace(
-          inode,
-          group,
-          startBytes,
-          endBytes,
-          extents,
-        )
+        const map = this.#services.extents
+        const grownBytes = this.#owner.isBlank
+          ? map.place(inode, group, extents)
+          : map.replace(inode, group, startBytes, endBytes, extents)
         this.#owner.installed(endBytes, grownBytes, done)
       } catch (error) {
         this.#fail(epoch, error, done)
@@ -299,12 +327,13 @@ export class FlushPipeline {
   /** @returns the extents of what has been cut; the stretch's buffer is given back */
   async #store(
     stretch: Stretch,
-    cutting: CutResult | Promise<CutResult>,
+    cutIt: () => CutResult | Promise<CutResult>,
     isEnd: boolean,
   ): Promise<Extent[]> {
     let copy: Copy | undefined
     try {
-      const cut = await cutting
+      const cutting = cutIt()
+      const cut = cutting instanceof Promise ? await cutting : cutting
       let data = dataOf(stretch)
       if (isOnBench(stretch)) {
         // A small store may wait for others to share a region with; meanwhile the bench must be free for them.
@@ -313,7 +342,8 @@ export class FlushPipeline {
         stretch.buffer.release()
       }
       const chunks = chunksOf(data, cut)
-      const locations = await this.#services.store(this.#owner.group, chunks)
+      const storing = this.#services.store(this.#owner.group, chunks)
+      const locations = storing instanceof Promise ? await storing : storing
       const last = chunks.at(-1)
       if (isEnd && last !== undefined && this.#waiterCount > 0) {
         this.#services.recent.add(last.fingerprint, last.data)

@@ -19,7 +19,7 @@ export interface HealerOptions {
   readonly lookup: (
     group: number,
     fingerprints: readonly Uint8Array[],
-  ) => Promise<(ChunkLocation | undefined)[]>
+  ) => Promise<readonly (ChunkLocation | undefined)[]>
   readonly readRegion: (block: number, page: number) => Promise<OpenRegion>
   /** block files that can't be relied on */
   readonly suspects: ReadonlySet<number>

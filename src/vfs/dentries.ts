@@ -26,7 +26,7 @@ const FIRST_COOKIE = 2
 export class Dentries {
   readonly #metadata: MetadataReader
   readonly #hash: NameHash
-  readonly #touched: () => void
+  readonly #touched: (recordCount: number) => void
   readonly #changes = new Map<InodeNumber, Overlay<ByteString, Dentry>>()
   /**
    * Names that the metadata store was just asked for in vain: making a file is a lookup by the kernel and another look
@@ -36,7 +36,7 @@ export class Dentries {
   readonly #listed = new ListedNames()
   readonly #ahead = new WindowsAhead()
 
-  constructor(metadata: MetadataReader, hash: NameHash, touched: () => void) {
+  constructor(metadata: MetadataReader, hash: NameHash, touched: (recordCount: number) => void) {
     this.#metadata = metadata
     this.#hash = hash
     this.#touched = touched
@@ -159,10 +159,10 @@ export class Dentries {
       overlay = new Overlay()
       this.#changes.set(parent, overlay)
     }
-    overlay.set(name, change)
+    const isMore = overlay.set(name, change)
     this.#ahead.changed(parent)
     this.#misses.delete(placeOf(parent, name))
-    this.#touched()
+    this.#touched(isMore ? 1 : 0)
   }
 
   #missed(place: string): void {

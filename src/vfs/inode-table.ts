@@ -24,7 +24,7 @@ const EVICTION_SLICE = 1_000
 
 export class InodeTable {
   readonly #metadata: MetadataReader
-  readonly #touched: () => void
+  readonly #touched: (recordCount: number) => void
   readonly #cachedMax: number
   readonly #inodes = new Map<InodeNumber, Inode>()
   readonly #counters: Counters
@@ -35,7 +35,11 @@ export class InodeTable {
   #isEvictionQueued = false
   #commitCount = 0
 
-  constructor(metadata: MetadataReader, touched: () => void, cachedMax = CACHED_INODES_MAX) {
+  constructor(
+    metadata: MetadataReader,
+    touched: (recordCount: number) => void,
+    cachedMax = CACHED_INODES_MAX,
+  ) {
     this.#metadata = metadata
     this.#touched = touched
     this.#cachedMax = cachedMax
@@ -134,9 +138,10 @@ export class InodeTable {
 
   /** The inode's record goes into the next commit. */
   changed(inode: Inode): void {
+    const recordCount = inode.isDirty ? 0 : 1
     inode.isDirty = true
     this.#dirty.add(inode)
-    this.#touched()
+    this.#touched(recordCount)
   }
 
   /** The inode's record goes away with the next commit; nobody finds it from now on. */

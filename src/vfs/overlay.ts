@@ -8,8 +8,11 @@ export class Overlay<K, V> {
   /** in the batch of a commit that isn't durable yet */
   #committing = new Map<K, Change<V>>()
 
-  set(key: K, change: Change<V>): void {
+  /** @returns whether it is one record more to be written */
+  set(key: K, change: Change<V>): boolean {
+    const before = this.#pending.size
     this.#pending.set(key, change)
+    return this.#pending.size > before
   }
 
   /** `undefined` = unchanged, the metadata store knows */

@@ -62,7 +62,7 @@ export interface VfsParts {
 /** A new store gets its root here. */
 export function makeParts(options: VfsOptions): VfsParts {
   const { metadata, committer, now } = options
-  const touched = (): void => committer.touched()
+  const touched = (recordCount = 0): void => committer.touched(recordCount)
   const reportError = options.reportError ?? (() => undefined)
   const isReadOnly = options.isReadOnly ?? (() => false)
   const table = new InodeTable(metadata, touched, options.cachedInodesMax)

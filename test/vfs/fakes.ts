@@ -60,6 +60,10 @@ export class FakeCommitter implements Committer {
   durable = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
   commits = 0
   touches = 0
+  /** of which it was told since the last commit began */
+  toldRecords = 0
+  /** in the last commit */
+  committedRecords = 0
 
   constructor(metadata: FakeMetadata) {
     this.metadata = metadata
@@ -71,7 +75,9 @@ export class FakeCommitter implements Committer {
       put: (key, value) => changes.set(toText(key), Buffer.from(value)),
       delete: key => changes.set(toText(key), undefined),
     }
+    this.toldRecords = 0
     this.participant?.collect(batch)
+    this.committedRecords = changes.size
     await this.durable()
     for (const [key, value] of changes) {
       if (value === undefined) this.metadata.records.delete(key)
@@ -81,8 +87,9 @@ export class FakeCommitter implements Committer {
     this.participant?.settled()
   }
 
-  touched(): void {
+  touched(recordCount = 0): void {
     this.touches++
+    this.toldRecords += recordCount
   }
 }
 

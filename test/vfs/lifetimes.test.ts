@@ -319,6 +319,36 @@ test('changes made while a commit is under way belong to the next', async t => {
   t.equal(numberOf(world.vfs, top, 'second'), undefined)
 })
 
+test('the committer knows how many records a commit will have, so that it can keep it small', async t => {
+  const { vfs, top, committer } = await makeWorld()
+  const numbers = Array.from({ length: 1000 }, (_, index) => index)
+  const told = async (change: () => unknown): Promise<number> => {
+    await committer.commit()
+    await change()
+    return committer.toldRecords
+  }
+  const bounds = async (what: string, change: () => unknown): Promise<void> => {
+    const records = await told(change)
+    await committer.commit()
+    const { committedRecords } = committer
+    t.ok(committedRecords >= 1000, `${what}: ${committedRecords} records`)
+    t.ok(records >= 0.6 * committedRecords, `${what}: it was told of ${records}`)
+    t.ok(records <= committedRecords, `${what}: and not of more`)
+  }
+  await bounds('files', () => numbers.map(number => touch(vfs, top, `f${number}`)))
+  await bounds('modes', async () => {
+    for (const number of numbers) {
+      const entry = await vfs.lookup(top, `f${number}`)
+      if (entry === undefined) throw new Error('it was made above')
+      await vfs.setattr(entry.attributes.inode, { mode: 0o600 })
+      // one record, however often it changes
+      await vfs.setattr(entry.attributes.inode, { mode: 0o640 })
+    }
+  })
+  await bounds('renames', () => numbers.map(n => vfs.rename(top, `f${n}`, top, `g${n}`, NO_FLAGS)))
+  await bounds('deletions', () => numbers.map(number => vfs.unlink(top, `g${number}`)))
+})
+
 test('every change is told to the committer', async t => {
   const { vfs, top, committer } = await makeWorld()
   const inode = touch(vfs, top, 'f')
