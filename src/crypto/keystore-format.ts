@@ -21,6 +21,7 @@ import {
   SCRYPT_PARALLELISM_MAX,
   type ScryptParameters,
 } from './passphrase.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 const MAGIC = Buffer.from('COFRKEYS')
 const VERSION = 1
@@ -115,7 +116,7 @@ function packEntry(file: Buffer, at: number, key: KeyInfo): void {
 
 /** @throws CryptoError KEYSTORE_DAMAGED, also for an unknown version or flag */
 export function parseKeystore(bytes: Uint8Array): KeystoreHead {
-  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const file = bufferOf(bytes)
   const isWhole =
     file.length >= HEAD_BYTES + BODY_HEAD_BYTES + TAG_BYTES + CHECKSUM_BYTES &&
     file.length <= KEYSTORE_BYTES_MAX &&

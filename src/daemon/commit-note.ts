@@ -15,6 +15,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { StoreError } from '../errors.ts'
 import { durably, durablySync, durablyWrite } from '../fault-points.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 const MAGIC = 'COFRNOTE'
 const VERSION = 1
@@ -77,7 +78,7 @@ export async function openCommitNote(path: string): Promise<CommitNote> {
 
 /** The greatest number of the slots that are whole; undefined when none is. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
 export function parseNote(note: Uint8Array): number | undefined {
-  const bytes = Buffer.from(note.buffer, note.byteOffset, note.length)
+  const bytes = bufferOf(note)
   let found: number | undefined
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
     const number = parseSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))

@@ -4,6 +4,7 @@
 import { StoreError } from '../errors.ts'
 import { TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 const KEY = Buffer.from([TABLE.superblock, ...Buffer.from('counters')])
 //  0 1 version   1 8 counted since   9 6 × 8 the counters in the order of COUNTER_NAMES     little-endian
@@ -96,7 +97,7 @@ function parseCounters(record: Uint8Array): Counters {
 }
 
 function readNumber(record: Uint8Array, offset: number): number {
-  const view = Buffer.from(record.buffer, record.byteOffset, record.length)
+  const view = bufferOf(record)
   const number = Number(view.readBigUInt64LE(offset))
   if (Number.isSafeInteger(number)) return number
   throw new StoreError('RECORD_DAMAGED', "The store's counters are damaged.")

@@ -5,6 +5,7 @@ import { StoreError } from '../errors.ts'
 import { PendingMap, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 /**
  * A call that goes to another thread and back takes the event loop 46 us, a lookup on it 2 to 7. Small files ask for one
@@ -298,7 +299,7 @@ export function parseLocation(value: Uint8Array): ChunkLocation {
   if (value.length !== VALUE_BYTES || value[0] !== VALUE_VERSION) {
     throw new StoreError('UNKNOWN_VERSION', 'A chunk index record has an unknown version.')
   }
-  const view = Buffer.from(value.buffer, value.byteOffset, value.length)
+  const view = bufferOf(value)
   return {
     block: view.readUInt32LE(1),
     page: view.readUInt16LE(5),

@@ -127,8 +127,7 @@ export class ReplyWriter {
     return this.#opened(offset, file.handle, flags)
   }
 
-  /** open_out of a directory: the kernel keeps its listing until something in it changes */
-  /** Without a handle: a directory's listing is asked for by its inode. */
+  /** open_out of a directory, without a handle: its listing is asked for by its inode. The kernel keeps it until something in it changes. */
   openedDirectory(offset: number): number {
     return this.#opened(offset, 0, OpenReplyFlag.CACHE_DIR | OpenReplyFlag.KEEP_CACHE)
   }

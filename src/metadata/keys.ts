@@ -1,6 +1,7 @@
 // The tables of the metadata store and how their keys are built: one table byte, then big-endian integers and bytes.
 
 import { StoreError } from '../errors.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 export const TABLE = {
   /** the store itself: one record */
@@ -25,7 +26,7 @@ export const TABLE = {
 
 /** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */
 export function inodeKey(table: number, inode: number, extraBytes = 0): Buffer {
-  const key = Buffer.alloc(9 + extraBytes)
+  const key = Buffer.allocUnsafe(9 + extraBytes)
   key[0] = table
   key.writeUInt32BE(Math.floor(inode / 2 ** 32), 1)
   key.writeUInt32BE(inode % 2 ** 32, 5)
@@ -38,7 +39,7 @@ export function inodeKey(table: number, inode: number, extraBytes = 0): Buffer {
  * @throws StoreError RECORD_DAMAGED when the key is of another length, or the number one that is never given out
  */
 export function keyNumber(key: Uint8Array, bytes: 2 | 4 | 8, at = 1): number {
-  const view = Buffer.from(key.buffer, key.byteOffset, key.length)
+  const view = bufferOf(key)
   if (view.length === at + bytes) {
     const number = bytes === 8 ? Number(view.readBigUInt64BE(at)) : view.readUIntBE(at, bytes)
     if (Number.isSafeInteger(number)) return number

@@ -1,6 +1,7 @@
 // The number of a commit, as the store's own record has it: eight bytes, little-endian, without a version.
 
 import { StoreError } from '../errors.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 const SEQUENCE_BYTES = 8
 
@@ -12,7 +13,7 @@ export function packSequence(sequence: number): Buffer {
 
 /** @throws StoreError RECORD_DAMAGED */
 export function parseSequence(record: Uint8Array): number {
-  const bytes = Buffer.from(record.buffer, record.byteOffset, record.length)
+  const bytes = bufferOf(record)
   const sequence = bytes.length === SEQUENCE_BYTES ? Number(bytes.readBigUInt64LE(0)) : NaN
   if (Number.isSafeInteger(sequence)) return sequence
   throw new StoreError('RECORD_DAMAGED', 'The record of the last commit is damaged.')

@@ -10,6 +10,7 @@
 
 import { StoreError } from '../errors.ts'
 import { TABLE } from '../metadata/index.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 export type CopyPiece =
   | { readonly kind: 'begin'; readonly sequence: number; readonly seconds: number }
@@ -73,7 +74,7 @@ export function packMark(sequence: number, seconds: number, recordCount: number)
 
 /** How keys are kept where many are looked for: as text, a byte a character. */
 export function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+  return bufferOf(key).toString('latin1')
 }
 
 const NO_PIECES: readonly Buffer[] = []
@@ -143,7 +144,7 @@ export class RecordPacker {
 
 /** @throws StoreError UNKNOWN_VERSION, COPY_DAMAGED */
 export function parsePiece(bytes: Uint8Array): CopyPiece {
-  const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const piece = bufferOf(bytes)
   const number = (at: number): number => Number(piece.readBigUInt64LE(at))
   if (piece[0] === KIND.data) return { kind: 'data', records: bytes.subarray(1) }
   if (piece[0] === KIND.mark && piece.length === MARK_BYTES) {

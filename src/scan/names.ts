@@ -15,7 +15,8 @@ import {
   shown,
 } from '../vfs/index.ts'
 import type { InodeFields } from '../vfs/index.ts'
-import { bufferOf, numberOf, parsed, rows } from './scan-context.ts'
+import { bufferOf } from '../buffer-of.ts'
+import { numberOf, parsed, rows } from './scan-context.ts'
 import type { ScanContext } from './scan-context.ts'
 import type { NamePlace } from './subjects.ts'
 

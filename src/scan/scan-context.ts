@@ -7,6 +7,7 @@ import type { ContainerFields } from '../vfs/index.ts'
 import type { ScanParts } from './contract.ts'
 import type { Found } from './subjects.ts'
 import type { Suspects } from './suspects.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 export interface ScanContext {
   readonly parts: ScanParts
@@ -68,10 +69,6 @@ export function parsed<Fields>(
     }
     return undefined
   }
-}
-
-export function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** The 8 bytes after the table's letter. */

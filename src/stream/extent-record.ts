@@ -5,6 +5,7 @@ import { StoreError } from '../errors.ts'
 import { CHUNK_BYTES_MAX, FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
 import { EXTENT_PAGE_BYTES, type Extent, type ExtentPage } from './extent.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 // Header: 0 1 version   1 2 storage group   3 4 count. Then per extent:
 // 0 4 start within the page   4 4 length   8 4 offset in the chunk   12 4 length of the chunk   16 4 block   20 2 page
@@ -123,7 +124,7 @@ export class ExtentRecord {
     bytes[0] = VERSION
     bytes.writeUInt16LE(group, 1)
     bytes.writeUInt32LE(this.count - (toPlace - fromPlace) + extents.length, 3)
-    bytes.set(this.bytes.subarray(HEADER_BYTES, from), HEADER_BYTES)
+    if (from > HEADER_BYTES) bytes.set(this.bytes.subarray(HEADER_BYTES, from), HEADER_BYTES)
     let at = from
     let endBytes = fromPlace === 0 ? 0 : this.#endBytes(fromPlace - 1)
     for (const extent of extents) {
@@ -134,7 +135,7 @@ export class ExtentRecord {
     if (toPlace < this.count && this.#startBytes(toPlace) < endBytes) {
       throw new StoreError('RECORD_DAMAGED', 'Extents reach into those behind them.')
     }
-    bytes.set(this.bytes.subarray(to), at)
+    if (to < this.bytes.length) bytes.set(this.bytes.subarray(to), at)
     return new ExtentRecord(bytes)
   }
 
@@ -295,7 +296,7 @@ function checkLength(record: Buffer): void {
 }
 
 function headedRecord(value: Uint8Array): Buffer {
-  const record = Buffer.from(value.buffer, value.byteOffset, value.length)
+  const record = bufferOf(value)
   if (record.length < HEADER_BYTES || record[0] !== VERSION) {
     throw new StoreError('UNKNOWN_VERSION', 'An extent record has an unknown version.')
   }

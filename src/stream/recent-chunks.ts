@@ -2,6 +2,8 @@
 // databases do, has them cut again each time: from here they need not be read back from the disk. They are found by their
 // fingerprints, so that what is found is what is wanted, whatever has become of the file.
 
+import { bufferOf } from '../buffer-of.ts'
+
 /** The ends of some sixty files; a small one is all end. */
 const RECENT_BYTES_MAX = 2 * 1024 * 1024
 
@@ -42,7 +44,5 @@ export class RecentChunks {
 }
 
 function nameOf(fingerprint: Uint8Array): string {
-  return Buffer.from(fingerprint.buffer, fingerprint.byteOffset, fingerprint.length).toString(
-    'latin1',
-  )
+  return bufferOf(fingerprint).toString('latin1')
 }

@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer'
 import { FilesystemError } from '../errors.ts'
 import type { ByteString } from './types.ts'
+import { bufferOf } from '../buffer-of.ts'
 
 export const ACCESS_ACL: ByteString = 'system.posix_acl_access'
 export const DEFAULT_ACL: ByteString = 'system.posix_acl_default'
@@ -95,7 +96,7 @@ function isPlain(acl: Acl): boolean {
 }
 
 function parseAcl(value: Uint8Array): Acl {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
+  const bytes = bufferOf(value)
   const entriesBytes = bytes.length - HEADER_BYTES
   if (entriesBytes < 0 || entriesBytes % ENTRY_BYTES !== 0 || bytes.readUInt32LE(0) !== VERSION) {
     throw new FilesystemError('EINVAL', 'no access list')

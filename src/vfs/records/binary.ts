@@ -3,6 +3,7 @@
 
 import { StoreError } from '../../errors.ts'
 import type { ByteString, Timestamp } from '../types.ts'
+import { bufferOf } from '../../buffer-of.ts'
 
 const WORD = 2 ** 32
 const NANOSECONDS = 1e9
@@ -67,7 +68,7 @@ export class RecordReader {
 
   /** @param what names the record in errors */
   constructor(bytes: Uint8Array, version: number, what: string) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#bytes = bufferOf(bytes)
     this.#what = what
     const found = this.u8()
     if (found !== version) {

@@ -5,6 +5,7 @@ import { StoreError } from '../../errors.ts'
 import { inodeKey, TABLE } from '../../metadata/keys.ts'
 import type { ByteString, InodeNumber } from '../types.ts'
 import { RecordReader, RecordWriter } from './binary.ts'
+import { bufferOf } from '../../buffer-of.ts'
 
 const VERSION = 1
 const RECORD_BYTES = 1 + 8 + 4
@@ -46,7 +47,7 @@ export function dentryKey(parent: InodeNumber, hash: number, name: ByteString): 
 
 /** @throws StoreError RECORD_DAMAGED */
 export function parseDentryKey(bytes: Uint8Array): { hash: number; name: ByteString } {
-  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const key = bufferOf(bytes)
   if (key.length <= NAME_AT || key.readUInt32BE(HASH_AT) > HASH_HIGH_MAX) {
     throw new StoreError('RECORD_DAMAGED', `The key ${key.toString('hex')} names nothing.`)
   }
