@@ -4,7 +4,6 @@
 
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
-import { join } from 'node:path'
 import { compareGeneration, writeGeneration } from './io/generations.ts'
 import { compareImage, overwrite } from './io/image.ts'
 import { writeMixed } from './io/mixed.ts'
@@ -17,9 +16,9 @@ interface Done {
   readonly count: number
 }
 
-function writeSmall(directory: string, contents: Buffer, count: number, bytes: number): Done {
+function writeSmall(prefix: string, contents: Buffer, count: number, bytes: number): Done {
   for (let index = 0; index < count; index += 1) {
-    const file = openSync(join(directory, `small-${index}`), 'w')
+    const file = openSync(`${prefix}-${index}`, 'w')
     writeAll(file, contents.subarray(index * bytes, (index + 1) * bytes))
     closeSync(file)
   }
@@ -37,9 +36,9 @@ function prepare(task: Task): () => Done {
     case 'compare':
       return () => one(compareContent(task.content, task.path))
     case 'small': {
-      const { directory, count, bytes } = task
+      const { prefix, count, bytes } = task
       const contents = randomBytes(count * bytes)
-      return () => writeSmall(directory, contents, count, bytes)
+      return () => writeSmall(prefix, contents, count, bytes)
     }
     case 'mixed':
       return () => writeMixed(task.tar, task.directory, task.bytes)

@@ -10,7 +10,8 @@ export type Task =
   | { readonly kind: 'compare'; readonly content: Content; readonly path: string }
   | {
       readonly kind: 'small'
-      readonly directory: string
+      /** of their paths */
+      readonly prefix: string
       readonly count: number
       readonly bytes: number
     }

@@ -91,7 +91,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     options.alerts.raise('DAMAGED_BLOCK', text, String(block))
   }
   const index = new ChunkIndex(metadata, isUsable, options.filter)
-  const extents = new ExtentMap(metadata)
+  const extents = new ExtentMap(metadata, recordCount => metadata.touched(recordCount))
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({
     index,

@@ -40,7 +40,7 @@ const RANGE_BATCH_BYTES = 1024 * 1024
 /** What is not fsynced may wait this long for its commit (promise 1). */
 const COMMIT_INTERVAL_MS = 5000
 
-/** A commit collects in one turn of the event loop: this many records take it some 10 ms. */
+/** A commit collects in one turn of the event loop, and lets go in another: so many records take some 10 ms each time. */
 const PENDING_RECORDS_MAX = 4096
 
 /** strerror(ENOSPC), which is all that LevelDB hands on. */

@@ -27,6 +27,7 @@ export interface PageRange {
 
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
+  readonly #touched: (recordCount: number) => void
   /** by file */
   readonly #pending = new PendingGroups<string, string, ExtentRecord>(fileOf)
   /** page key => extents, least recently used first */
@@ -36,8 +37,10 @@ export class ExtentMap implements CommitParticipant {
   #watcher: ExtentWatcher | undefined
   #droppedCount = 0
 
-  constructor(metadata: MetadataReader) {
+  /** @param touched so many records more are to be committed */
+  constructor(metadata: MetadataReader, touched: (recordCount: number) => void = () => undefined) {
     this.#metadata = metadata
+    this.#touched = touched
   }
 
   /** From now on `watcher` is told of every extent that is put; undefined ends it. There is one at a time. */
@@ -271,9 +274,7 @@ export class ExtentMap implements CommitParticipant {
     const drop = (key: Uint8Array): boolean => {
       const name = Buffer.from(key).toString('latin1')
       if (this.#pending.get(name) === null) return false
-      this.#forget(name)
-      this.#pending.delete(name)
-      this.#droppedCount++
+      this.#drop(name)
       return true
     }
     // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever.
@@ -288,10 +289,7 @@ export class ExtentMap implements CommitParticipant {
    */
   #discardPending(prefix: string): void {
     for (const name of this.#pending.keysOf(prefix)) {
-      if (this.#pending.get(name) === null) continue
-      this.#forget(name)
-      this.#pending.delete(name)
-      this.#droppedCount++
+      if (this.#pending.get(name) !== null) this.#drop(name)
     }
   }
 
@@ -360,7 +358,19 @@ export class ExtentMap implements CommitParticipant {
 
   #set(name: string, record: ExtentRecord): void {
     this.#forget(name)
-    this.#pending.set(name, record)
+    this.#changing(() => this.#pending.set(name, record))
+  }
+
+  #drop(name: string): void {
+    this.#forget(name)
+    this.#changing(() => this.#pending.delete(name))
+    this.#droppedCount++
+  }
+
+  #changing(change: () => void): void {
+    const before = this.#pending.size
+    change()
+    this.#touched(this.#pending.size - before)
   }
 }
 

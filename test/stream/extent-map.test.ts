@@ -211,3 +211,43 @@ t.test('a record that would read as damaged is never made', t => {
   t.equal(record.with(GROUP, 0, 0, 2, []).count, 0)
   t.end()
 })
+
+t.test('a file without extents gets its first ones as if they replaced nothing', async t => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 256 * 1024 }), { minLength: 1, maxLength: 60 })
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.nat(3 * EXTENT_PAGE_BYTES), async (lengths, startBytes) => {
+      let at = startBytes
+      const added = lengths.map(lengthBytes => {
+        const extent = { ...EXTENT, startBytes: at, lengthBytes, chunkLengthBytes: lengthBytes }
+        at += lengthBytes
+        return extent
+      })
+      const [placed, replaced] = [new MemoryMetadata(), new MemoryMetadata()]
+      const [one, other] = [new ExtentMap(placed), new ExtentMap(replaced)]
+      placed.participants.push(one)
+      replaced.participants.push(other)
+      const grown = one.place(INODE, GROUP, added)
+      t.equal(grown, other.replace(INODE, GROUP, startBytes, at, added))
+      await placed.commit()
+      await replaced.commit()
+      t.same(placed.records, replaced.records)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+t.test('it says how many records a commit will have', async t => {
+  const metadata = new MemoryMetadata()
+  let told = 0
+  const extents = new ExtentMap(metadata, recordCount => (told += recordCount))
+  metadata.participants.push(extents)
+  const pages = [0, 1, 2].map(page => ({ ...EXTENT, startBytes: page * EXTENT_PAGE_BYTES }))
+  extents.place(INODE, GROUP, pages)
+  t.equal(told, 3)
+  extents.replace(INODE, GROUP, 0, 50, [])
+  t.equal(told, 3, 'one record, however often it changes')
+  await metadata.commit()
+  t.equal(metadata.records.size, 3)
+  await extents.discardSlice(INODE, PAGES_MAX)
+  t.equal(told, 6)
+})
