@@ -54,10 +54,8 @@ export interface RunContext {
 export interface Group {
   readonly name: string
   readonly title: string
-  /** within which it ends, in its full form: no run begins that wouldn't end in time, and one that doesn't is cut short */
-  readonly secondsMax: number
-  /** how often it is measured in its full form */
-  readonly runs: number
+  /** so long for each run: none begins that wouldn't end in time, and one that doesn't is cut short */
+  readonly runSecondsMax: number
   /** in the order of the table */
   readonly columns: readonly string[]
   /** those that take so long that they are only measured when they are asked for */

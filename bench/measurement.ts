@@ -74,12 +74,12 @@ export interface Measuring {
 /** @throws what `interrupt` says when it is aborted; everything else is part of the result */
 export async function measureGroup(group: Group, measuring: Measuring): Promise<GroupResult> {
   const { options, columns, interrupt, say } = measuring
-  const secondsMax = group.secondsMax * options.patience
+  const runsMax = options.runs
+  const secondsMax = group.runSecondsMax * runsMax * options.patience
   const timeout = AbortSignal.timeout(secondsMax * 1000)
   const signal = AbortSignal.any([interrupt, timeout])
   const recorder = new Recorder(group, options, say)
   const sources = new Sources()
-  const runsMax = options.runs ?? (options.isQuick ? 1 : group.runs)
   const startedMs = performance.now()
   const elapsed = (): number => (performance.now() - startedMs) / 1000
   let runs = 0

@@ -28,8 +28,7 @@ export interface BenchOptions {
   readonly only: readonly string[] | undefined
   /** names of columns; undefined: all that are installed */
   readonly targets: readonly string[] | undefined
-  /** undefined: as often as each group wants */
-  readonly runs: number | undefined
+  readonly runs: number
   /** 0: memory is not measured */
   readonly memoryBytes: number
   readonly directory: string
@@ -41,6 +40,7 @@ export interface BenchOptions {
 }
 
 const FULL = {
+  runs: 5,
   size: 1024,
   image: 4096,
   streams: 512,
@@ -53,6 +53,7 @@ const FULL = {
 
 /** For trying whether everything works; the figures say little. */
 const QUICK: typeof FULL = {
+  runs: 1,
   size: 64,
   image: 128,
   streams: 64,
@@ -69,7 +70,7 @@ export const USAGE = `usage: npm run bench -- [options]
                        growth, index (default: all)
   --targets NAMES      columns, with commas, of those that a group has: coffer, sealed (coffer, encrypted), gocryptfs,
                        cryfs, nothing, plain, restic, borg (default: what is installed, cryfs in its own group only)
-  --runs N             how often everything is measured; medians are printed (default: as each group has it)
+  --runs N             how often everything is measured; medians are printed (default ${FULL.runs})
   --quick              all sizes small and one run: for trying
   --size MiB           of the random data and of the tar (default ${FULL.size})
   --image MiB          of the image of a virtual machine (default ${FULL.image})
@@ -124,7 +125,7 @@ export function parseOptions(args: string[]): BenchOptions | undefined {
   return {
     only: listOf(values.only),
     targets: listOf(values.targets),
-    runs: values.runs === undefined ? undefined : wholeNumber('runs', values.runs, 1),
+    runs: count('runs'),
     memoryBytes: wholeNumber('memory', values.memory, 0) * GIBIBYTE,
     directory: values.directory,
     isQuick: values.quick,

@@ -46,7 +46,7 @@ export interface Workload extends RowHead {
 
 interface TargetGroup extends Pick<
   Group,
-  'name' | 'title' | 'secondsMax' | 'runs' | 'slowColumns' | 'remarks'
+  'name' | 'title' | 'runSecondsMax' | 'slowColumns' | 'remarks'
 > {
   readonly columns: readonly TargetName[]
   readonly workloads: (sizes: Sizes) => readonly Workload[]

@@ -84,8 +84,7 @@ const workloads = (sizes: Sizes): readonly Workload[] => [
 export const basic = targetGroup({
   name: 'basic',
   title: 'Big files and small ones',
-  secondsMax: 270,
-  runs: 3,
+  runSecondsMax: 110,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'nothing', 'plain'],
   slowColumns: ['cryfs'],
   workloads,
@@ -97,8 +96,7 @@ const CRYFS_SHARE = 8
 export const basicWithCryfs = targetGroup({
   name: 'cryfs',
   title: 'The same beside cryfs, with an eighth of the data',
-  secondsMax: 80,
-  runs: 1,
+  runSecondsMax: 80,
   columns: ['sealed', 'gocryptfs', 'cryfs'],
   workloads: sizes => workloads({ ...sizes, dataBytes: sizes.dataBytes / CRYFS_SHARE }),
 })

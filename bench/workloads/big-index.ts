@@ -177,8 +177,7 @@ async function runBigIndex(context: RunContext): Promise<void> {
 export const bigIndex: Group = {
   name: 'index',
   title: 'New and known data beside an index of many chunks',
-  secondsMax: 150,
-  runs: 1,
+  runSecondsMax: 150,
   columns: ['coffer'],
   rows,
   run: runBigIndex,

@@ -98,8 +98,7 @@ const firstByte = (sizes: Sizes): Workload => ({
 export const durability = targetGroup({
   name: 'durability',
   title: 'Small transactions, and the first byte after a start',
-  secondsMax: 80,
-  runs: 3,
+  runSecondsMax: 30,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'plain'],
   slowColumns: ['cryfs'],
   workloads: sizes => [

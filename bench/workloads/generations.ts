@@ -81,8 +81,7 @@ const storing = (sizes: Sizes): Workload => ({
 export const generations = targetGroup({
   name: 'generations',
   title: 'Daily backups with 2 % change',
-  secondsMax: 80,
-  runs: 1,
+  runSecondsMax: 80,
   columns: ['coffer', 'sealed'],
   workloads: sizes => [
     writing('write-first', 'write generation 1', 1, 1, sizes),

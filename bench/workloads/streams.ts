@@ -82,8 +82,7 @@ function reading(count: number, sizes: Sizes): Workload {
 export const streams = targetGroup({
   name: 'streams',
   title: 'Parallel streams',
-  secondsMax: 100,
-  runs: 1,
+  runSecondsMax: 100,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'plain'],
   slowColumns: ['cryfs'],
   workloads: sizes => [

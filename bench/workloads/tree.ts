@@ -113,8 +113,7 @@ function synchronizing(memory: Memory, sizes: Sizes): Workload {
 export const tree = targetGroup({
   name: 'tree',
   title: 'A tree of small files',
-  secondsMax: 250,
-  runs: 1,
+  runSecondsMax: 250,
   columns: ['coffer', 'sealed', 'gocryptfs', 'cryfs', 'plain'],
   slowColumns: ['cryfs'],
   workloads: sizes => [
