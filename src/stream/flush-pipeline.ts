@@ -3,11 +3,11 @@
 // begins meanwhile; storing overlaps with what comes next; extents are installed in order again, so that older data never
 // replaces newer.
 
-import { FINGERPRINT_BYTES } from '../blocks/block-store.ts'
 import type { ChunkLocation, NewChunk } from '../blocks/block-store.ts'
 import { runEndBytes, SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run, StreamBuffers } from './buffers.ts'
 import { PooledBuffer } from './buffer-pool.ts'
+import { chunksOf, extentsOf, type CutResult } from './cut-chunks.ts'
 import { endOf, type Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { rangeToCut, type ByteRange, type NewData } from './overwrite.ts'
@@ -23,21 +23,12 @@ import {
   type Stretch,
 } from './stretch.ts'
 
-export interface CutResult {
-  readonly lengths: Uint32Array
-  readonly fingerprints: Uint8Array
-  readonly consumedBytes: number
-}
-
 /** What the stream layer needs of the layers below. */
 export interface FlushServices {
   readonly buffers: StreamBuffers
   readonly extents: ExtentMap
   cut(group: number, data: Uint8Array, isEnd: boolean): CutResult | Promise<CutResult>
-  store(
-    group: number,
-    chunks: readonly NewChunk[],
-  ): readonly ChunkLocation[] | Promise<readonly ChunkLocation[]>
+  store(group: number, chunks: readonly NewChunk[]): Promise<readonly ChunkLocation[]>
   /** a store begins; the returned function says that its extents are in place, or never will be */
   beginStore(): () => void
   /** until the returned function is called, stores don't wait for company */
@@ -342,8 +333,7 @@ export class FlushPipeline {
         stretch.buffer.release()
       }
       const chunks = chunksOf(data, cut)
-      const storing = this.#services.store(this.#owner.group, chunks)
-      const locations = storing instanceof Promise ? await storing : storing
+      const locations = await this.#services.store(this.#owner.group, chunks)
       const last = chunks.at(-1)
       if (isEnd && last !== undefined && this.#waiterCount > 0) {
         this.#services.recent.add(last.fingerprint, last.data)
@@ -370,39 +360,3 @@ export class FlushPipeline {
 
 /** Not a failure: the data isn't wanted any more. */
 export const ABANDONED = new Error('the data was abandoned')
-
-function chunksOf(data: Uint8Array, { lengths, fingerprints }: CutResult): NewChunk[] {
-  const chunks: NewChunk[] = []
-  let at = 0
-  for (const [index, lengthBytes] of lengths.entries()) {
-    const from = index * FINGERPRINT_BYTES
-    chunks.push({
-      fingerprint: fingerprints.slice(from, from + FINGERPRINT_BYTES),
-      data: data.subarray(at, at + lengthBytes),
-    })
-    at += lengthBytes
-  }
-  return chunks
-}
-
-function extentsOf(
-  startBytes: number,
-  chunks: readonly NewChunk[],
-  locations: readonly ChunkLocation[],
-): Extent[] {
-  let at = startBytes
-  return chunks.map((chunk, index) => {
-    const location = locations[index]
-    if (location === undefined) throw new Error('a chunk has no location')
-    const extent = {
-      startBytes: at,
-      lengthBytes: chunk.data.length,
-      chunkOffsetBytes: 0,
-      chunkLengthBytes: chunk.data.length,
-      fingerprint: chunk.fingerprint,
-      location,
-    }
-    at += chunk.data.length
-    return extent
-  })
-}

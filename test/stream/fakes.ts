@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ChunkLocation, NewChunk, OpenRegion } from '../../src/blocks/block-store.ts'
+import { SMALL_BUFFER_BYTES } from '../../src/stream/buffers.ts'
 import {
   ExtentMap,
   RecentChunks,
@@ -152,10 +153,13 @@ export function setUp(company = new Company(1), metadata = new MemoryMetadata())
     extents,
     reader,
     recent,
-    cut: async (_group, data, isEnd) => {
-      await turn()
-      if (chunks.cutFailure !== undefined) throw chunks.cutFailure
-      return cut(data, isEnd)
+    // As in the daemon: small data at once, on this thread.
+    cut: (_group, data, isEnd) => {
+      const cutNow = (): CutResult => {
+        if (chunks.cutFailure !== undefined) throw chunks.cutFailure
+        return cut(data, isEnd)
+      }
+      return data.length <= SMALL_BUFFER_BYTES ? cutNow() : turn().then(cutNow)
     },
     store: async (_group, list) => {
       await company.join()
@@ -174,7 +178,7 @@ export function setUp(company = new Company(1), metadata = new MemoryMetadata())
     [buffers.large.freeCount, buffers.small.freeCount, buffers.bench.freeCount].every(
       (count, index) => count === free[index],
     ) && chunks.pinned === 0
-  return { metadata, extents, chunks, damages, lost, recent, store, isIdle }
+  return { metadata, extents, buffers, chunks, damages, lost, recent, store, isIdle }
 }
 
 export async function readAll(

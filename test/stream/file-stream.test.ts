@@ -259,6 +259,43 @@ t.test('overwrites near each other wait for each other, but never for company', 
   t.pass()
 })
 
+t.test(
+  'a small new file is stored from where it lies, in company of any number of others',
+  async t => {
+    const files = 20
+    const company = new Company(files)
+    const { store, buffers, isIdle } = setUp(company)
+    const benches = []
+    for (let bench = buffers.bench.tryAcquire(); bench; bench = buffers.bench.tryAcquire()) {
+      benches.push(bench)
+    }
+    const written = Array.from({ length: files }, (_, index) => {
+      const stream = store.open(7 + index, 1, 0, 0, NOBODY)
+      const data = Buffer.alloc(1000 * (index + 1))
+      fill(data, index)
+      void stream.write(0, data)
+      stream.drain()
+      return { stream, data }
+    })
+    const isFlushed = (): boolean => written.every(({ stream }) => !stream.hasUnflushedData)
+    for (let round = 0; round < 10_000 && !isFlushed(); round++) await turn()
+    t.equal(company.waitingMax, files)
+    for (const { stream, data } of written) {
+      t.notOk(stream.hasUnflushedData, 'it needs no workbench, of which there is none')
+      t.equal(stream.mappedBytes, data.length)
+      t.equal(Buffer.compare(await readAll(stream), data), 0)
+    }
+    for (const bench of benches) bench.release()
+    // What is written behind it is cut together with it, as ever.
+    for (const { stream } of written) {
+      await stream.write(stream.sizeBytes, Buffer.alloc(10, 1))
+      await stream.flush()
+      t.equal(stream.mappedBytes, stream.sizeBytes)
+    }
+    t.ok(isIdle())
+  },
+)
+
 t.test('discard removes every extent, committed or not', async t => {
   const { metadata, store, extents } = setUp()
   const stream = store.open(7, 1, 0, 0, NOBODY)
