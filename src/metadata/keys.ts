@@ -24,9 +24,10 @@ export const TABLE = {
   repair: 0x52, // R "H" repair(4), or R "quarantine"
 } as const
 
-/** table ‖ inode as 8 bytes ‖ extra bytes, which the caller fills */
+/** table ‖ inode as 8 bytes ‖ extra bytes, which are 0 */
 export function inodeKey(table: number, inode: number, extraBytes = 0): Buffer {
-  const key = Buffer.allocUnsafe(9 + extraBytes)
+  // From Node's pool; what was there before must not get into a key that somebody fills in part.
+  const key = Buffer.allocUnsafe(9 + extraBytes).fill(0, 9)
   key[0] = table
   key.writeUInt32BE(Math.floor(inode / 2 ** 32), 1)
   key.writeUInt32BE(inode % 2 ** 32, 5)
