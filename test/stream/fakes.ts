@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ChunkLocation, NewChunk, OpenRegion } from '../../src/blocks/block-store.ts'
-import { SMALL_BUFFER_BYTES } from '../../src/stream/buffers.ts'
 import {
   ExtentMap,
   RecentChunks,
@@ -153,13 +152,10 @@ export function setUp(company = new Company(1), metadata = new MemoryMetadata())
     extents,
     reader,
     recent,
-    // As in the daemon: small data at once, on this thread.
-    cut: (_group, data, isEnd) => {
-      const cutNow = (): CutResult => {
-        if (chunks.cutFailure !== undefined) throw chunks.cutFailure
-        return cut(data, isEnd)
-      }
-      return data.length <= SMALL_BUFFER_BYTES ? cutNow() : turn().then(cutNow)
+    cut: async (_group, data, isEnd) => {
+      await turn()
+      if (chunks.cutFailure !== undefined) throw chunks.cutFailure
+      return cut(data, isEnd)
     },
     store: async (_group, list) => {
       await company.join()

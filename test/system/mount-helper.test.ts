@@ -81,7 +81,8 @@ test('mount -t coffer', { skip: mountSkipReason }, async t => {
 
 test('mount(8) with the helper in its place', { skip: skipReason }, async t => {
   const base = mkdtempSync(join(tmpdir(), 'coffer-helper-'))
-  t.teardown(() => rm(base, { recursive: true, force: true }))
+  // The daemon ends after the mount, and may still be putting its last files down.
+  t.teardown(() => rm(base, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
   const home = join(base, 'home')
   chmodSync(base, 0o755)
   for (const folder of [home, join(base, 'mnt'), join(home, 'mnt')]) mkdirSync(folder)
