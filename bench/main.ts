@@ -7,6 +7,7 @@ import { CofferTarget } from './coffer-target.ts'
 import type { Group } from './groups.ts'
 import { measureGroup } from './measurement.ts'
 import { measureMemory } from './memory.ts'
+import { isFreeMemoryReported, keepFreeMemory } from './free-memory.ts'
 import { parseOptions, USAGE, type BenchOptions } from './options.ts'
 import { formatGroup, Results } from './results.ts'
 import { Sources } from './sources.ts'
@@ -85,6 +86,20 @@ async function bench(
   return results.isWhole ? 0 : INCOMPLETE_STATUS
 }
 
+/** @returns what undoes it at the end */
+async function prepareMemory(
+  { keepsMemory }: BenchOptions,
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
+  if (!(await isFreeMemoryReported())) return () => Promise.resolve()
+  if (keepsMemory) {
+    say('free memory stays here')
+    return await keepFreeMemory(signal)
+  }
+  say('free memory goes back to the host here, and comes back slowly: see --keep-memory')
+  return () => Promise.resolve()
+}
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2))
   if (options === undefined) {
@@ -109,12 +124,15 @@ async function main(): Promise<number> {
       abort.abort()
     })
   }
+  let restoreMemory = (): Promise<void> => Promise.resolve()
   try {
+    restoreMemory = await prepareMemory(options, abort.signal)
     return await bench(options, groups, base, abort.signal)
   } catch (error) {
     if (abort.signal.aborted) return INTERRUPTED_STATUS
     throw error
   } finally {
+    await restoreMemory()
     await rm(base, { recursive: true, force: true })
   }
 }

@@ -36,6 +36,8 @@ export interface BenchOptions {
   /** every time limit is so much longer */
   readonly patience: number
   readonly profile: string | undefined
+  /** free memory isn't handed back to the host meanwhile */
+  readonly keepsMemory: boolean
   readonly sizes: Sizes
 }
 
@@ -82,6 +84,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --chunks MILLIONS    of an index, with commas (default ${FULL.chunks}; 100 takes 10 GB and minutes)
   --trees OLD,NEW      two versions of a tree (default: of some npm packages)
   --memory GiB         also copy that much into a daemon and print how much memory it took
+  --keep-memory        on a virtual machine that hands free memory back to its host: not during the benchmark
   --patience FACTOR    every time limit is so much longer (default 1)
   --profile DIR        daemons leave CPU profiles there (see dist/bench/profile-top.js)
   --directory DIR      on the disk to measure (default /var/tmp)`
@@ -110,6 +113,7 @@ export function parseOptions(args: string[]): BenchOptions | undefined {
       chunks: text,
       trees: text,
       memory: { type: 'string', default: '0' },
+      'keep-memory': flag,
       patience: { type: 'string', default: '1' },
       profile: text,
       // Unlike /tmp, never in memory.
@@ -131,6 +135,7 @@ export function parseOptions(args: string[]): BenchOptions | undefined {
     isQuick: values.quick,
     patience: positive('patience', values.patience),
     profile: values.profile,
+    keepsMemory: values['keep-memory'],
     sizes: {
       dataBytes: count('size') * MEBIBYTE,
       imageBytes: count('image') * MEBIBYTE,

@@ -4,6 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isFreeMemoryReported } from './free-memory.ts'
 import type { GroupResult } from './measurement.ts'
 import type { MemoryResult } from './memory.ts'
 import type { BenchOptions } from './options.ts'
@@ -67,7 +68,8 @@ export class Results {
       `${this.#date.slice(0, 16).replace('T', ' ')} UTC, ${machine.commit ?? 'no checkout'}, ` +
       `${machine.processorCount} × ${machine.processor}, ` +
       `${(machine.memoryBytes / GIBIBYTE).toFixed(0)} GiB, Linux ${machine.kernel}, ` +
-      `Node ${machine.node}, load ${load[0]} before and ${load[1]} after.`
+      `Node ${machine.node}, load ${load[0]} before and ${load[1]} after` +
+      `${machine.isFreeMemoryReported ? ', free memory reported to the host' : ''}.`
     const parts = [head, ...this.#groups.map(formatGroup)]
     if (this.#memory !== undefined) parts.push(formatMemory(this.#memory))
     await writeFile(`${this.path}.md`, `${parts.join('\n\n')}\n`)
@@ -87,6 +89,7 @@ async function describeMachine() {
     processor: processors[0]?.model,
     processorCount: processors.length,
     memoryBytes: totalmem(),
+    isFreeMemoryReported: await isFreeMemoryReported(),
   }
 }
 
