@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "common/napi_util.h"
@@ -15,10 +16,20 @@ namespace {
 
 /** fdatasync of one file must not wait for the one of another; more would only queue in the kernel. */
 constexpr size_t kWaitThreads = 2;
+/**
+ * One work thread more than there are processors, so that one which waits for a disk leaves none of them idle; each further
+ * one takes them from JavaScript, whom all wait for (docs/decisions/0018). More than the upper limit has not been measured.
+ */
+constexpr size_t kWorkThreadsMin = 3;
+constexpr size_t kWorkThreadsMax = 8;
 /** So many urgent jobs may pass a waiting one: reads go first but can't stop a backup altogether. */
 constexpr size_t kUrgentRunMax = 4;
 
 }  // namespace
+
+size_t JobPool::DefaultWorkThreads() {
+  return std::clamp<size_t>(std::thread::hardware_concurrency() + 1, kWorkThreadsMin, kWorkThreadsMax);
+}
 
 JobPool::JobPool(napi_env env) : env_(env) {
   napi_value name = MakeString(env, "coffer jobs");

@@ -59,6 +59,7 @@ class JobPool {
   napi_value Submit(std::unique_ptr<Job> job, Lane lane, std::initializer_list<napi_value> kept);
 
  private:
+  static size_t DefaultWorkThreads();
   explicit JobPool(napi_env env);
   void Start();
   void Stop();
@@ -72,7 +73,7 @@ class JobPool {
 
   napi_env env_;
   napi_threadsafe_function completions_ = nullptr;
-  size_t work_threads_ = 4;
+  size_t work_threads_ = DefaultWorkThreads();
   /** jobs submitted and not settled; touched on the JavaScript thread only */
   size_t pending_ = 0;
 

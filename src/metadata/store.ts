@@ -370,6 +370,8 @@ export class MetadataStore implements MetadataReader, Committer {
       const isForced = this.#isForced
       this.#isForced = false
       if (refusal !== undefined && !isForced) {
+        // Counted anew: otherwise each further change would ask for room.
+        this.#pendingRecords = 0
         for (const waiter of waiters) waiter.reject(refusal)
         continue
       }

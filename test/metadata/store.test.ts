@@ -14,6 +14,9 @@ import {
 import type { MetadataStore, MetadataWriter } from '../../src/metadata/index.ts'
 import { packFrame, parseFrame } from '../../src/metadata/frame.ts'
 
+/** So many waiting records begin a commit. */
+const COUNTED_RECORDS = 4096
+
 const key = (text: string): Buffer => Buffer.from(text)
 
 interface Overrides {
@@ -207,6 +210,31 @@ t.test('a commit without room is refused, and what it held goes with the next on
   const again = await openIn(directory)
   t.equal(again.store.get(key('Dc'))?.toString(), 'refused', 'the end tries, whatever the room')
   await again.store.close()
+})
+
+t.test('while there is no room, not every change asks for it', async t => {
+  const directory = await directoryOf(t)
+  let askedCount = 0
+  const { store } = await openIn(directory, {
+    checkRoom: async () => {
+      askedCount += 1
+      throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    },
+  })
+  const records = async (count: number): Promise<void> => {
+    for (let done = 0; done < count; done++) {
+      store.touched(1)
+      // The answer to a question comes in turns of its own.
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  await records(COUNTED_RECORDS)
+  t.equal(askedCount, 1, 'so many records begin a commit')
+  await records(COUNTED_RECORDS / 2)
+  t.equal(askedCount, 1, 'a refused one begins counting anew')
+  await records(COUNTED_RECORDS)
+  t.equal(askedCount, 2)
+  await store.close()
 })
 
 t.test('a second opener is refused', async t => {
