@@ -11,6 +11,7 @@ import { HoleCheck } from './hole-check.ts'
 import { ABANDONED, FlushPipeline } from './flush-pipeline.ts'
 import type { FlushOwner, FlushServices } from './flush-pipeline.ts'
 import { ReadAhead } from './read-ahead.ts'
+import type { ReadShare } from './read-share.ts'
 import type { StoredReader } from './reader.ts'
 
 /** Scattered writers may keep this many places open; then the oldest is flushed. */
@@ -22,6 +23,7 @@ const CUT_BYTES_MAX = 4 * 2 ** 30
 
 export interface FileStreamServices extends FlushServices {
   readonly reader: StoredReader
+  readonly readShare: Pick<ReadShare, 'of'>
   /** @throws FilesystemError ENOKEY when the group's data may not be read or changed now */
   checkAccess(group: number): void
   /** a read begins; the returned function says that nothing more is looked up for it */
@@ -412,7 +414,8 @@ export class FileStream implements FlushOwner {
         if (part.bytes.length > 0) pieces.push(part.bytes)
         at = part.startBytes + part.bytes.length
       }
-      const ahead = this.#readAhead.after(offsetBytes, endBytes, this.#sizeBytes)
+      const shareBytes = this.#services.readShare.of(this.inode)
+      const ahead = this.#readAhead.after(offsetBytes, endBytes, this.#sizeBytes, shareBytes)
       if (ahead !== undefined) {
         this.#services.reader.readAhead(this.inode, ahead.startBytes, ahead.lengthBytes)
       }

@@ -1,7 +1,10 @@
 // Decides how far to read ahead of one file's reader: a window that doubles as long as reads follow each other.
 
 const WINDOW_BYTES_FIRST = 512 * 1024
-const WINDOW_BYTES_MAX = 4 * 1024 * 1024
+/** Reached by any reads that follow each other. */
+const WINDOW_BYTES_USUAL = 4 * 1024 * 1024
+/** Reached by who has read as much: chunks of old backups lie in many regions, and a disk gives more when asked early. */
+const WINDOW_BYTES_MAX = 16 * 1024 * 1024
 
 export interface ByteRange {
   readonly startBytes: number
@@ -9,16 +12,28 @@ export interface ByteRange {
 }
 
 export class ReadAhead {
+  #sequentialStartBytes = 0
   #sequentialEndBytes = 0
   #windowBytes = 0
   #coveredEndBytes = 0
 
-  /** A read of that range was served. @returns what to fetch now, if anything */
-  after(startBytes: number, endBytes: number, fileBytes: number): ByteRange | undefined {
+  /**
+   * A read of that range was served.
+   * @param shareBytes so much may be fetched ahead, if it is more than the usual window
+   * @returns what to fetch now, if anything
+   */
+  after(
+    startBytes: number,
+    endBytes: number,
+    fileBytes: number,
+    shareBytes: number,
+  ): ByteRange | undefined {
     if (startBytes === this.#sequentialEndBytes) {
       const doubled = Math.max(this.#windowBytes * 2, WINDOW_BYTES_FIRST)
-      this.#windowBytes = Math.min(doubled, WINDOW_BYTES_MAX)
+      const earned = Math.min(endBytes - this.#sequentialStartBytes, shareBytes, WINDOW_BYTES_MAX)
+      this.#windowBytes = Math.min(doubled, Math.max(earned, WINDOW_BYTES_USUAL))
     } else {
+      this.#sequentialStartBytes = startBytes
       this.#windowBytes = 0
       this.#coveredEndBytes = endBytes
     }

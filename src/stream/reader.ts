@@ -56,7 +56,7 @@ export interface ReaderOptions {
 
 /** What one read may pin at once: a read of 1 MiB of sequential data has three or four; scattered ones copy instead. */
 const PINNED_REGIONS_MAX = 8
-const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024
+const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024
 const ZEROS = new Uint8Array(1024 * 1024)
 
 export interface StoredRead {

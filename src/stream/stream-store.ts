@@ -2,6 +2,7 @@
 
 import { FileStream } from './file-stream.ts'
 import type { FileStreamServices, StreamOwner } from './file-stream.ts'
+import { ReadShare } from './read-share.ts'
 import { shareRange } from './share.ts'
 
 /** Extent pages that one slice of a deletion removes, so that no commit grows without bound. */
@@ -9,7 +10,10 @@ const DISCARD_SLICE_PAGES = 1000
 /** Files that are flushed at the same time. */
 const PARALLEL_FLUSHES = 16
 
-export interface StreamStoreOptions extends Omit<FileStreamServices, 'relievePressure'> {
+export interface StreamStoreOptions extends Omit<
+  FileStreamServices,
+  'readShare' | 'relievePressure'
+> {
   /** makes a slice of a deletion durable before the next one begins */
   readonly commit: () => Promise<void>
 }
@@ -21,7 +25,11 @@ export class StreamStore {
 
   constructor(options: StreamStoreOptions) {
     this.#commit = options.commit
-    this.#services = { ...options, relievePressure: () => this.#yieldAll() }
+    this.#services = {
+      ...options,
+      readShare: new ReadShare(),
+      relievePressure: () => this.#yieldAll(),
+    }
   }
 
   open(
