@@ -39,8 +39,9 @@ export async function isFreeMemoryReported(
  * @throws when this kernel can't be told to
  */
 export async function keepFreeMemory(signal: AbortSignal): Promise<() => Promise<void>> {
-  const before = await readFile(LEAST_ORDER, 'latin1')
+  let before: string
   try {
+    before = await readFile(LEAST_ORDER, 'latin1')
     await writeFile(LEAST_ORDER, NO_ORDER)
   } catch (error) {
     throw new Error(

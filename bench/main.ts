@@ -132,8 +132,11 @@ async function main(): Promise<number> {
     if (abort.signal.aborted) return INTERRUPTED_STATUS
     throw error
   } finally {
-    await restoreMemory()
-    await rm(base, { recursive: true, force: true })
+    try {
+      await rm(base, { recursive: true, force: true })
+    } finally {
+      await restoreMemory()
+    }
   }
 }
 

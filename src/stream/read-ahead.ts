@@ -4,7 +4,7 @@ const WINDOW_BYTES_FIRST = 512 * 1024
 /** Reached by any reads that follow each other. */
 const WINDOW_BYTES_USUAL = 4 * 1024 * 1024
 /** Reached by who has read as much: chunks of old backups lie in many regions, and a disk gives more when asked early. */
-const WINDOW_BYTES_MAX = 16 * 1024 * 1024
+export const WINDOW_BYTES_MAX = 16 * 1024 * 1024
 
 export interface ByteRange {
   readonly startBytes: number

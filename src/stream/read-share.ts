@@ -1,7 +1,7 @@
 // How far ahead of its reader each of the files may be read that are being read now: what is fetched for all of them has
 // to stay in the region cache until it is wanted.
 
-/** A quarter of the region cache: its other users are the regions that lie behind the readers. */
+/** A quarter of the region cache (daemon/data-path): its other users are the regions that lie behind the readers. */
 const AHEAD_BYTES = 32 * 1024 * 1024
 /** Who reads now: the files of so many last reads. */
 const RECENT_READS = 64

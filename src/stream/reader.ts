@@ -5,6 +5,7 @@ import type { OpenRegion } from '../blocks/block-store.ts'
 import type { Extent } from './extent.ts'
 import type { ExtentMap } from './extent-map.ts'
 import { Permits } from './permits.ts'
+import { WINDOW_BYTES_MAX } from './read-ahead.ts'
 import type { RecentChunks } from './recent-chunks.ts'
 import { regionName, regionPlaces } from './region-places.ts'
 
@@ -56,7 +57,6 @@ export interface ReaderOptions {
 
 /** What one read may pin at once: a read of 1 MiB of sequential data has three or four; scattered ones copy instead. */
 const PINNED_REGIONS_MAX = 8
-const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024
 const ZEROS = new Uint8Array(1024 * 1024)
 
 export interface StoredRead {
@@ -213,7 +213,7 @@ export class StoredReader {
 
   /** Brings the regions of the next bytes into the cache, without waiting. */
   readAhead(inode: number, startBytes: number, lengthBytes: number): void {
-    const endBytes = startBytes + Math.min(lengthBytes, READ_AHEAD_BYTES_MAX)
+    const endBytes = startBytes + Math.min(lengthBytes, WINDOW_BYTES_MAX)
     const extents = this.#options.extents.overlapping(inode, startBytes, endBytes)
     for (const { block, page, endPage } of regionPlaces(extents).values()) {
       const cached = this.#options.regions.cachedRegion(block, page)
