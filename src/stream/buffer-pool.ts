@@ -4,12 +4,13 @@
 /** A piece of the pool. It goes back when its last holder lets go. */
 export class PooledBuffer {
   readonly bytes: Uint8Array
-  readonly #giveBack: (buffer: PooledBuffer) => void
+  /** undefined for memory of its own, which nobody waits for */
+  readonly pool: BufferPool | undefined
   #holderCount = 1
 
-  constructor(bytes: Uint8Array, giveBack: (buffer: PooledBuffer) => void) {
+  constructor(bytes: Uint8Array, pool?: BufferPool) {
     this.bytes = bytes
-    this.#giveBack = giveBack
+    this.pool = pool
   }
 
   retain(): void {
@@ -19,20 +20,16 @@ export class PooledBuffer {
 
   release(): void {
     if (this.#holderCount === 0) throw new Error('a buffer was released twice')
-    if (--this.#holderCount === 0) this.#giveBack(this)
+    if (--this.#holderCount === 0) this.pool?.giveBack(this.bytes)
   }
 }
 
 /** Buffers of one size. */
 export class BufferPool {
   readonly bufferBytes: number
+  readonly bufferCount: number
   readonly #free: Uint8Array[] = []
   readonly #waiting: ((buffer: PooledBuffer) => void)[] = []
-  readonly #giveBack = (buffer: PooledBuffer): void => {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#free.push(buffer.bytes)
-    else next(new PooledBuffer(buffer.bytes, this.#giveBack))
-  }
 
   /** @param arena memory that is cut into as many buffers as fit */
   constructor(arena: Uint8Array, bufferBytes: number) {
@@ -40,14 +37,22 @@ export class BufferPool {
     for (let at = 0; at + bufferBytes <= arena.length; at += bufferBytes) {
       this.#free.push(arena.subarray(at, at + bufferBytes))
     }
-    if (this.#free.length === 0) throw new RangeError('the arena is smaller than one buffer')
+    this.bufferCount = this.#free.length
+    if (this.bufferCount === 0) throw new RangeError('the arena is smaller than one buffer')
+  }
+
+  /** For PooledBuffer alone: nobody holds this memory any more. */
+  giveBack(bytes: Uint8Array): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#free.push(bytes)
+    else next(new PooledBuffer(bytes, this))
   }
 
   /** A buffer if one is free and nobody waits for it already. The one used last comes first: it is warm. */
   tryAcquire(): PooledBuffer | undefined {
     if (this.#waiting.length > 0) return undefined
     const bytes = this.#free.pop()
-    return bytes === undefined ? undefined : new PooledBuffer(bytes, this.#giveBack)
+    return bytes === undefined ? undefined : new PooledBuffer(bytes, this)
   }
 
   /** In the order in which it was asked for. */
@@ -57,8 +62,8 @@ export class BufferPool {
     return new Promise(resolve => this.#waiting.push(resolve))
   }
 
-  get isContended(): boolean {
-    return this.#waiting.length > 0
+  get waitingCount(): number {
+    return this.#waiting.length
   }
 
   get freeCount(): number {

@@ -27,6 +27,10 @@ export class FileRuns {
     return this.#open.length + this.#frozen.length + this.#abandoned.length === 0
   }
 
+  get open(): readonly Run[] {
+    return this.#open
+  }
+
   get openCount(): number {
     return this.#open.length
   }

@@ -2,6 +2,7 @@
 // runs). Readers see the newest of the three at every offset.
 
 import { FilesystemError } from '../errors.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { runEndBytes, SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
 import { EXTENT_PAGE_BYTES, FILE_BYTES_MAX } from './extent.ts'
@@ -30,8 +31,8 @@ export interface FileStreamServices extends FlushServices {
   beginRead(): () => void
   /** @throws FilesystemError ENOSPC, EROFS when `lengthBytes` more can't be taken */
   reserve(group: number, lengthBytes: number): void
-  /** somebody waits for buffers: flush what lies around */
-  relievePressure(): void
+  /** as relieve in buffer-pressure, over all files */
+  relieve(pool: BufferPool): void
   /** accepted data of a file could not be stored, whether or not somebody is left who would ask for the error */
   lost(inode: number, error: Error): void
 }
@@ -120,7 +121,6 @@ export class FileStream implements FlushOwner {
     this.#services.reserve(this.group, data.length)
     const taken = this.#take(offsetBytes, data)
     if (taken < data.length) return this.#writeRest(offsetBytes + taken, data.subarray(taken))
-    this.#yieldIfContended()
   }
 
   async #writeRest(offsetBytes: number, data: Uint8Array): Promise<void> {
@@ -130,7 +130,7 @@ export class FileStream implements FlushOwner {
       const isLarge = this.#wantsLarge(offsetBytes + at, data.length - at)
       const pool = isLarge ? this.#services.buffers.large : this.#services.buffers.small
       const waiting = pool.acquire()
-      this.#services.relievePressure()
+      this.#services.relieve(pool)
       const buffer = await waiting
       if (this.#lastFailure !== undefined && this.#lastFailure !== before) {
         // The file may have been cut in front of the rest, which would leave zeros between.
@@ -142,21 +142,19 @@ export class FileStream implements FlushOwner {
         this.#openRun(offsetBytes + at, buffer, isLarge)
       else buffer.release()
       at += this.#take(offsetBytes + at, data.subarray(at))
+      // The buffer may have been what somebody counts on who has begun to wait since.
+      this.#services.relieve(pool)
     }
-    this.#yieldIfContended()
   }
 
-  /** Nobody holds on to a half-filled buffer while somebody waits for one. */
-  #yieldIfContended(): void {
-    const { large, small } = this.#services.buffers
-    if (large.isContended || small.isContended) this.yieldBuffers()
+  /** As RunHolder.openRuns. */
+  get openRuns(): readonly Run[] {
+    return this.#runs.open
   }
 
-  /** Hands open runs to the pipeline without ending them: what follows is still cut together with them. */
-  yieldBuffers(): void {
-    for (const run of this.#runs.openAscending()) {
-      this.#freeze(run, false)
-    }
+  /** As RunHolder.yieldRun: without ending it, so that what follows is still cut together with it. */
+  yieldRun(run: Run): void {
+    this.#freeze(run, false)
   }
 
   /** Copies as much as there are buffers for. @returns bytes taken */

@@ -265,7 +265,7 @@ export class FlushPipeline {
       startBytes: stretch.startBytes + cut.consumedBytes,
       lengthBytes: bytes.length,
       capacityBytes: bytes.length,
-      buffer: new PooledBuffer(bytes, () => {}),
+      buffer: new PooledBuffer(bytes),
       dataOffset: 0,
     }
     const origin = stretch.runs.at(-1)

@@ -1,5 +1,6 @@
 // All files with open or unflushed data, and what they share.
 
+import { relieve } from './buffer-pressure.ts'
 import { FileStream } from './file-stream.ts'
 import type { FileStreamServices, StreamOwner } from './file-stream.ts'
 import { ReadShare } from './read-share.ts'
@@ -10,10 +11,7 @@ const DISCARD_SLICE_PAGES = 1000
 /** Files that are flushed at the same time. */
 const PARALLEL_FLUSHES = 16
 
-export interface StreamStoreOptions extends Omit<
-  FileStreamServices,
-  'readShare' | 'relievePressure'
-> {
+export interface StreamStoreOptions extends Omit<FileStreamServices, 'readShare' | 'relieve'> {
   /** makes a slice of a deletion durable before the next one begins */
   readonly commit: () => Promise<void>
 }
@@ -28,7 +26,7 @@ export class StreamStore {
     this.#services = {
       ...options,
       readShare: new ReadShare(),
-      relievePressure: () => this.#yieldAll(),
+      relieve: pool => relieve(pool, this.#streams),
     }
   }
 
@@ -95,9 +93,5 @@ export class StreamStore {
     let bytes = 0
     for (const stream of this.#streams) bytes += stream.unflushedBytes
     return bytes
-  }
-
-  #yieldAll(): void {
-    for (const stream of this.#streams) stream.yieldBuffers()
   }
 }
