@@ -41,16 +41,24 @@ function writing(id: string, label: string, kind: Kind, sizes: Sizes, stamp = 0)
   }
 }
 
-function reading(id: string, label: string, written: string, kind: Kind, sizes: Sizes): Workload {
+/** @param written by which workload, with that stamp. It must not have been read since. */
+function reading(
+  id: string,
+  label: string,
+  written: string,
+  kind: Kind,
+  sizes: Sizes,
+  { stamp = 0, memory = 'cold' }: { stamp?: number; memory?: Workload['memory'] } = {},
+): Workload {
   return {
     id,
     label,
     unit: 'MB/s',
-    memory: 'cold',
+    memory,
     measure: async run => {
       const path = join(run.target.directory, written)
       const result = await run.work({ kind: 'read', path })
-      await run.check({ kind: 'compare', content: await contentOf(kind, run, sizes), path })
+      await run.check({ kind: 'compare', content: await contentOf(kind, run, sizes, stamp), path })
       return megabytesPerSecond(result)
     },
   }
@@ -76,6 +84,11 @@ const workloads = (sizes: Sizes): readonly Workload[] => [
   writing('write-tar', 'write a tar', 'tar', sizes),
   writing('write-again', 'write the tar again', 'tar', sizes),
   reading('read-random', 'read random data, cold', 'write-random', 'random', sizes),
+  // Nothing of it is in anybody's memory either; but the daemon has been at work since the last workload.
+  reading('read-more', 'then the other, cold too', 'write-more', 'random', sizes, {
+    stamp: 1,
+    memory: 'dropped',
+  }),
   reading('read-tar', 'read the tar, cold', 'write-tar', 'tar', sizes),
   creating('first-files', `create ${FIRST_FILES} files`, FIRST_FILES),
   creating('small-files', `create ${MORE_FILES} more`, MORE_FILES),
