@@ -1,5 +1,6 @@
 // Writers that wait for memory: whose is taken back for them, and how much of it.
 
+import { REGION_RAW_BYTES_MAX } from '../blocks/block-store.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { Run } from './buffers.ts'
 
@@ -13,8 +14,8 @@ export interface RunHolder {
 /**
  * Gives every writer that waits for a buffer of the pool one to wait for. Those in the pipeline come back by
  * themselves; only what is lacking beyond them is taken from open runs, the fullest first, since a run costs the pipeline
- * nearly as much when it is half full. To be called whenever a writer has begun to wait, or has opened a run with what
- * it waited for.
+ * nearly as much when it is half full, and as many as may fill a region, since small ones share one. To be called
+ * whenever a writer has begun to wait, or has opened a run with what it waited for.
  */
 export function relieve(pool: BufferPool, holders: Iterable<RunHolder>): void {
   if (pool.waitingCount === 0) return
@@ -28,5 +29,12 @@ export function relieve(pool: BufferPool, holders: Iterable<RunHolder>): void {
   const lackingCount = pool.waitingCount - comingCount
   if (lackingCount <= 0) return
   open.sort((a, b) => b.run.lengthBytes - a.run.lengthBytes)
-  for (const { run, holder } of open.slice(0, lackingCount)) holder.yieldRun(run)
+  let takenCount = 0
+  let takenBytes = 0
+  for (const { run, holder } of open) {
+    if (takenCount >= lackingCount && takenBytes >= REGION_RAW_BYTES_MAX) return
+    takenCount += 1
+    takenBytes += run.lengthBytes
+    holder.yieldRun(run)
+  }
 }

@@ -2,7 +2,8 @@
 // runs). Readers see the newest of the three at every offset.
 
 import { FilesystemError } from '../errors.ts'
-import type { BufferPool } from './buffer-pool.ts'
+import type { RunHolder } from './buffer-pressure.ts'
+import type { BufferPool, PooledBuffer } from './buffer-pool.ts'
 import { runEndBytes, SMALL_BUFFER_BYTES } from './buffers.ts'
 import type { Run } from './buffers.ts'
 import { EXTENT_PAGE_BYTES, FILE_BYTES_MAX } from './extent.ts'
@@ -48,7 +49,7 @@ export interface StreamRead {
   release(): void
 }
 
-export class FileStream implements FlushOwner {
+export class FileStream implements FlushOwner, RunHolder {
   readonly inode: number
   readonly group: number
   readonly #services: FileStreamServices
@@ -129,9 +130,7 @@ export class FileStream implements FlushOwner {
     while (at < data.length) {
       const isLarge = this.#wantsLarge(offsetBytes + at, data.length - at)
       const pool = isLarge ? this.#services.buffers.large : this.#services.buffers.small
-      const waiting = pool.acquire()
-      this.#services.relieve(pool)
-      const buffer = await waiting
+      const buffer = await this.#waitFor(pool)
       if (this.#lastFailure !== undefined && this.#lastFailure !== before) {
         // The file may have been cut in front of the rest, which would leave zeros between.
         buffer.release()
@@ -144,6 +143,18 @@ export class FileStream implements FlushOwner {
       at += this.#take(offsetBytes + at, data.subarray(at))
       // The buffer may have been what somebody counts on who has begun to wait since.
       this.#services.relieve(pool)
+    }
+  }
+
+  /** Meanwhile nobody waits for company: what waits for it holds buffers. */
+  async #waitFor(pool: BufferPool): Promise<PooledBuffer> {
+    const waiting = pool.acquire()
+    const calm = this.#services.hurry()
+    try {
+      this.#services.relieve(pool)
+      return await waiting
+    } finally {
+      calm()
     }
   }
 
