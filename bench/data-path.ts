@@ -107,6 +107,8 @@ async function measureStore(
     directory,
     records: [],
     committedSequence: 0,
+    nextBlock: 1,
+    nowSeconds: () => Math.floor(Date.now() / 1000),
     lookupKey: () => KEY,
     cacheBytes: 32 << 20,
     verify,

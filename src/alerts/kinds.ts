@@ -127,6 +127,21 @@ export const ALERT_KINDS = {
     'Work in the background failed',
     'See "coffer events show"; restart with "coffer stop" and "coffer start" to try it again.',
   ),
+  METADATA_DAMAGED: kind(
+    'critical',
+    'The metadata database is damaged',
+    'Nothing is freed or deleted meanwhile. Stop with "coffer stop", then see what "coffer recover metadata --store DIR --dry-run" can bring back. Check the disk.',
+  ),
+  EVIDENCE_DISAGREES: kind(
+    'critical',
+    'Two records of what is in use disagree',
+    'Nothing was deleted, and the trash is kept. Run "coffer maintenance scan --wait", then "coffer maintenance repair".',
+  ),
+  STRAY_BLOCK_FILE: kind(
+    'warning',
+    'A block file has no record',
+    'It was left alone. If you copied it there, move it away; otherwise run "coffer maintenance scan --wait".',
+  ),
   UNCLEAN_SHUTDOWN: kind(
     'warning',
     'The daemon had not been stopped in order',

@@ -2,6 +2,8 @@
 // dedupe, stream and the daemon see this and nothing else of it. No LevelDB here: what must be remembered about a
 // block file is a BlockRecord, and whoever owns the commit writes it down.
 
+import type { DeletionProof } from '../deletion-proof.ts'
+
 /** Average, largest and smallest sizes are properties of a group; these are the limits of the format. */
 export const CHUNK_BYTES_MAX = 256 * 1024
 /** Raw bytes of one region at most: the unit of read, compression and authentication. */
@@ -65,7 +67,14 @@ export interface BlockRecord extends BlockCounts {
   readonly isClosed: boolean
   /** every region that any committed metadata refers to ends at or before this */
   readonly lengthBytes: number
+  /** why new data must not refer to it: damage was found in it; null = usable */
+  readonly quarantine: string | null
+  /** when it was freed, in seconds since 1970: it is in the trash; null = it is part of the store */
+  readonly freedSeconds: number | null
 }
+
+/** Characters of a quarantine's reason at most, so that a record stays small. */
+export const QUARANTINE_REASON_MAX = 200
 
 /** A region that was read, authenticated and decompressed. Valid until `release`. */
 export interface OpenRegion {
@@ -113,20 +122,42 @@ export interface BlockStore {
    * exactly the appends that have resolved so far.
    */
   collectRecords(): BlockRecord[]
-  /** Block files that were dropped since the last call: their records leave with the coming commit. */
-  collectDropped(): number[]
+  /** Block files whose records leave with the coming commit: their files are gone. */
+  collectForgotten(): number[]
 
   /** The open block files that are chosen take no more appends. */
   closeFiles(isChosen: (record: BlockRecord) => boolean): void
 
   /**
-   * Closed block files that nothing refers to stop being part of the store. The files themselves are deleted by
-   * `deleteFiles`, once a commit has taken their records away: the other way round a crash would leave records of nothing.
+   * Closed block files that nothing refers to stop being part of the store: the coming commit writes down that they are in the
+   * trash. `settleFreed` moves the files, after that commit: the other way round a crash would leave records of nothing.
    * Regions that are held stay readable until they are released, and reads under way end well.
+   * @param nowSeconds since 1970
    */
-  drop(blocks: readonly number[]): void
-  /** Deletes the files that were dropped before the last commit. A file that can't be deleted is left to the next start. */
-  deleteFiles(): Promise<void>
+  free(proofs: readonly DeletionProof<number>[], nowSeconds: number): void
+  /** Moves the files that were freed before the last commit to the trash. What fails is done by the next start. */
+  settleFreed(): Promise<void>
+  /** Records of the block files in the trash, in the order in which they were freed. */
+  trashed(): BlockRecord[]
+  /**
+   * Deletes files of the trash for good. Their records leave with the coming commit.
+   * @returns those whose file's header is another one's, or can't be read: they are left alone
+   */
+  deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<number[]>
+  /** Brings block files of the trash back. The coming commit makes them part of the store again. @returns their ids */
+  restoreTrashed(blocks: readonly number[]): Promise<number[]>
+
+  /** No new data refers to these until `pardonAll`: the cleaner is about to free them. */
+  condemn(blocks: readonly number[]): void
+  pardonAll(): void
+  /** Damage was found: new data doesn't refer to the block file, and nothing is appended. Written by the coming commit. */
+  quarantine(block: number, reason: string): void
+  /** The block file reads well again. */
+  endQuarantine(block: number): void
+  /** Why block files are quarantined, by id. */
+  readonly quarantined: ReadonlyMap<number, string>
+  /** New data may refer to what the block file holds. */
+  isUsable(block: number): boolean
 
   /** What has been counted in a closed block file says something else than its record: the coming commit keeps it. */
   correctCounts(block: number, counts: BlockCounts): void
@@ -155,8 +186,10 @@ export interface BlockStore {
    */
   forgetGroup(group: number): Promise<void>
 
-  /** Ids of the keys that some block file of the group has in its header, also of files that are being made. */
+  /** Ids of the keys that some block file of the group has in its header: also in the trash, and of files that are being made. */
   keyIdsOf(group: number): Set<number>
+  /** The same by the headers of the files themselves. @throws EvidenceError when one can't be told */
+  keyIdsOnDisk(group: number): Promise<Set<number>>
 
   /** Whether the block file has a record: regions have been written to it and it isn't deleted. */
   hasBlock(block: number): boolean

@@ -12,12 +12,10 @@ export {
 } from './chain.ts'
 export { DamagedRegionError } from './errors.ts'
 export type { LookupKey } from './file-reader.ts'
-export { listBlockFiles, type Leftovers } from './leftovers.ts'
-export {
-  openBlockStore,
-  type BlockStoreOptions,
-  type LocalBlockStore,
-} from './local-block-store.ts'
+export type { LocalBlockStore } from './local-block-store.ts'
+export { openBlockStore, type BlockStoreOptions, type Reconciled } from './open-block-store.ts'
 export { BLOCK_NAMES } from './paths.ts'
+export { listBlockFiles } from './reconcile.ts'
 export { regionSlot } from './region-cache.ts'
 export { readBlockHeader, scanBlockFile, type ScannedRegion } from './scan.ts'
+export { Trash, TRASH_FOLDER, type PlacedBlock } from './trash.ts'

@@ -1,20 +1,17 @@
 // The block store over a local directory.
 
 import assert from 'node:assert'
-import { mkdir, unlink } from 'node:fs/promises'
-import createDebug from 'debug'
-import { FilesystemError, StoreError } from '../errors.ts'
+import type { DeletionProof } from '../deletion-proof.ts'
+import { StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
 import {
   ALGORITHM,
   appendRegions,
   createBlockFile,
-  type AppendResult,
   type BlockFileHandle,
 } from '../native/data-path.ts'
 import {
-  CHUNK_BYTES_MAX,
-  FINGERPRINT_BYTES,
+  QUARANTINE_REASON_MAX,
   type BlockCounts,
   type BlockRecord,
   type BlockStore,
@@ -23,38 +20,19 @@ import {
   type OpenRegion,
   type SealingPolicy,
 } from './block-store.ts'
+import { appendError, checkChunk, checkPolicy, locationsOf } from './append-checks.ts'
+import type { BlockRegistry } from './block-registry.ts'
 import { codeOf, DamagedRegionError } from './errors.ts'
-import { FileReader, type LookupKey } from './file-reader.ts'
-import { clearLeftovers, type Leftovers } from './leftovers.ts'
+import { FileReader } from './file-reader.ts'
+import { FreedBlocks } from './freed-blocks.ts'
 import { OpenBlockFile } from './open-block-file.ts'
 import { chunkLists, packBatches, type Batch } from './packing.ts'
-import { blockPath } from './paths.ts'
+import { blockPath, makeBlockFolders } from './paths.ts'
+import { keyIdsOnDisk } from './key-ids.ts'
+import type { BlockStoreOptions, Reconciled } from './open-block-store.ts'
 import { RegionCache, regionIn } from './region-cache.ts'
 import { Syncer } from './syncer.ts'
-
-export interface BlockStoreOptions {
-  /** made if it isn't there */
-  readonly directory: string
-  /** what the last commit remembers */
-  readonly records: Iterable<BlockRecord>
-  /** the last durable commit's number */
-  readonly committedSequence: number
-  /** a content encryption key; undefined when it isn't unlocked */
-  readonly lookupKey: LookupKey
-  /** memory for opened regions */
-  readonly cacheBytes: number
-  /** open what was sealed and compare before it counts as written; true unless said otherwise */
-  readonly verify?: boolean
-  /** seconds since 1970 */
-  readonly now?: () => number
-  /**
-   * the id of the next block file, never one that was in use, and not less than the argument (one more than the
-   * largest known), which is taken without it
-   */
-  readonly nextBlockId?: (atLeast: number) => number
-}
-
-const log = createDebug('coffer:blocks')
+import type { Trash } from './trash.ts'
 
 const PAGES_BITS = 16
 const BLOCK_ID_MAX = 2 ** 32 - 1
@@ -63,24 +41,12 @@ function cacheKey(block: number, page: number): number {
   return block * 2 ** PAGES_BITS + page
 }
 
-/** Prepares the directory (see clearLeftovers) and opens the store. @throws StoreError METADATA_BEHIND */
-export async function openBlockStore(options: BlockStoreOptions): Promise<LocalBlockStore> {
-  await mkdir(options.directory, { recursive: true })
-  const records = new Map<number, BlockRecord>()
-  for (const record of options.records) records.set(record.block, record)
-  const leftovers = await clearLeftovers(options.directory, records, options.committedSequence)
-  return new LocalBlockStore(options, records, leftovers)
-}
-
 export class LocalBlockStore implements BlockStore {
-  readonly leftovers: Leftovers
+  readonly reconciled: Reconciled
   readonly #options: BlockStoreOptions
-  readonly #records: Map<number, BlockRecord>
-  readonly #changed = new Set<number>()
-  /** dropped, their records still in the last commit */
-  #dropped = new Map<number, string>()
-  /** dropped, and no commit knows of them any more */
-  #deletable: string[] = []
+  readonly #registry: BlockRegistry
+  readonly #freed: FreedBlocks
+  readonly #trash: Trash
   /** files with a handle for appends: open ones, and closed ones until they are synced */
   readonly #files = new Map<number, OpenBlockFile>()
   /** the file that takes appends, by group and key */
@@ -93,17 +59,24 @@ export class LocalBlockStore implements BlockStore {
   #isClosed = false
   #readOnlyReason: string | undefined
 
-  constructor(options: BlockStoreOptions, records: Map<number, BlockRecord>, leftovers: Leftovers) {
+  constructor(
+    options: BlockStoreOptions,
+    registry: BlockRegistry,
+    trash: Trash,
+    reconciled: Reconciled,
+  ) {
     this.#options = options
-    this.#records = records
-    this.leftovers = leftovers
-    this.#lastBlock = leftovers.greatestBlock
+    this.#registry = registry
+    this.#trash = trash
+    this.#freed = new FreedBlocks(registry, trash)
+    this.reconciled = reconciled
+    this.#lastBlock = reconciled.greatestBlock
     this.#cache = new RegionCache(options.cacheBytes)
     this.#reader = new FileReader(options.directory, options.lookupKey)
     this.#syncer = new Syncer(file => this.#letGoIfClosed(file))
     // A file of an earlier life may hold pages beyond its record; writing there again would use nonces twice.
-    for (const record of records.values()) {
-      if (!record.isClosed) this.#remember({ ...record, isClosed: true })
+    for (const record of [...registry.live()]) {
+      if (!record.isClosed) registry.remember({ ...record, isClosed: true })
     }
   }
 
@@ -140,25 +113,24 @@ export class LocalBlockStore implements BlockStore {
   }
 
   collectRecords(): BlockRecord[] {
-    const changed: BlockRecord[] = []
-    for (const block of this.#changed) {
-      const record = this.#records.get(block)
-      if (record) changed.push(record)
-    }
-    this.#changed.clear()
-    return changed
+    this.#freed.collected()
+    return this.#registry.collectChanged()
+  }
+
+  collectForgotten(): number[] {
+    return this.#registry.collectForgotten()
   }
 
   async readRegion(block: number, page: number, endPage?: number): Promise<OpenRegion> {
     return this.#cache.getOrLoad(cacheKey(block, page), slot => {
-      const record = this.#records.get(block)
+      const record = this.#registry.get(block)
       if (!record) return Promise.reject(new DamagedRegionError(block, page, 'missing'))
       return this.#reader.read(record, { page, endPage }, slot, this.#files.get(block)?.handle)
     })
   }
 
   async readUncached(block: number, page: number, slot: Uint8Array): Promise<OpenRegion> {
-    const record = this.#records.get(block)
+    const record = this.#registry.get(block)
     if (!record) throw new DamagedRegionError(block, page, 'missing')
     const handle = this.#files.get(block)?.handle
     return regionIn(slot, await this.#reader.read(record, { page }, slot, handle))
@@ -169,15 +141,15 @@ export class LocalBlockStore implements BlockStore {
   }
 
   hasBlock(block: number): boolean {
-    return this.#records.has(block)
+    return this.#registry.get(block) !== undefined
   }
 
   records(): Iterable<BlockRecord> {
-    return this.#records.values()
+    return this.#registry.live()
   }
 
   pathOf(block: number): string | undefined {
-    const record = this.#records.get(block)
+    const record = this.#registry.get(block)
     return record && blockPath(this.#options.directory, record.group, block).file
   }
 
@@ -189,62 +161,89 @@ export class LocalBlockStore implements BlockStore {
     }
   }
 
-  drop(blocks: readonly number[]): void {
-    for (const block of blocks) {
-      const path = this.pathOf(block)
-      assert(path !== undefined && this.#records.get(block)?.isClosed, 'what is dropped is closed')
-      this.#records.delete(block)
-      this.#changed.delete(block)
-      this.#dropped.set(block, path)
+  free(proofs: readonly DeletionProof<number>[], nowSeconds: number): void {
+    for (const { subject: block } of proofs) {
+      this.#freed.add(block, nowSeconds)
       this.uncache(block)
       this.#reader.close(block)
     }
   }
 
+  settleFreed(): Promise<void> {
+    return this.#freed.settle()
+  }
+
+  trashed(): BlockRecord[] {
+    return this.#freed.list()
+  }
+
+  deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<number[]> {
+    return this.#freed.delete(proofs)
+  }
+
+  restoreTrashed(blocks: readonly number[]): Promise<number[]> {
+    return this.#freed.restore(blocks)
+  }
+
+  condemn(blocks: readonly number[]): void {
+    this.#registry.condemn(blocks)
+  }
+
+  pardonAll(): void {
+    this.#registry.pardonAll()
+  }
+
+  quarantine(block: number, reason: string): void {
+    this.#registry.setQuarantine(block, reason.slice(0, QUARANTINE_REASON_MAX))
+    // Fresh copies must not come to lie beside what they replace.
+    this.closeFiles(record => record.block === block)
+  }
+
+  endQuarantine(block: number): void {
+    this.#registry.setQuarantine(block, null)
+  }
+
+  get quarantined(): ReadonlyMap<number, string> {
+    return this.#registry.quarantined
+  }
+
+  isUsable(block: number): boolean {
+    return this.#registry.isUsable(block)
+  }
+
   correctCounts(block: number, counts: BlockCounts): void {
-    const record = this.#records.get(block)
-    if (record?.isClosed === true) this.#remember({ ...record, ...counts })
+    const record = this.#registry.get(block)
+    if (record?.isClosed === true) this.#registry.remember({ ...record, ...counts })
   }
 
   uncache(block: number): void {
     this.#cache.drop(key => Math.floor(key / 2 ** PAGES_BITS) === block)
   }
 
-  collectDropped(): number[] {
-    const blocks = [...this.#dropped.keys()]
-    this.#deletable.push(...this.#dropped.values())
-    this.#dropped = new Map()
-    return blocks
-  }
-
-  async deleteFiles(): Promise<void> {
-    const paths = this.#deletable
-    this.#deletable = []
-    for (const path of paths) {
-      await durably('block.delete', () => unlink(path)).catch((error: unknown) =>
-        log('deleting %s: %O', path, error),
-      )
-    }
-  }
-
   async forgetGroup(group: number): Promise<void> {
     this.closeFiles(record => record.group === group)
     await this.sync()
     const blocks = new Set<number>()
-    for (const record of this.#records.values())
-      if (record.group === group) blocks.add(record.block)
+    for (const record of this.#registry.live()) if (record.group === group) blocks.add(record.block)
     for (const block of blocks) this.#reader.close(block)
     await this.#cache.wipe(key => blocks.has(Math.floor(key / 2 ** PAGES_BITS)))
   }
 
   keyIdsOf(group: number): Set<number> {
     const ids = new Set<number>()
-    for (const record of this.#records.values()) if (record.group === group) ids.add(record.keyId)
+    for (const record of this.#registry.live()) if (record.group === group) ids.add(record.keyId)
+    for (const record of this.#registry.trash()) if (record.group === group) ids.add(record.keyId)
     for (const file of this.#files.values()) {
       const record = file.record()
       if (record.group === group) ids.add(record.keyId)
     }
     return ids
+  }
+
+  keyIdsOnDisk(group: number): Promise<Set<number>> {
+    const keyIdOf = (block: number): number | undefined =>
+      (this.#registry.get(block) ?? this.#registry.trashed(block))?.keyId
+    return keyIdsOnDisk(this.#options.directory, this.#trash, group, keyIdOf)
   }
 
   /** After a sync, nothing stays open for writing; the records of the files that were open are collectable. */
@@ -310,7 +309,7 @@ export class LocalBlockStore implements BlockStore {
       file.complete(batch, result)
       written?.(result.writtenBytes)
       this.#syncer.addFile(file)
-      this.#remember(file.record())
+      this.#registry.update(file.record())
       return locationsOf(file.block, batch, result)
     } catch (error) {
       file.fail()
@@ -333,7 +332,8 @@ export class LocalBlockStore implements BlockStore {
   #create(policy: SealingPolicy): OpenBlockFile {
     const block = this.#options.nextBlockId?.(this.#lastBlock + 1) ?? this.#lastBlock + 1
     assert(Number.isInteger(block) && block > 0 && block <= BLOCK_ID_MAX, 'a block id has 32 bits')
-    assert(!this.#records.has(block) && !this.#files.has(block), 'a block id is used once')
+    const isNew = !this.hasBlock(block) && this.#registry.trashed(block) === undefined
+    assert(isNew && !this.#files.has(block), 'a block id is used once')
     this.#lastBlock = Math.max(this.#lastBlock, block)
     const file = new OpenBlockFile(
       block,
@@ -343,19 +343,20 @@ export class LocalBlockStore implements BlockStore {
       this.#createFile(policy, block),
     )
     this.#files.set(block, file)
+    // At once: a commit that gives the id out also has its record, so that a file without one is no leftover.
+    this.#registry.update(file.record())
     return file
   }
 
   async #createFile(policy: SealingPolicy, block: number): Promise<BlockFileHandle> {
     const { group, keyId, key } = policy
     const path = blockPath(this.#options.directory, group, block)
-    await durably('block.folder', () => mkdir(path.folder, { recursive: true }))
     // All of them each time, and before the file is made: somebody else may have made a folder a moment ago, or an
     // earlier life that was killed, or a try that failed, and none of these need have synced its parents.
-    for (const folder of [path.folder, path.group, this.#options.directory]) {
+    for (const folder of await makeBlockFolders(this.#options.directory, path)) {
       this.#syncer.addDirectory(folder)
     }
-    const now = this.#options.now?.() ?? Math.floor(Date.now() / 1000)
+    const now = this.#options.nowSeconds()
     const identity = { group, block, keyId, ...(key && { key }) }
     const handle = await durably('block.create', () => createBlockFile(path.file, identity, now))
     // A sync that ran while the file was being made has not seen its name.
@@ -365,16 +366,15 @@ export class LocalBlockStore implements BlockStore {
 
   #retire(file: OpenBlockFile): void {
     file.retire()
-    if (this.#records.has(file.block)) this.#remember(file.record())
+    this.#registry.update(file.record())
     this.#letGoIfClosed(file)
   }
 
   /** A full disk can have room again later; after any other failure the file isn't trusted with more. */
   #afterFailure(file: OpenBlockFile, error: unknown): void {
     const code = codeOf(error)
-    const isCreated = this.#records.has(file.block)
-    if (isCreated) this.#remember(file.record())
-    if ((code === 'ENOSPC' || code === 'EDQUOT') && isCreated) return
+    this.#registry.update(file.record())
+    if ((code === 'ENOSPC' || code === 'EDQUOT') && file.isCreated) return
     for (const [name, current] of this.#current) {
       if (current !== file) continue
       this.#current.delete(name)
@@ -390,11 +390,6 @@ export class LocalBlockStore implements BlockStore {
     void file.release()
   }
 
-  #remember(record: BlockRecord): void {
-    this.#records.set(record.block, record)
-    this.#changed.add(record.block)
-  }
-
   #checkWritable(): void {
     if (this.#readOnlyReason !== undefined) throw this.#readOnlyError()
   }
@@ -406,35 +401,4 @@ export class LocalBlockStore implements BlockStore {
       cause === undefined ? undefined : { cause },
     )
   }
-}
-
-function locationsOf(block: number, batch: Batch, result: AppendResult): ChunkLocation[] {
-  const locations: ChunkLocation[] = []
-  batch.counts.forEach((count, index) => {
-    const page = result.pages[index]
-    const first = result.ordinals[index]
-    assert(page !== undefined && first !== undefined, 'every region has a page and an ordinal')
-    for (let slot = 0; slot < count; slot++) {
-      locations.push({ block, page, ordinal: first + slot })
-    }
-  })
-  return locations
-}
-
-function checkPolicy(policy: SealingPolicy): void {
-  assert((policy.keyId === 0) === (policy.key === undefined), 'a key comes with its id')
-}
-
-function checkChunk(chunk: NewChunk): void {
-  const { length } = chunk.data
-  assert(length > 0 && length <= CHUNK_BYTES_MAX, 'a chunk has 1 byte to 256 KiB')
-  assert(chunk.fingerprint.length === FINGERPRINT_BYTES, 'a fingerprint has 32 bytes')
-}
-
-function appendError(error: unknown): unknown {
-  const code = codeOf(error)
-  if (code === '' || error instanceof TypeError) return error
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new FilesystemError(code, code, { cause: error })
-  return new FilesystemError('EIO', `Appending to a block file failed (${code}).`, { cause: error })
 }

@@ -22,6 +22,7 @@ export class OpenBlockFile {
   #reservedChunks = 0
   #inFlight = 0
   #isRetired = false
+  #isCreated = false
   #isClosed = false
   #lengthBytes = BLOCK_PAGE_BYTES
   #regionCount = 0
@@ -41,6 +42,15 @@ export class OpenBlockFile {
     this.keyId = keyId
     this.compression = compression
     this.handle = handle
+    handle.then(
+      () => (this.#isCreated = true),
+      () => undefined,
+    )
+  }
+
+  /** The file is there: its header has been written. */
+  get isCreated(): boolean {
+    return this.#isCreated
   }
 
   get isClosed(): boolean {
@@ -97,6 +107,8 @@ export class OpenBlockFile {
       chunkCount: this.#chunkCount,
       rawBytes: this.#rawBytes,
       compressedBytes: this.#compressedBytes,
+      quarantine: null,
+      freedSeconds: null,
     }
   }
 

@@ -1,7 +1,9 @@
 // Where block files lie: <directory>/<group>/<block id / 256 in 6 hex digits>/<block id in 8 hex digits>.blk.
 // 256 files a folder keep directories small, and consecutive files in one folder keep their syncs few.
 
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { durably } from '../fault-points.ts'
 
 const FILES_PER_FOLDER_BITS = 8
 export const GROUP_NAME = /^[1-9][0-9]{0,4}$/
@@ -21,6 +23,12 @@ export function blockPath(directory: string, group: number, block: number): Bloc
   const groupPath = join(directory, String(group))
   const folder = join(groupPath, hex(block >>> FILES_PER_FOLDER_BITS, 6))
   return { group: groupPath, folder, file: join(folder, `${hex(block, 8)}.blk`) }
+}
+
+/** Makes the folders of a block file. @returns those whose names must be synced, the innermost first */
+export async function makeBlockFolders(directory: string, path: BlockPath): Promise<string[]> {
+  await durably('block.folder', () => mkdir(path.folder, { recursive: true }))
+  return [path.folder, path.group, directory]
 }
 
 /** The block id in a file's name; undefined when it isn't a block file's. */

@@ -1,5 +1,6 @@
 // The cleaner in operation: starts passes when it is asked to or when it is time, one at a time, and says how they went.
 
+import { EvidenceError } from '../deletion-proof.ts'
 import { CofferError } from '../errors.ts'
 import type { PassParts } from './contract.ts'
 import { Pace, PassStopped } from './pace.ts'
@@ -11,6 +12,9 @@ import type { Plan } from './plan.ts'
 import { Triggers } from './triggers.ts'
 
 const DEBT_SECONDS = 7 * 24 * 3600
+
+/** What passes may have to say. */
+export type CleanerAlertCode = 'CLEANING_DEBT' | 'PASS_FAILED' | 'EVIDENCE_DISAGREES'
 
 export interface CleanerOptions extends PassParts {
   readonly book: PassBook
@@ -24,8 +28,8 @@ export interface CleanerOptions extends PassParts {
   /** some closed block file is not sealed as its group wants it */
   readonly hasStaleBlocks: () => boolean
   readonly alerts: {
-    raise(code: 'CLEANING_DEBT' | 'PASS_FAILED', text: string): void
-    clear(code: 'CLEANING_DEBT' | 'PASS_FAILED'): void
+    raise(code: CleanerAlertCode, text: string): void
+    clear(code: CleanerAlertCode): void
   }
   readonly begun: (pass: PassReport) => void
   readonly ended: (pass: PassReport) => void
@@ -253,6 +257,8 @@ export class Cleaner {
       pace,
       planned: async ({ reclaimableBytes }) => {
         if (this.#running === undefined) return
+        // The plan stands on a listing that was proved to be whole.
+        this.#options.alerts.clear('EVIDENCE_DISAGREES')
         const report = { ...this.#running.report, plannedBytes: reclaimableBytes }
         this.#running.report = report
         this.#options.book.update(report)
@@ -277,6 +283,7 @@ export class Cleaner {
     } catch (error) {
       outcome = error instanceof PassStopped ? 'stopped' : 'failed'
       text = error instanceof Error ? error.message : String(error)
+      if (error instanceof EvidenceError) this.#options.alerts.raise('EVIDENCE_DISAGREES', text)
       if (outcome === 'failed') this.#options.alerts.raise('PASS_FAILED', text)
     }
     return this.#end(pass, outcome, text, droppedCount)

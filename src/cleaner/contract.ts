@@ -1,12 +1,14 @@
 // What the cleaner needs of the layers below, and nothing else of them. It knows no files and no names.
 
 import type { BlockStore, ChunkLocation, Compression, SealingPolicy } from '../blocks/index.ts'
-import type { MetadataReader } from '../metadata/index.ts'
+import type { BlockUsage, MappedBytesOf } from '../evidence/index.ts'
+import type { MetadataReader, MetadataSnapshot } from '../metadata/index.ts'
 import type { ExtentWatcher } from '../stream/index.ts'
 
 export interface CleanerMetadata extends MetadataReader {
   readonly sequence: number
   commit(): Promise<void>
+  snapshot(): MetadataSnapshot
   touched(recordCount?: number): void
 }
 
@@ -53,6 +55,19 @@ export interface CleanerSpace {
   readonly reserveBytes: number
 }
 
+/** How the keys of an encrypted group are erased while the trash holds files that are sealed with them. */
+export const keyRetirements = ['wait', 'empty-trash'] as const
+export type KeyRetirement = (typeof keyRetirements)[number]
+
+export interface CleanerTrash {
+  /** Deletes what has been in the trash long enough. */
+  expire(): Promise<void>
+  /** Gives up the oldest until there is so much more room. @returns bytes that were given up */
+  makeRoom(bytes: number): Promise<number>
+  /** A group's keys that no block file uses any more are about to be erased: what needs them in the trash goes, or stays. */
+  beforeRetirement(group: number): Promise<void>
+}
+
 export interface PassParts {
   readonly metadata: CleanerMetadata
   readonly extents: CleanerExtents
@@ -60,10 +75,15 @@ export interface PassParts {
   readonly blocks: BlockStore
   readonly inFlight: CleanerInFlight
   readonly groups: CleanerGroups
-  /** block files that are about to be deleted: no dedupe hit goes there. The index asks this set. */
-  readonly condemned: Set<number>
-  /** block files that were found damaged: kept as they are */
-  readonly quarantined: Set<number>
+  /** Checks the metadata database's own files. @throws StoreError METADATA_DAMAGED */
+  readonly verifyMetadata: () => Promise<void>
+  /** the counters of references, as of the last commit */
+  readonly usage: { of(block: number): BlockUsage }
+  /** what an inode record says that its file maps */
+  readonly mappedBytesOf: MappedBytesOf
+  /** what is freed goes there */
+  readonly trash: CleanerTrash
+  readonly nowSeconds: () => number
   /** deletions that clients have asked for are done as far as they can be */
   readonly settleDeletions: () => Promise<void>
   readonly space: () => Promise<CleanerSpace>

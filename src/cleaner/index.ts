@@ -1,5 +1,5 @@
 export { Cleaner, type CleanerOptions, type PassProgress } from './cleaner.ts'
-export type * from './contract.ts'
+export * from './contract.ts'
 export { Liveness } from './liveness.ts'
 export { markExtents } from './mark.ts'
 export { Pace, PassStopped } from './pace.ts'
@@ -17,6 +17,7 @@ export {
   type PlannedBlock,
 } from './plan.ts'
 export { Relocations } from './relocations.ts'
+export { TrashCollector, type TrashReport } from './trash-collector.ts'
 export { nextWindow, rewrittenBytes } from './window.ts'
 export { ScheduleBook } from './schedule-book.ts'
 export {

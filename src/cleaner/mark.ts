@@ -4,10 +4,11 @@
 // the scan sees LevelDB as of its beginning. So every extent that exists at any moment from then on has been seen.
 
 import type { ChunkLocation } from '../blocks/index.ts'
-import { prefixEnd, TABLE } from '../metadata/index.ts'
-import type { MetadataReader } from '../metadata/index.ts'
+import { EvidenceError } from '../deletion-proof.ts'
+import { compareUsage, countersIn, countExtents } from '../evidence/index.ts'
 import { forEachLocation } from '../stream/index.ts'
 import type { ExtentWatcher } from '../stream/index.ts'
+import type { PassParts } from './contract.ts'
 import type { Liveness } from './liveness.ts'
 import type { Relocations } from './relocations.ts'
 
@@ -29,20 +30,32 @@ export class PassWatcher implements ExtentWatcher {
 }
 
 /**
- * Marks what the extents in LevelDB refer to. The watcher must be in place and a commit made before.
+ * Marks what the extents in LevelDB refer to, and proves that the listing is whole: its sums are those that the commits have
+ * counted, and each file maps what its inode says. The watcher must be in place and a commit made before.
  * @param step called between records
- * @throws StoreError RECORD_DAMAGED: what can't be read may refer to anything, so nothing may be freed
+ * @throws StoreError RECORD_DAMAGED: what can't be read may refer to anything, so nothing may be freed; EvidenceError when
+ *   the listing and the counters, or the inodes, disagree
  */
 export async function markExtents(
-  metadata: MetadataReader,
+  { metadata, mappedBytesOf }: Pick<PassParts, 'metadata' | 'mappedBytesOf'>,
   liveness: Liveness,
   step: () => Promise<void>,
 ): Promise<void> {
-  const prefix = Buffer.from([TABLE.extents])
-  for await (const { value } of metadata.range(prefix, prefixEnd(prefix))) {
-    forEachLocation(value, (block, ordinal, chunkLengthBytes) => {
-      liveness.markAt(block, ordinal, chunkLengthBytes)
+  const snapshot = metadata.snapshot()
+  try {
+    const { usage, disagreements } = await countExtents({
+      snapshot,
+      mappedBytesOf,
+      visit: record => {
+        forEachLocation(record, (block, ordinal, chunkLengthBytes) => {
+          liveness.markAt(block, ordinal, chunkLengthBytes)
+        })
+      },
+      step,
     })
-    await step()
+    const all = [...compareUsage(usage, await countersIn(snapshot)), ...disagreements]
+    if (all.length > 0) throw new EvidenceError(`${all.join('; ')}.`)
+  } finally {
+    await snapshot.close()
   }
 }

@@ -1,7 +1,7 @@
 // What a pass has done so far.
 
 export interface PassCounts {
-  /** size of the block files that were deleted */
+  /** size of the block files that went to the trash */
   freedBytes: number
   /** by which others have grown for it */
   writtenBytes: number

@@ -1,10 +1,12 @@
 // One pass of the cleaner: mark, plan, free, then copy window by window, then retire keys. After a crash at any moment
-// the store is whole: a block file is deleted only after a commit in which no extent refers to it and its record is gone.
+// the store is whole: a block file goes to the trash only after a commit in which no extent refers to it, and only when the
+// listing of all extents and the counters that commits keep agree on that.
 //
 // Why no writer is raced: what is put in place during the pass is seen by the watcher. A dedupe hit goes to no condemned
 // block file; whoever had a hit before it was condemned is waited for. So after the wait the marks of condemned block
 // files are final but for extents that are copied from live ones, which were marked before.
 
+import { DeletionProof } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
 import type { PassParts } from './contract.ts'
 import { copyBlock } from './copy.ts'
@@ -19,8 +21,11 @@ import { relocateExtents } from './relocate.ts'
 import { Relocations } from './relocations.ts'
 import { nextWindow } from './window.ts'
 
-/** Block files that one commit frees: their records are small, but unlinking takes the disk a while. */
+/** Block files that one commit frees: their records are small, but moving files takes the disk a while. */
 const FREED_BLOCKS_MAX = 256
+
+/** Of the trash, given up at a time when there is no room for copying. */
+const COPY_ROOM_BYTES = 256 * 1024 * 1024
 
 export type PassPhase = 'mark' | PlannedAction | 'relocate' | 'sweep' | 'retire'
 
@@ -66,7 +71,7 @@ export class Pass {
 
   /**
    * @returns why something was left undone; empty when the pass is complete
-   * @throws PassStopped; StoreError RECORD_DAMAGED (nothing was freed), STORE_READ_ONLY
+   * @throws PassStopped; StoreError RECORD_DAMAGED, METADATA_DAMAGED, EvidenceError (nothing more is freed), STORE_READ_ONLY
    */
   async run(): Promise<ReadonlySet<Incomplete>> {
     await this.#watching(async () => {
@@ -82,18 +87,18 @@ export class Pass {
   }
 
   async #watching<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { extents, condemned } = this.#parts
+    const { extents, blocks } = this.#parts
     extents.watch(this.#watcher)
     try {
       return await work()
     } finally {
       extents.watch(undefined)
-      condemned.clear()
+      blocks.pardonAll()
     }
   }
 
   async #markAndPlan(): Promise<Plan> {
-    const { metadata, blocks, groups, quarantined, settleDeletions } = this.#parts
+    const { metadata, blocks, groups, settleDeletions } = this.#parts
     const { pace, group, closesFiles, progress } = this.#options
     progress('mark', 0, 0)
     await settleDeletions()
@@ -105,14 +110,15 @@ export class Pass {
     // What was put before the watcher came is in LevelDB after this.
     await metadata.commit()
     pace.check()
-    await markExtents(metadata, this.#liveness, () => pace.step())
+    await this.#parts.verifyMetadata()
+    await markExtents(this.#parts, this.#liveness, () => pace.step())
     return planPass({
       records: blocks.records(),
       liveBytes: block => this.#liveness.liveBytes(block),
       isLocked: id => groups.isLocked(id),
       compressionOf: id => groups.compressionOf(id),
       needsReseal: (id, keyId) => groups.needsReseal(id, keyId),
-      isQuarantined: block => quarantined.has(block),
+      isQuarantined: block => blocks.quarantined.has(block),
       ...(group !== undefined && { group }),
     })
   }
@@ -139,38 +145,62 @@ export class Pass {
         if (this.#parts.groups.isLocked(group)) return false
         return this.#liveness.liveChunks(block) === 0
       })
-      await this.#delete(dead)
+      await this.#release(dead)
       this.counts.freedBlocks += dead.length
     }
   }
 
   async #condemn(planned: readonly PlannedBlock[]): Promise<void> {
-    for (const { block } of planned) this.#parts.condemned.add(block)
+    this.#parts.blocks.condemn(planned.map(({ block }) => block))
     await this.#parts.inFlight.settled()
   }
 
   /** Block files that nothing refers to; they and what else was condemned are so no longer. */
-  async #delete(dead: readonly PlannedBlock[]): Promise<void> {
-    const { blocks, metadata, condemned, copied } = this.#parts
+  async #release(dead: readonly PlannedBlock[]): Promise<void> {
+    const { blocks, metadata, copied, nowSeconds, trash } = this.#parts
     if (dead.length > 0) {
       await metadata.commit()
       await copied()
     }
-    blocks.drop(dead.map(({ block }) => block))
+    const proofs = dead.map(({ block }) => this.#proofOf(block))
+    blocks.free(proofs, nowSeconds())
     await metadata.commit()
-    await blocks.deleteFiles()
-    condemned.clear()
-    for (const { block, fileBytes } of dead) {
-      this.#parts.quarantined.delete(block)
-      this.counts.freedBytes += fileBytes
-    }
+    await blocks.settleFreed()
+    blocks.pardonAll()
+    for (const { fileBytes } of dead) this.counts.freedBytes += fileBytes
+    await trash.expire()
+  }
+
+  /** @throws EvidenceError */
+  #proofOf(block: number): DeletionProof<number> {
+    const live = this.#liveness.liveChunks(block)
+    // What was copied keeps its marks: its extents have followed, and none has come since.
+    const copied = this.#liveCounts.get(block)
+    const { extents, bytes } = this.#parts.usage.of(block)
+    return DeletionProof.prove(
+      `Block file ${block}`,
+      block,
+      {
+        source: 'extent listing',
+        isDead: live === (copied ?? 0),
+        detail: `${live} chunks are live, ${copied ?? 0} of them were copied`,
+      },
+      {
+        source: 'reference counters',
+        isDead: extents === 0 && bytes === 0,
+        detail: `${extents} extents map ${bytes} bytes of it`,
+      },
+    )
   }
 
   async #copyAll(planned: readonly PlannedBlock[]): Promise<void> {
     let rest = planned
     while (rest.length > 0) {
       await this.#options.pace.pauseBetween()
-      const window = nextWindow(rest, await this.#parts.space())
+      let window = nextWindow(rest, await this.#parts.space())
+      if (window.length === 0 && (await this.#parts.trash.makeRoom(COPY_ROOM_BYTES)) > 0) {
+        window = nextWindow(rest, await this.#parts.space())
+      }
       if (window.length === 0) {
         this.#incomplete.add('NO_ROOM')
         // What compacting has no room for mustn't keep other things from being done, nor be overtaken by them.
@@ -209,12 +239,7 @@ export class Pass {
     const { metadata, extents } = this.#parts
     const breathe = (): Promise<void> => this.#options.pace.breathe()
     await relocateExtents({ metadata, extents, watcher: this.#watcher, breathe }, relocations)
-    for (const { block } of copied) {
-      if (this.#liveness.liveChunks(block) !== this.#liveCounts.get(block)) {
-        throw new Error(`block file ${block} was referred to anew while it was condemned`)
-      }
-    }
-    await this.#delete(copied)
+    await this.#release(copied)
     this.counts.copiedBlocks += copied.length
     if (stopped !== undefined) throw stopped
   }
@@ -229,7 +254,6 @@ export class Pass {
       const kept = await copyBlock(this.#parts, planned, target, pace)
       this.#doneBytes += planned.liveBytes
       if (kept === 'damaged') {
-        this.#parts.quarantined.add(planned.block)
         this.counts.damagedBlocks++
         this.#incomplete.add('DAMAGE')
       } else if (kept === 'locked') this.#incomplete.add('LOCKED')
@@ -269,6 +293,7 @@ export class Pass {
     for (const id of groups.ids()) {
       this.#options.pace.check()
       if (groups.isLocked(id) || (group !== undefined && id !== group)) continue
+      await this.#parts.trash.beforeRetirement(id)
       this.counts.retiredKeys += (await groups.retireUnusedKeys(id)).length
     }
   }

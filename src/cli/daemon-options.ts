@@ -4,10 +4,11 @@ import { resolve } from 'node:path'
 
 import type { Argv } from 'yargs'
 
-import { logLevels, transportNames } from '../daemon/contract.ts'
+import { keyRetirements, logLevels, transportNames } from '../daemon/contract.ts'
 import type { DaemonOptions, LogLevel, MetricsPlace, PassphraseFile } from '../daemon/contract.ts'
 import { socketPath } from './common.ts'
 import type { GlobalArgs } from './common.ts'
+import { parseSeconds } from './durations.ts'
 import { UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { parseSize } from './sizes.ts'
@@ -52,6 +53,18 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       coerce: parsePercent,
       describe: 'Share of a container whose deletion within an hour is an alert (default 50)',
     })
+    .option('trash-time', {
+      type: 'string',
+      requiresArg: true,
+      coerce: parseSeconds,
+      describe: 'How long freed block files are kept (default 24h, 0 = not at all)',
+    })
+    .option('key-retirement', {
+      choices: keyRetirements,
+      requiresArg: true,
+      describe:
+        'Erase old keys when the trash no longer needs them, or empty it first (default wait)',
+    })
     .option('metrics-port', {
       type: 'string',
       requiresArg: true,
@@ -89,6 +102,8 @@ interface DaemonArgs {
   passphraseFile?: string[] | undefined
   quotaMin?: number | undefined
   massDeletePercent?: number | undefined
+  trashTime?: number | undefined
+  keyRetirement?: DaemonOptions['keyRetirement'] | undefined
   metricsPort?: number | undefined
   metricsSocket?: string | undefined
   transport?: DaemonOptions['transport'] | undefined
@@ -110,6 +125,8 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     }),
     ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
     ...(massDeletePercent !== undefined && { massDeletePercent }),
+    ...(argv.trashTime !== undefined && { trashSeconds: argv.trashTime }),
+    ...(argv.keyRetirement !== undefined && { keyRetirement: argv.keyRetirement }),
     ...metricsPlace(argv),
     ...(transport !== undefined && { transport }),
     ...(argv.letProcessorsSleep === true && { letProcessorsSleep: true }),
@@ -165,6 +182,8 @@ export function toArgs(options: DaemonOptions): string[] {
     ),
     ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
     ...(massDeletePercent === undefined ? [] : [`--mass-delete-percent=${massDeletePercent}`]),
+    ...(options.trashSeconds === undefined ? [] : [`--trash-time=${options.trashSeconds}s`]),
+    ...(options.keyRetirement === undefined ? [] : [`--key-retirement=${options.keyRetirement}`]),
     ...(metrics === undefined ? [] : [metricsArg(metrics)]),
     ...(transport === undefined ? [] : [`--transport=${transport}`]),
     ...(options.letProcessorsSleep === true ? ['--let-processors-sleep'] : []),

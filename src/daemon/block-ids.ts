@@ -35,6 +35,11 @@ export class BlockIds implements CommitParticipant {
     this.#next = nextBlockId(metadata)
   }
 
+  /** Ids below this have been given out. */
+  get next(): number {
+    return this.#next
+  }
+
   /** A new id, `atLeast` or greater; the commit that first names its block file also keeps the counter. */
   take(atLeast: number): number {
     const id = Math.max(this.#next, atLeast)

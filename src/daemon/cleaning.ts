@@ -3,9 +3,11 @@
 import type { AlertBoard, EventLog } from '../alerts/index.ts'
 import type { BlockStore } from '../blocks/index.ts'
 import { Cleaner } from '../cleaner/index.ts'
-import type { PassBook, PassParts, PassReport } from '../cleaner/index.ts'
+import type { PassBook, PassParts, PassReport, TrashCollector } from '../cleaner/index.ts'
+import type { UsageCounters } from '../evidence/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { Vfs } from '../vfs/index.ts'
+import { mappedBytesOf } from './mapped-bytes.ts'
 import type { DataPath } from './data-path.ts'
 import type { Encryption } from './encryption.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -22,6 +24,10 @@ export interface CleaningOptions {
   readonly alerts: AlertBoard
   readonly events: EventLog
   readonly copied: () => Promise<void>
+  readonly usage: UsageCounters
+  readonly trash: TrashCollector
+  /** @throws StoreError METADATA_DAMAGED */
+  readonly verifyMetadata: () => Promise<void>
   readonly book: PassBook
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
@@ -39,8 +45,6 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     index: data.index,
     blocks,
     inFlight: data.inFlight,
-    condemned: data.condemned,
-    quarantined: data.quarantined,
     groups: {
       ids: () => groups.list().map(({ id }) => id),
       compressionOf,
@@ -50,12 +54,17 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
       retireUnusedKeys: id => encryption.retireUnusedKeys(id),
     },
     copied: options.copied,
+    verifyMetadata: options.verifyMetadata,
+    usage: options.usage,
+    mappedBytesOf,
+    trash: options.trash,
+    nowSeconds: options.nowSeconds,
     settleDeletions: () => vfs.deletionsDone(),
     space: async () => {
       await space.refresh()
       return { freeBytes: space.space.freeBytes, reserveBytes: space.reserveBytes }
     },
-    damaged: (block, reason) => reportDamagedBlock(alerts, block, reason),
+    damaged: (block, reason) => reportDamagedBlock(blocks, alerts, block, reason),
   }
   return new Cleaner({
     ...(options.instrument?.(parts) ?? parts),
@@ -66,7 +75,7 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     isSpaceLow: () => space.isLow,
     hasStaleBlocks: () => {
       for (const { block, isClosed, group, keyId, compression } of blocks.records()) {
-        if (!isClosed || encryption.isLocked(group) || data.quarantined.has(block)) continue
+        if (!isClosed || encryption.isLocked(group) || blocks.quarantined.has(block)) continue
         const wanted = compressionOf(group)
         if (wanted === undefined || wanted !== compression) return true
         if (encryption.needsReseal(group, keyId)) return true
@@ -79,7 +88,14 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
   })
 }
 
-export function reportDamagedBlock(alerts: AlertBoard, block: number, reason: string): void {
+/** New data doesn't refer to the block file any more, and the administrator is told. */
+export function reportDamagedBlock(
+  blocks: Pick<BlockStore, 'quarantine'>,
+  alerts: Pick<AlertBoard, 'raise'>,
+  block: number,
+  reason: string,
+): void {
+  blocks.quarantine(block, reason)
   const text = `Block file ${block} is damaged and stays as it is: ${reason}`
   alerts.raise('DAMAGED_BLOCK', text, String(block))
 }
@@ -91,7 +107,7 @@ function severityOf({ outcome }: PassReport): 'info' | 'warning' {
 function describe({ id, kind, outcome, text, counts }: PassReport): string {
   const { freedBytes, writtenBytes, freedBlocks, copiedBlocks, retiredKeys } = counts
   return (
-    `Pass ${id} (${kind}) is ${outcome}: ${freedBytes} bytes deleted, ${writtenBytes} written anew; ` +
+    `Pass ${id} (${kind}) is ${outcome}: ${freedBytes} bytes freed, ${writtenBytes} written anew; ` +
     `${freedBlocks} block files freed, ${copiedBlocks} copied, ${retiredKeys} keys retired. ${text}`
   ).trim()
 }

@@ -1,6 +1,9 @@
 // What the command line asks of the daemon, and nothing else: how it is started, and how it ends.
 
+import type { KeyRetirement } from '../cleaner/contract.ts'
 import type { TransportName } from '../fuse/index.ts'
+
+export { keyRetirements, type KeyRetirement } from '../cleaner/contract.ts'
 
 /** The default first. */
 export const transportNames = ['device', 'fuse-native'] as const satisfies readonly TransportName[]
@@ -25,6 +28,10 @@ export interface DaemonOptions {
   quotaBytesMin?: number
   /** The share of a container's files whose deletion within an hour is an alert; 50 unless told. */
   massDeletePercent?: number
+  /** How long freed block files are kept, in seconds; a day unless told. */
+  trashSeconds?: number
+  /** Whether erasing old keys waits for the trash or empties it; `wait` unless told. */
+  keyRetirement?: KeyRetirement
   /** Where statistics are served to Prometheus; nowhere unless told. */
   metrics?: MetricsPlace
   /** Who carries the kernel's requests: the addon's device layer unless told. */

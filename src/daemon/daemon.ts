@@ -31,6 +31,8 @@ const QUOTA_BYTES_MIN = 100 * 2 ** 30
 const NOTHING_YET = { bytesRead: 0, bytesWritten: 0 }
 /** Who asks when nobody waits on the control socket. */
 const NOBODY: ControlCaller = { notify: () => false, gone: new AbortController().signal }
+/** A day: an administrator who finds something missing in the morning can still bring it back. */
+const TRASH_SECONDS = 24 * 3600
 const SAMPLE_INTERVAL_MS = 1000
 /** Intervals are days: a minute late is early enough. */
 const ROTATION_CHECK_INTERVAL_MS = 60 * 1000
@@ -66,6 +68,10 @@ async function start(
     directory,
     now: wallClock,
     keystoreBackup: options.keystoreBackup ?? defaultKeystoreBackup(),
+    trash: {
+      keepSeconds: options.trashSeconds ?? TRASH_SECONDS,
+      keyRetirement: options.keyRetirement ?? 'wait',
+    },
     pagesChanged: async inode => late.mount?.invalidateInode(inode),
     recorded: event => logger.event(event),
     clientBytes: () => {

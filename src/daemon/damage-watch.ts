@@ -23,12 +23,13 @@ const SLICE_MS = 8
 
 export interface DamageWatchOptions {
   readonly alerts: Pick<AlertBoard, 'list' | 'clear' | 'isRaised'>
-  readonly blocks: Pick<BlockStore, 'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion'>
+  readonly blocks: Pick<
+    BlockStore,
+    'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion' | 'quarantined' | 'endQuarantine'
+  >
   readonly extents: Pick<ExtentMap, 'overlapping' | 'nextPageBytes'>
   readonly reader: Pick<StoredReader, 'copy'>
   readonly healer: Pick<Healer, 'healAll'>
-  /** block files that take no dedupe hits; one that is well again leaves it */
-  readonly quarantined: Set<number>
   /** how often a known chunk was stored anew, since its block file takes no hits */
   readonly refusedCount: () => number
   /** undefined for a file that is gone */
@@ -85,9 +86,9 @@ export class DamageWatch {
 
   /** Changes with what may end an alert; empty when there is none. */
   #latestNews(): string {
-    const { alerts, quarantined, refusedCount } = this.#options
+    const { alerts, blocks, refusedCount } = this.#options
     const isDamaged = alerts.list().some(({ code }) => code.startsWith('DAMAGED_'))
-    return isDamaged ? `${refusedCount()}: ${[...quarantined].join(' ')}` : ''
+    return isDamaged ? `${refusedCount()}: ${[...blocks.quarantined.keys()].join(' ')}` : ''
   }
 
   /** One look at everything that is said to be damaged; looks never overlap. */
@@ -110,14 +111,15 @@ export class DamageWatch {
   }
 
   async #look(): Promise<void> {
-    const { alerts, blocks, quarantined } = this.#options
+    const { alerts, blocks } = this.#options
     this.#seen = this.#latestNews()
     await this.#heal().catch((error: unknown) => log('healing: %O', error))
     const raised = alerts.list()
     const subjects = (code: string): number[] =>
       raised.filter(alert => alert.code === code).map(({ subject }) => Number(subject))
     const files = subjects('DAMAGED_FILE')
-    const suspects = subjects('DAMAGED_BLOCK')
+    // An alert may be of a block file that is gone.
+    const suspects = new Set([...blocks.quarantined.keys(), ...subjects('DAMAGED_BLOCK')])
     // Only the disk can tell whether it is well.
     for (const block of suspects) blocks.uncache(block)
     const fileOffsets = new Map<number, number>()
@@ -144,7 +146,7 @@ export class DamageWatch {
       if (page !== undefined) blockPages.set(block, page)
       else {
         alerts.clear('DAMAGED_BLOCK', String(block))
-        quarantined.delete(block)
+        blocks.endQuarantine(block)
       }
     }
     this.#blockPages = blockPages
@@ -189,10 +191,10 @@ export class DamageWatch {
   }
 
   async #findInRange(inode: number, group: number, startBytes: number, endBytes: number) {
-    const { alerts, blocks, extents, reader } = this.#options
+    const { blocks, extents, reader } = this.#options
     for (const extent of extents.overlapping(inode, startBytes, endBytes)) {
       const { block } = extent.location
-      const isSuspect = !blocks.hasBlock(block) || alerts.isRaised('DAMAGED_BLOCK', String(block))
+      const isSuspect = !blocks.hasBlock(block) || blocks.quarantined.has(block)
       if (!isSuspect) continue
       const target = Buffer.allocUnsafe(extent.lengthBytes)
       const isWell = await this.#isReadable(group, () =>

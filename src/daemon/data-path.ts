@@ -7,6 +7,7 @@ import type { BlockStore } from '../blocks/index.ts'
 import { AppendGatherer, ChunkIndex, Deduplicator, HitCheck } from '../dedupe/index.ts'
 import type { ChunkDoubter } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
+import type { UsageCounters } from '../evidence/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint, cutAndFingerprintNow } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
@@ -41,6 +42,7 @@ const PINNED_REGIONS_MAX = REGION_CACHE_BYTES / REGION_RAW_BYTES_MAX / 4
 
 export interface DataPathOptions {
   readonly metadata: MetadataStore
+  readonly usage: UsageCounters
   readonly filter: ChunkDoubter
   readonly blocks: BlockStore
   readonly groups: StorageGroups
@@ -66,32 +68,25 @@ export interface DataPath {
   readonly inFlight: InFlight
   /** reads that may still look for regions */
   readonly reads: InFlight
-  /** block files that the cleaner is about to delete */
-  readonly condemned: Set<number>
-  /** block files that were found damaged: new data doesn't rely on them, but is stored again */
-  readonly quarantined: Set<number>
   readonly healer: Healer
 }
 
 export function buildDataPath(options: DataPathOptions): DataPath {
   const { metadata, blocks, groups, encryption, space } = options
-  const condemned = new Set<number>()
-  const quarantined = damagedBefore(options.alerts)
   const inFlight = new InFlight()
   const reads = new InFlight()
-  const isUsable = (block: number): boolean =>
-    blocks.hasBlock(block) && !condemned.has(block) && !quarantined.has(block)
+  const isUsable = (block: number): boolean => blocks.isUsable(block)
   const readRegion = (block: number, page: number) => blocks.readRegion(block, page)
   const suspected = (block: number, { message }: Error): void => {
     log('block file %d: %s', block, message)
-    quarantined.add(block)
-    // Fresh copies must not come to lie beside what they replace.
-    blocks.closeFiles(record => record.block === block)
+    blocks.quarantine(block, message)
     const text = `Block file ${block} is damaged (${message}).`
     options.alerts.raise('DAMAGED_BLOCK', text, String(block))
   }
   const index = new ChunkIndex(metadata, isUsable, options.filter)
-  const extents = new ExtentMap(metadata, recordCount => metadata.touched(recordCount))
+  const extents = new ExtentMap(metadata, options.usage, recordCount =>
+    metadata.touched(recordCount),
+  )
   const gatherer = new AppendGatherer(blocks)
   const dedupe = new Deduplicator({
     index,
@@ -109,7 +104,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
       return found.map(location => location && (isUsable(location.block) ? location : undefined))
     },
     readRegion,
-    suspects: quarantined,
+    suspects: blocks,
     isLocked: group => encryption.isLocked(group),
     beginStore: () => inFlight.begin(),
   })
@@ -145,7 +140,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     reserve: (group, lengthBytes) => {
       if (options.isReadOnly()) throw new FilesystemError('EROFS')
       options.quota.reserve(group, lengthBytes)
-      space.reserve(lengthBytes)
+      return space.reserve(lengthBytes)
     },
     lost: (inode, error) => {
       reportLoss(options, inode, error)
@@ -163,16 +158,8 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     gatherer,
     inFlight,
     reads,
-    condemned,
-    quarantined,
     healer,
   }
-}
-
-/** A restart makes nothing whole: what was known to be damaged is so until it has been looked at. */
-function damagedBefore(alerts: AlertBoard): Set<number> {
-  const raised = alerts.list().filter(({ code }) => code === 'DAMAGED_BLOCK')
-  return new Set(raised.map(({ subject }) => Number(subject)))
 }
 
 function reportDamage(

@@ -15,6 +15,7 @@ import {
   rotationDueSeconds,
 } from '../crypto/index.ts'
 import type { EncryptionSettings, KeyringInfo, PlaceFinding } from '../crypto/index.ts'
+import { EvidenceError } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
 
@@ -31,6 +32,8 @@ export interface EncryptionOptions {
   readonly secretsDropped: () => void
   /** ids of the keys that some block of the group has in its header */
   readonly usedKeyIds: (group: number) => ReadonlySet<number>
+  /** the same by the headers of the files. @throws EvidenceError when one can't be told */
+  readonly keyIdsOnDisk: (group: number) => Promise<ReadonlySet<number>>
   /** what is in flight is in block files, and their records say so */
   readonly settle: () => Promise<void>
   /** the group's data leaves memory: caches of ours and of the kernel, and open block files */
@@ -210,13 +213,30 @@ export class Encryption {
     }
   }
 
-  /** Erases the keys that no block uses any more. @returns their ids */
+  /**
+   * Erases the keys that no block file has, neither by the records nor by the files' own headers.
+   * @returns their ids
+   * @throws EvidenceError
+   */
   async retireUnusedKeys(id: number): Promise<number[]> {
     const keys = this.#keys.get(id)
     if (keys?.isOpen !== true || keys.info?.isOn !== true) return []
     // Appends that began under an older key end first; new ones use the active key.
     await this.#options.settle()
-    return keys.retireUnused(this.#options.usedKeyIds(id))
+    const used = this.#options.usedKeyIds(id)
+    const isRetirable = keys.keyring.keys.some(
+      each => each.state === 'decrypt-only' && !used.has(each.id),
+    )
+    if (!isRetirable) return []
+    // An erased key can't be brought back: the files themselves are asked too.
+    for (const keyId of await this.#options.keyIdsOnDisk(id)) {
+      if (used.has(keyId)) continue
+      const { name } = this.#options.groups.byId(id)
+      throw new EvidenceError(
+        `key ${keyId} of storage group ${name} is not erased: a block file has it, and no record says so.`,
+      )
+    }
+    return keys.retireUnused(used)
   }
 
   /** Rotations that are due. Called regularly. */

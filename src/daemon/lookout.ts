@@ -1,8 +1,11 @@
 // Looks once a second at what may become an alert, and lets the mailer do what is due.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import createDebug from 'debug'
 import { ClockWatch, MassDeleteWatch, SpaceWatch, StallWatch } from '../alerts/index.ts'
 import type { Storage } from './storage.ts'
+
+const log = createDebug('coffer:daemon')
 
 const INTERVAL_MS = 1000
 const DELAY_RESOLUTION_MS = 20
@@ -39,6 +42,10 @@ export class Lookout {
     this.#delay.disable()
   }
 
+  #tickTrash(): void {
+    this.#storage.tickTrash().catch((error: unknown) => log('trash: %O', error))
+  }
+
   #look(nowMs: number): void {
     const { vfs, space, alerting } = this.#storage
     this.#space.look(space)
@@ -53,6 +60,7 @@ export class Lookout {
     this.#massDelete.look(nowMs, counts)
     this.#storage.reportQuotas()
     this.#storage.cleaner.tick()
+    this.#tickTrash()
     this.#storage.scanner.tick()
     this.#storage.damage.tick(nowMs)
     void alerting.mailer.tick(nowMs)

@@ -1,21 +1,30 @@
 // What all of a storage stands on: alerts, groups, keys, block files, room, the filter of the index.
 
 import { totalmem } from 'node:os'
-import { openBlockStore, type BlockStore } from '../blocks/index.ts'
-import { localZone, ScheduleBook } from '../cleaner/index.ts'
+import createDebug from 'debug'
+import type { BlockStore } from '../blocks/index.ts'
+import { localZone, ScheduleBook, TrashCollector } from '../cleaner/index.ts'
 import { FilterKeeper } from '../dedupe/index.ts'
+import { UsageCounters } from '../evidence/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { openAlerting, type Alerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
-import { loadBlockRecords } from './block-records.ts'
+import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { openBlocks } from './open-blocks.ts'
 import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
 import { StorageGroups } from './storage-groups.ts'
 import type { StorageOptions } from './storage.ts'
 import { Superblock } from './superblock.ts'
+import { upgradeFromFormat2 } from './upgrade.ts'
+
+const log = createDebug('coffer:daemon')
+
+/** Of alerts about what lies in the trash, as opposed to what is part of the store. */
+const TRASH_SUBJECT = 'trash'
 
 /** 10 bits a chunk: on a machine of 4 GiB, chunks of 13 TiB. */
 const FILTER_MEMORY_SHARE_MAX = 1 / 8
@@ -31,6 +40,9 @@ export interface Ground {
   readonly encryption: Encryption
   readonly ids: BlockIds
   readonly blocks: BlockStore
+  readonly census: BlockCensus
+  readonly usage: UsageCounters
+  readonly trash: TrashCollector
   readonly space: SpaceGuard
   readonly quota: QuotaGuard
   readonly filter: FilterKeeper
@@ -59,19 +71,25 @@ export async function openGround(
   const early = { options, metadata, circle, alerting, groups, superblock, schedules }
   const encryption = buildEncryption(early)
   const ids = new BlockIds(metadata)
-  const blocks = await openBlockStore({
-    directory: directory.blocks,
-    records: await loadBlockRecords(metadata),
+  const { blocks, census } = await openBlocks({
+    directory,
+    metadata,
+    ids,
+    alerts: alerting.board,
     lookupKey: (group, keyId) => encryption.lookupKey(group, keyId),
     cacheBytes: REGION_CACHE_BYTES,
-    verify: true,
-    now: () => now().seconds,
-    committedSequence: metadata.sequence,
-    nextBlockId: atLeast => ids.take(atLeast),
+    nowSeconds: () => now().seconds,
   })
   circle.blocks = blocks
+  const usage = new UsageCounters()
+  await usage.load(metadata)
+  if (directory.isOld) {
+    const { board: alerts, events } = alerting
+    await upgradeFromFormat2({ metadata, blocks, usage, alerts, events })
+  }
+  const trash = buildTrash({ ...early, encryption, blocks, usage })
   const unflushedBytes = (): number => circle.streams?.unflushedBytes ?? 0
-  const space = new SpaceGuard(directory.path, unflushedBytes)
+  const space = new SpaceGuard(directory.path, unflushedBytes, trash)
   circle.space = space
   await space.start()
   const quota = new QuotaGuard({
@@ -86,7 +104,39 @@ export async function openGround(
     metadata.sequence,
   )
   circle.filter = filter
-  return { ...early, encryption, ids, blocks, space, quota, filter }
+  return { ...early, encryption, ids, blocks, census, usage, trash, space, quota, filter }
+}
+
+function buildTrash(
+  ground: Pick<
+    Ground,
+    'options' | 'metadata' | 'circle' | 'alerting' | 'encryption' | 'blocks' | 'usage'
+  >,
+): TrashCollector {
+  const { options, metadata, alerting, encryption, blocks, usage } = ground
+  const { board } = alerting
+  return new TrashCollector({
+    blocks,
+    usage,
+    metadata,
+    nowSeconds: () => options.now().seconds,
+    ...options.trash,
+    heldBecause: () => {
+      if (board.isRaised('METADATA_DAMAGED')) return 'the metadata database is damaged.'
+      if (board.isRaised('EVIDENCE_DISAGREES')) return 'two records of what is in use disagree.'
+      return undefined
+    },
+    activeKeyId: group =>
+      encryption.isLocked(group) ? undefined : encryption.policyOf(group).keyId,
+    disagreed: text => board.raise('EVIDENCE_DISAGREES', text, TRASH_SUBJECT),
+    agreed: () => board.clear('EVIDENCE_DISAGREES', TRASH_SUBJECT),
+    deleted: groups => {
+      for (const group of groups) {
+        if (encryption.isLocked(group)) continue
+        encryption.retireUnusedKeys(group).catch((error: unknown) => log('keys: %O', error))
+      }
+    },
+  })
 }
 
 function buildEncryption(
@@ -104,6 +154,7 @@ function buildEncryption(
     // The keystore has been written.
     commit: () => metadata.commitRegardless(),
     usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
+    keyIdsOnDisk: async group => (await circle.blocks?.keyIdsOnDisk(group)) ?? new Set(),
     settle: async () => {
       await settle(circle, metadata)
       // The cleaner reads and seals with the group's keys too.

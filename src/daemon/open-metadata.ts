@@ -49,7 +49,12 @@ export function openMetadata(
 }
 
 /** Codes of metadata that this store can't go on with, and that a recovery may replace. */
-const RECOVERABLE = new Set(['METADATA_BEHIND', 'METADATA_UNREADABLE', 'RECORD_DAMAGED'])
+const RECOVERABLE = new Set([
+  'METADATA_BEHIND',
+  'METADATA_UNREADABLE',
+  'METADATA_DAMAGED',
+  'RECORD_DAMAGED',
+])
 
 /** An error of a start, with what to do where the metadata is at fault. */
 export function withRemedy(error: unknown, { path }: StoreDirectory): unknown {

@@ -4,6 +4,7 @@ import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { Vfs } from '../vfs/index.ts'
+import { writeDurably } from '../durable-file.ts'
 import { BlockRecordKeeper } from './block-records.ts'
 import { emptyCircle, type Circle } from './circle.ts'
 import { reportDamagedBlock } from './cleaning.ts'
@@ -13,6 +14,7 @@ import { openGround, type Ground } from './open-ground.ts'
 import { checkCommitNote, openMetadata, withRemedy } from './open-metadata.ts'
 import { openUpkeep } from './open-upkeep.ts'
 import { DEFAULT_GROUP } from './storage-groups.ts'
+import { FORMAT_LINE } from './store-directory.ts'
 import { Storage, type StorageOptions } from './storage.ts'
 
 const log = createDebug('coffer:daemon')
@@ -50,11 +52,12 @@ async function assemble(
   const { alerting, groups, superblock, schedules, encryption, ids, blocks, filter } = ground
   const data = openDataPath(ground)
   const vfs = buildVfs(ground, data)
-  const records = new BlockRecordKeeper(blocks)
+  const records = new BlockRecordKeeper(blocks, ground.census)
   circle.records = records
   const upkeep = await openUpkeep(ground, data, vfs)
   const { index, extents } = data
-  const layers = [superblock, ids, groups, vfs, extents, index, records, schedules]
+  // The counters after the extents: what these tell of a commit goes into the same one.
+  const layers = [superblock, ids, groups, vfs, extents, ground.usage, index, records, schedules]
   const { mender, participants } = upkeep
   for (const each of [mender, ...layers, ...participants, ...alerting.participants]) {
     metadata.addParticipant(each)
@@ -66,6 +69,9 @@ async function assemble(
   await vfs.start()
   circle.vfs = vfs
   await metadata.commit()
+  if (options.directory.isOld) {
+    await writeDurably('format', options.directory.format, FORMAT_LINE)
+  }
   upkeep.copies.start()
   const rebuildParts = {
     metadata,
@@ -73,7 +79,8 @@ async function assemble(
     blocks,
     inFlight: data.inFlight,
     isLocked: (group: number) => encryption.isLocked(group),
-    damaged: (block: number, reason: string) => reportDamagedBlock(alerting.board, block, reason),
+    damaged: (block: number, reason: string) =>
+      reportDamagedBlock(blocks, alerting.board, block, reason),
   }
   const { streams } = data
   return new Storage({ ...ground, ...upkeep, vfs, streams, note, index, rebuildParts }, circle)
@@ -84,6 +91,7 @@ function openDataPath(ground: Ground): DataPath {
   const { alerting, space, quota } = ground
   const data = buildDataPath({
     metadata,
+    usage: ground.usage,
     filter: filter.filter,
     blocks,
     groups,
@@ -110,7 +118,8 @@ function buildVfs(ground: Ground, data: DataPath): Vfs {
     committer: metadata,
     content: data.streams,
     now: options.now,
-    statistics: group => (group === undefined ? space.space : quota.within(group, space.space)),
+    statistics: group =>
+      group === undefined ? space.clientSpace : quota.within(group, space.clientSpace),
     hashKey: superblock.nameHashKey,
     entryChanged: options.entryChanged,
     isReadOnly: () => circle.readOnlyReason !== undefined,

@@ -3,43 +3,35 @@
 
 import { access, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import createDebug from 'debug'
 import { syncDirectory, writeDurably } from '../durable-file.ts'
 import { CofferError, StoreError } from '../errors.ts'
+import { Trash } from '../blocks/index.ts'
+import { usageRecords } from '../evidence/index.ts'
 import { OfflineMetadata } from '../metadata/index.ts'
 import { lockFileExclusive } from '../native/fuse-device.ts'
 import {
   BlockSurvey,
   indexFromExtents,
-  isCopied,
   readNewestCopy,
   type CopyFound,
+  type ExtentsFound,
 } from '../recovery/index.ts'
+import { BlockCensus, packBlockTotal } from './block-census.ts'
 import { nextBlockId, packNextBlockId } from './block-ids.ts'
 import { packBlockRecord } from './block-records.ts'
 import { openCommitNote } from './commit-note.ts'
 import type { RecoveryOptions, RecoveryReport } from './contract.ts'
+import { copiedRecords, lookAtOldMetadata, type OldMetadata } from './old-metadata.ts'
 import { StorageGroups } from './storage-groups.ts'
 import { findStoreDirectory, FORMAT_LINE } from './store-directory.ts'
 import type { FoundStore } from './store-directory.ts'
-
-const log = createDebug('coffer:recover')
 
 /** Records that are written together. */
 const BATCH_RECORDS = 4096
 /** Nobody reads more, and the rest is counted. */
 const SHOWN_FILES_MAX = 1000
-/** The tables whose records are made again lie between these; LevelDB's keys are ordered. */
-const ALL_KEYS = [Buffer.of(0), Buffer.of(0x42), Buffer.of(0x44), Buffer.of(0xff)] as const
 const STRANGER_SUFFIX = '.damaged'
 const KEYSTORE = /^(\d{1,5})\.keystore$/
-
-/** What was found of the old LevelDB. */
-interface OldMetadata {
-  readonly sequence: number
-  /** undefined when every record that matters can be read */
-  readonly trouble: string | undefined
-}
 
 /**
  * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION, STORE_IN_USE, NOTHING_TO_RECOVER when the metadata is whole and not
@@ -66,7 +58,7 @@ class Recovery {
   async run(): Promise<RecoveryReport> {
     const { progress } = this.#options
     progress('Looking at the metadata')
-    const old = await this.#lookAtOld()
+    const old = await lookAtOldMetadata(this.#store.metadata)
     const noted = await readNote(this.#store)
     let made: OfflineMetadata | undefined
     try {
@@ -105,14 +97,17 @@ class Recovery {
       },
     )
     const lastSequence = Math.max(noted, survey.sequence, old.sequence, copy?.sequence ?? 0)
-    if (old.trouble === undefined && old.sequence >= lastSequence && !isForced) throw nothing(old)
+    const isWhole = old.trouble === undefined && old.blocksTrouble === undefined
+    if (isWhole && old.sequence >= lastSequence && !isForced) throw nothing(old)
     progress('Making the chunk index')
     const extents = await indexFromExtents(made, survey, !isDryRun)
     let keptAside: string | undefined
     if (!isDryRun) {
-      // A start deletes what is called a block file and has no record: these may be worth something yet.
+      // Under their names they would be strays at each start: these may be worth something yet.
       for (const path of survey.strangers) await rename(path, `${path}${STRANGER_SUFFIX}`)
-      await this.#complete(made, survey, groups, extents.greatestBlock)
+      // What was freed may be in use in the state that is recovered: the next pass frees it again if it is not.
+      await new Trash(this.#store.blocks).giveBack(survey.trashed)
+      await this.#complete(made, survey, groups, extents)
       // Beyond everything that was ever there, so that nothing looks newer than the metadata.
       await made.setSequence(lastSequence + 1)
       await made.close()
@@ -125,7 +120,7 @@ class Recovery {
       sequence: copy?.sequence ?? old.sequence,
       writtenAt: copy === undefined ? null : new Date(copy.seconds * 1000).toISOString(),
       lastSequence,
-      metadataTrouble: old.trouble ?? null,
+      metadataTrouble: old.trouble ?? old.blocksTrouble ?? null,
       blockFiles: [...survey.records()].length,
       unreadableBlockFiles: survey.strangers.map(path =>
         isDryRun ? path : `${path}${STRANGER_SUFFIX}`,
@@ -138,35 +133,11 @@ class Recovery {
     }
   }
 
-  async #lookAtOld(): Promise<OldMetadata> {
-    const path = join(this.#store.metadata, 'CURRENT')
-    const isThere = await access(path).then(
-      () => true,
-      () => false,
-    )
-    if (!isThere) return { sequence: 0, trouble: 'It is missing.' }
-    let metadata: OfflineMetadata | undefined
-    let sequence = 0
-    try {
-      metadata = await OfflineMetadata.open(this.#store.metadata)
-      sequence = metadata.sequence
-      for await (const _ of recordsOf(metadata));
-      return { sequence, trouble: undefined }
-    } catch (error) {
-      log('old metadata: %O', error)
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      return { sequence, trouble: `It can't be read: ${reason}` }
-    } finally {
-      await metadata?.close()
-    }
-  }
-
   async #takeOld(made: OfflineMetadata): Promise<void> {
     const old = await OfflineMetadata.open(this.#store.metadata)
     try {
       let batch: { key: Uint8Array; value: Uint8Array }[] = []
-      for await (const record of recordsOf(old)) {
+      for await (const record of copiedRecords(old)) {
         if (batch.push(record) < BATCH_RECORDS) continue
         await made.write(batch)
         batch = []
@@ -182,13 +153,23 @@ class Recovery {
     made: OfflineMetadata,
     survey: BlockSurvey,
     groups: StorageGroups,
-    referredBlock: number,
+    extents: ExtentsFound,
   ): Promise<void> {
-    const records = [...survey.records()].map(packBlockRecord)
+    const census = new BlockCensus()
+    const records = [...survey.records()].map(record => {
+      const packed = packBlockRecord(record)
+      census.put(record.block, packed.value)
+      return packed
+    })
+    await made.write([packBlockTotal(census.total), ...usageRecords(extents.usage)])
     for (let at = 0; at < records.length; at += BATCH_RECORDS) {
       await made.write(records.slice(at, at + BATCH_RECORDS))
     }
-    const nextBlock = Math.max(nextBlockId(made), survey.greatestBlock + 1, referredBlock + 1)
+    const nextBlock = Math.max(
+      nextBlockId(made),
+      survey.greatestBlock + 1,
+      extents.greatestBlock + 1,
+    )
     const keystores = await readdir(this.#store.keystores).catch(() => [])
     const keyed = keystores.map(name => Number(KEYSTORE.exec(name)?.[1] ?? 0))
     const lastGroup = Math.max(groups.lastId, survey.greatestGroup, ...keyed)
@@ -212,19 +193,6 @@ class Recovery {
     await syncDirectory(path)
     if (!this.#store.hasFormat) await writeDurably('format', join(path, 'FORMAT'), FORMAT_LINE)
     return hadOld ? aside : undefined
-  }
-}
-
-/** What is copied, of a database that is whole. @throws StoreError RECORD_DAMAGED, and what LevelDB throws */
-async function* recordsOf(
-  metadata: OfflineMetadata,
-): AsyncGenerator<{ key: Uint8Array; value: Uint8Array }, void, undefined> {
-  const [first, leftOut, after, last] = ALL_KEYS
-  for (const [from, to] of [
-    [first, leftOut],
-    [after, last],
-  ] as const) {
-    for await (const record of metadata.range(from, to)) if (isCopied(record.key)) yield record
   }
 }
 

@@ -75,10 +75,7 @@ function describeRepair(report: RepairReport): string {
   ).trim()
 }
 
-/**
- * Damaged block files keep their alerts: an alert is what keeps dedupe hits from them, and it ends when nothing refers to
- * the block file any more.
- */
+/** Damaged block files keep their quarantine, and their alerts: both end when nothing refers to the block file any more. */
 async function clearQuarantine(storage: Storage, deletesFiles: boolean): Promise<QuarantineInfo> {
   const { repairBook, repairer, damage, alerts, metadata, alerting } = storage
   if (repairer.isRunning) {

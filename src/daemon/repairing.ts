@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { UsageCounters } from '../evidence/index.ts'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { Repairer } from '../repair/index.ts'
 import type { QuarantinedFile, RecordMender, RepairBook, RepairReport } from '../repair/index.ts'
@@ -18,6 +19,7 @@ export interface RepairingOptions extends Omit<ScanningOptions, 'book' | 'window
   readonly scanReport: () => ScanReport | undefined
   readonly mender: RecordMender
   readonly ids: BlockIds
+  readonly usage: UsageCounters
   readonly damage: DamageWatch
   /** of the copies of changed records; made when the first one is written */
   readonly directory: string
@@ -25,18 +27,18 @@ export interface RepairingOptions extends Omit<ScanningOptions, 'book' | 'window
 }
 
 export function buildRepairer(options: RepairingOptions): Repairer {
-  const { metadata, groups, vfs, alerts, data, blocks, ids, damage, directory, book } = options
+  const { metadata, groups, vfs, alerts, usage, blocks, ids, damage, directory, book } = options
   return new Repairer({
     scan: scanParts(options),
     target: {
       mending: vfs.mending,
       records: options.mender,
       raiseBlockCounter: next => ids.raise(next),
+      correctUsage: correction => usage.correct(correction),
       quarantineBlock: (block, reason) => {
         // The cleaner may have deleted it meanwhile.
-        if (!blocks.hasBlock(block) || data.quarantined.has(block)) return false
-        data.quarantined.add(block)
-        reportDamagedBlock(alerts, block, `it ${reason}.`)
+        if (!blocks.hasBlock(block) || blocks.quarantined.has(block)) return false
+        reportDamagedBlock(blocks, alerts, block, `it ${reason}.`)
         return true
       },
     },
@@ -51,10 +53,10 @@ export function buildRepairer(options: RepairingOptions): Repairer {
     heal: async () => damage.look(),
     knownLosses: () => knownLosses(options),
     damagedBlocks: () =>
-      alerts
-        .list()
-        .filter(({ code, subject }) => code === 'DAMAGED_BLOCK' && subject !== null)
-        .map(({ subject, text }) => ({ block: Number(subject), reason: text })),
+      [...blocks.quarantined].map(([block, reason]) => ({
+        block,
+        reason: `Block file ${block} is damaged: ${reason}`,
+      })),
     isReadOnly: options.isReadOnly,
     nowSeconds: options.nowSeconds,
     newPace: () => patientPace(options.clientBytes),

@@ -119,10 +119,10 @@ function fingerprintOf(
 
 /** Raises what a report says; ends what earlier ones said, as far as this one looked there. */
 function publish(options: ScanningOptions, report: ScanReport): void {
-  const { alerts, events, data, blocks, vfs } = options
+  const { alerts, events, blocks, vfs } = options
   const { damagedBlocks, damagedBlockCount, lostFiles, lostFileCount, outcome } = report
   for (const { block, reason } of damagedBlocks) {
-    data.quarantined.add(block)
+    blocks.quarantine(block, reason)
     const text = `Block file ${block} is damaged: ${reason}`
     alerts.raise('DAMAGED_BLOCK', text.replace(/\.*$/, '.'), String(block))
   }
@@ -146,7 +146,7 @@ function publish(options: ScanningOptions, report: ScanReport): void {
         alerts.clear(code, subject)
         // Regions that were read before it was repaired.
         blocks.uncache(Number(subject))
-        data.quarantined.delete(Number(subject))
+        blocks.endQuarantine(Number(subject))
       }
     }
   }

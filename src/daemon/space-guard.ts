@@ -17,12 +17,21 @@ const LOW_FACTOR = 2
 const COMMIT_BYTES_MIN = 2 * 1024 * 1024
 /** More than others can use up between two looks: commits need no look of their own. */
 const PLENTY_BYTES = 256 * 1024 * 1024
+/** Of the trash, given up at a time: the next writes need not wait each. */
+const GIVEN_UP_BYTES = 256 * 1024 * 1024
 /** How stale the disk's own figure may be while writes go on. */
 const REFRESH_INTERVAL_MS = 500
 
 export interface DiskSpace {
   readonly totalBytes: number
   readonly freeBytes: number
+}
+
+/** Space that can be given up when it is needed. */
+export interface GivenUpSpace {
+  readonly reclaimableBytes: number
+  /** @returns bytes that were given up */
+  makeRoom(bytes: number): Promise<number>
 }
 
 export class SpaceGuard {
@@ -34,12 +43,17 @@ export class SpaceGuard {
   /** accepted since then */
   #acceptedBytes = 0
   #timer: NodeJS.Timeout | undefined
-  #isRefreshing = false
+  #looking: Promise<void> | undefined
+  readonly #trash: GivenUpSpace
 
-  /** @param unflushed bytes that have been accepted and are not in block files yet */
-  constructor(path: string, unflushed: () => number) {
+  /**
+   * @param unflushed bytes that have been accepted and are not in block files yet
+   * @param trash is given up before a write is refused
+   */
+  constructor(path: string, unflushed: () => number, trash: GivenUpSpace) {
     this.#path = path
     this.#unflushed = unflushed
+    this.#trash = trash
   }
 
   async start(): Promise<void> {
@@ -56,39 +70,69 @@ export class SpaceGuard {
     clearInterval(this.#timer)
   }
 
+  /** Looks at the disk; a look that is under way counts. */
   async refresh(): Promise<void> {
-    if (this.#isRefreshing) return
-    this.#isRefreshing = true
-    try {
-      // Before the look: what is flushed during it is then counted twice rather than not at all.
-      const acceptedBefore = this.#acceptedBytes
-      const unflushedBytes = this.#unflushed()
-      const figures = await statfs(this.#path)
-      this.#space = {
-        totalBytes: figures.blocks * figures.bsize,
-        freeBytes: figures.bavail * figures.bsize,
-      }
-      this.#unflushedBytes = unflushedBytes
-      this.#acceptedBytes -= acceptedBefore
-    } finally {
-      this.#isRefreshing = false
-    }
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    await this.#looking
   }
 
-  /** @throws FilesystemError ENOSPC */
-  reserve(lengthBytes: number): void {
-    const leftBytes =
-      this.#space.freeBytes - this.reserveBytes - this.#unflushedBytes - this.#acceptedBytes
-    if (leftBytes < lengthBytes) throw new FilesystemError('ENOSPC', 'The store is full.')
+  async #look(): Promise<void> {
+    // Before the look: what is flushed during it is then counted twice rather than not at all.
+    const acceptedBefore = this.#acceptedBytes
+    const unflushedBytes = this.#unflushed()
+    const figures = await statfs(this.#path)
+    this.#space = {
+      totalBytes: figures.blocks * figures.bsize,
+      freeBytes: figures.bavail * figures.bsize,
+    }
+    this.#unflushedBytes = unflushedBytes
+    this.#acceptedBytes -= acceptedBefore
+  }
+
+  /** Takes room for accepted data; waits while the trash is given up for it. @throws FilesystemError ENOSPC */
+  reserve(lengthBytes: number): void | Promise<void> {
+    if (this.#leftBytes < lengthBytes) {
+      if (this.#trash.reclaimableBytes > 0) return this.#reserveFromTrash(lengthBytes)
+      throw new FilesystemError('ENOSPC', 'The store is full.')
+    }
     this.#acceptedBytes += lengthBytes
   }
 
-  /** @throws FilesystemError ENOSPC when somebody else has used up even what is reserved */
+  async #reserveFromTrash(lengthBytes: number): Promise<void> {
+    while (this.#leftBytes < lengthBytes) {
+      const wasEmpty = this.#trash.reclaimableBytes === 0
+      await this.#trash.makeRoom(Math.max(lengthBytes, GIVEN_UP_BYTES))
+      // A look that began before the files went says nothing.
+      await this.#looking
+      await this.refresh()
+      if (wasEmpty && this.#leftBytes < lengthBytes) {
+        throw new FilesystemError('ENOSPC', 'The store is full.')
+      }
+    }
+    this.#acceptedBytes += lengthBytes
+  }
+
+  get #leftBytes(): number {
+    return this.#space.freeBytes - this.reserveBytes - this.#unflushedBytes - this.#acceptedBytes
+  }
+
+  /** @throws FilesystemError ENOSPC when something else has used up even what is reserved */
   async checkCommit(): Promise<void> {
     if (this.#space.freeBytes > PLENTY_BYTES) return
-    const { bavail, bsize } = await statfs(this.#path)
-    if (bavail * bsize >= COMMIT_BYTES_MIN) return
+    do {
+      const { bavail, bsize } = await statfs(this.#path)
+      if (bavail * bsize >= COMMIT_BYTES_MIN) return
+    } while ((await this.#trash.makeRoom(COMMIT_BYTES_MIN)) > 0)
     throw new FilesystemError('ENOSPC', 'The disk is full, even for metadata.')
+  }
+
+  /** Gives up as much of the trash as keeps the disk from being low. Called regularly. */
+  async relieve(): Promise<void> {
+    if (!this.isLow || this.#trash.reclaimableBytes === 0) return
+    await this.#trash.makeRoom(LOW_FACTOR * this.reserveBytes - this.#space.freeBytes)
+    await this.refresh()
   }
 
   /** What clients may not use. */
@@ -104,5 +148,11 @@ export class SpaceGuard {
 
   get space(): DiskSpace {
     return this.#space
+  }
+
+  /** The same for clients: what the trash takes counts as free, since it is given up before a write is refused. */
+  get clientSpace(): DiskSpace {
+    const { totalBytes, freeBytes } = this.#space
+    return { totalBytes, freeBytes: freeBytes + this.#trash.reclaimableBytes }
   }
 }

@@ -3,7 +3,7 @@
 import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { ScheduleBook } from '../cleaner/index.ts'
-import type { Cleaner, PassParts } from '../cleaner/index.ts'
+import type { Cleaner, KeyRetirement, PassParts, TrashCollector } from '../cleaner/index.ts'
 import type { RepairBook, Repairer } from '../repair/index.ts'
 import type { Scanner } from '../scan/index.ts'
 import { indexRange } from '../dedupe/index.ts'
@@ -47,6 +47,13 @@ export interface StorageOptions {
   readonly instrument?: (parts: PassParts) => PassParts
   /** for tests: when copies of the metadata are made */
   readonly copies?: Partial<MetadataCopiesOptions>
+  readonly trash: TrashSettings
+}
+
+/** What becomes of freed block files. */
+export interface TrashSettings {
+  readonly keepSeconds: number
+  readonly keyRetirement: KeyRetirement
 }
 
 export interface StorageParts {
@@ -58,6 +65,7 @@ export interface StorageParts {
   readonly metadata: MetadataStore
   readonly space: SpaceGuard
   readonly quota: QuotaGuard
+  readonly trash: TrashCollector
   readonly blocks: BlockStore
   readonly streams: StreamStore
   readonly note: CommitNote
@@ -87,6 +95,7 @@ export class Storage {
   readonly repairBook: RepairBook
   readonly counters: LifetimeCounters
   readonly damage: DamageWatch
+  readonly trash: TrashCollector
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
 
@@ -104,6 +113,7 @@ export class Storage {
     this.repairBook = parts.repairBook
     this.counters = parts.counters
     this.damage = parts.damage
+    this.trash = parts.trash
     this.#parts = parts
     this.#circle = circle
   }
@@ -151,6 +161,12 @@ export class Storage {
     return this.#parts.blocks.records()
   }
 
+  /** Deletes from the trash what has been there long enough, and more where room is short. Called regularly. */
+  async tickTrash(): Promise<void> {
+    await this.#parts.space.relieve()
+    await this.trash.expire()
+  }
+
   /** Raises and clears what is to be said about quotas. */
   reportQuotas(): void {
     this.#parts.quota.report(this.alerts)
@@ -171,6 +187,7 @@ export class Storage {
     await scanner.close()
     await vfs.stop()
     await cleaner.close()
+    await this.trash.settled()
     if (this.readOnlyReason === undefined) await streams.flushAll()
     this.alerting.stopping()
     await copies.stopping(FIRST_COPY_MS)

@@ -1,6 +1,6 @@
 // The store's directory: what lies where, and the file that says that it is a store and of which version.
 //
-//   FORMAT      one line: coffer store 2
+//   FORMAT      one line: coffer store 3
 //   lock        held by the daemon
 //   commit-note the last commit's number, see commit-note.ts
 //   chunk-filter  between two runs, see dedupe/filter-file.ts
@@ -16,17 +16,21 @@
 import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
+import { TRASH_FOLDER } from '../blocks/index.ts'
 import { CofferError, StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
 import { checkStoreShape } from './store-shape.ts'
 
-const FORMAT_VERSION = 2
+const FORMAT_VERSION = 3
+/** Its stores are upgraded by their first start; see upgrade.ts. */
+const OLD_FORMAT_LINE = 'coffer store 2\n'
 export const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
 /** What may lie in a directory that is to become a store: made before the daemon looks. */
 const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])
 
 export interface StoreDirectory {
   readonly path: string
+  readonly format: string
   readonly metadata: string
   readonly blocks: string
   readonly copies: string
@@ -39,6 +43,8 @@ export interface StoreDirectory {
   readonly repairs: string
   /** nothing is in it yet */
   readonly isNew: boolean
+  /** of format 2 */
+  readonly isOld: boolean
 }
 
 /**
@@ -72,13 +78,17 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   // A start that was cut off right after FORMAT leaves no database (LevelDB names it in CURRENT) and no blocks. Block
   // files without metadata are another matter: they must never be taken for leftovers of a new store.
   const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
-  const hasBlocks = (await readdir(join(real, 'blocks'))).length > 0
+  const hasBlocks = (await readdir(join(real, 'blocks'))).some(name => name !== TRASH_FOLDER)
   const hasCopies = (await readdir(join(real, 'copies'))).length > 0
-  return { ...placesIn(real), isNew: !hasDatabase && !hasBlocks && !hasCopies }
+  return {
+    ...placesIn(real),
+    isNew: !hasDatabase && !hasBlocks && !hasCopies,
+    isOld: line === OLD_FORMAT_LINE,
+  }
 }
 
 /** A directory that is a store, or the remains of one. */
-export interface FoundStore extends Omit<StoreDirectory, 'isNew'> {
+export interface FoundStore extends Omit<StoreDirectory, 'isNew' | 'isOld'> {
   readonly hasFormat: boolean
 }
 
@@ -104,16 +114,17 @@ async function readFormat(real: string): Promise<string | undefined> {
 }
 
 function checkFormat(path: string, line: string): void {
-  if (line === FORMAT_LINE) return
+  if (line === FORMAT_LINE || line === OLD_FORMAT_LINE) return
   throw new StoreError(
     'UNKNOWN_VERSION',
     `${path} says "${line.trim().slice(0, 60)}"; this coffer opens only "${FORMAT_LINE.trim()}".`,
   )
 }
 
-function placesIn(real: string): Omit<StoreDirectory, 'isNew'> {
+function placesIn(real: string): Omit<StoreDirectory, 'isNew' | 'isOld'> {
   return {
     path: real,
+    format: join(real, 'FORMAT'),
     metadata: join(real, 'metadata'),
     blocks: join(real, 'blocks'),
     copies: join(real, 'copies'),

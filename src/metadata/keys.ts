@@ -15,6 +15,7 @@ export const TABLE = {
   extents: 0x45, // E inode(8) page(4)
   chunk: 0x43, // C group(2) fingerprint(32)
   block: 0x42, // B block(4)
+  usage: 0x55, // U group(2), or U block(4)
   alert: 0x41, // A code, or code space subject
   event: 0x4c, // L index(8)
   pass: 0x50, // P "current", or P "history"

@@ -5,7 +5,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import type { Level } from 'level'
 import { packFrame, parseFrame } from './frame.ts'
 import { packSequence, parseSequence } from './sequence.ts'
-import { openDatabase, SEQUENCE_KEY } from './store.ts'
+import type { MetadataSnapshot } from './contract.ts'
+import { openDatabase, SEQUENCE_KEY, snapshotOf } from './store.ts'
 
 const RANGE_BATCH_ENTRIES = 1000
 const RANGE_BATCH_BYTES = 1024 * 1024
@@ -70,6 +71,12 @@ export class OfflineMetadata {
     } finally {
       await iterator.close()
     }
+  }
+
+  /** All records as they are: nothing else writes here. Damaged ones are told as such. */
+  snapshot(): MetadataSnapshot {
+    const snapshot = this.#database.snapshot()
+    return snapshotOf(this.#database, snapshot)
   }
 
   /** The number that the next commit follows on. */

@@ -10,6 +10,11 @@ export class PendingMap<Key, Value> {
     return value === undefined ? this.#committing.get(key) : value
   }
 
+  /** Whether the key has changed since the last collect. */
+  hasChanged(key: Key): boolean {
+    return this.#dirty.has(key)
+  }
+
   set(key: Key, value: Value): void {
     this.#dirty.set(key, value)
   }

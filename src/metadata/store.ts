@@ -264,16 +264,7 @@ export class MetadataStore implements MetadataReader, Committer {
 
   /** All records as of the last commit. */
   snapshot(): MetadataSnapshot {
-    const snapshot = this.#database.snapshot()
-    const database = this.#database
-    return {
-      get: key => {
-        const frame = database.getSync(key, { snapshot })
-        return frame === undefined ? undefined : parseFrame(key, frame)
-      },
-      entries: (from, to) => checkedEntries(database, snapshot, from, to),
-      close: () => snapshot.close(),
-    }
+    return snapshotOf(this.#database, this.#database.snapshot())
   }
 
   touched(recordCount = 0): void {
@@ -452,6 +443,21 @@ function parseOr(
     if (damaged === undefined) throw error
     damaged(key)
     return undefined
+  }
+}
+
+/** Checked reads of a snapshot of LevelDB. */
+export function snapshotOf(
+  database: Level<Uint8Array, Buffer>,
+  snapshot: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+): MetadataSnapshot {
+  return {
+    get: key => {
+      const frame = database.getSync(key, { snapshot })
+      return frame === undefined ? undefined : parseFrame(key, frame)
+    },
+    entries: (from, to) => checkedEntries(database, snapshot, from, to),
+    close: () => snapshot.close(),
   }
 }
 

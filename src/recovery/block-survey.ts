@@ -5,6 +5,8 @@ import {
   listBlockFiles,
   readBlockHeader,
   scanBlockFile,
+  Trash,
+  type PlacedBlock,
 } from '../blocks/index.ts'
 import type { BlockRecord, ChunkLocation, Compression } from '../blocks/index.ts'
 
@@ -21,6 +23,8 @@ export class BlockSurvey {
   readonly #blocks = new Map<number, Surveyed>()
   /** files that are called as block files are and have no header of one */
   readonly strangers: string[] = []
+  /** files that lie in the trash, and in no other place */
+  readonly trashed: PlacedBlock[] = []
   /** the greatest number of a commit that a region was written after */
   sequence = 0
   greatestBlock = 0
@@ -40,6 +44,17 @@ export class BlockSurvey {
       if (header?.block !== block || header.group !== group) survey.strangers.push(path)
       else await survey.#read(path, { block, group, keyId: header.keyId }, compressionOf(group))
       progress(survey.#blocks.size)
+    }
+    const trash = new Trash(directory)
+    for (const placed of await trash.list()) {
+      const { block, group } = placed
+      survey.greatestBlock = Math.max(survey.greatestBlock, block)
+      const header = await readBlockHeader(trash.pathOf(placed))
+      const isItself = header?.block === block && header.group === group
+      if (!isItself || survey.#blocks.has(block)) continue
+      survey.trashed.push(placed)
+      const identity = { block, group, keyId: header.keyId }
+      await survey.#read(trash.pathOf(placed), identity, compressionOf(group))
     }
     return survey
   }
@@ -87,7 +102,8 @@ export class BlockSurvey {
     }
     // Data that doesn't shrink is stored as it is: then the regions don't say what was meant.
     const compression = algorithm === 0 ? (wanted ?? 'none') : (COMPRESSIONS[algorithm] ?? 'none')
-    const record = { ...identity, ...counts, compression, isClosed: true, lengthBytes }
+    const state = { isClosed: true, quarantine: null, freedSeconds: null }
+    const record = { ...identity, ...counts, compression, lengthBytes, ...state }
     this.#blocks.set(identity.block, { record, regions: Uint16Array.from(regions) })
   }
 }

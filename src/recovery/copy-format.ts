@@ -39,10 +39,11 @@ const DELETE_HEADER_BYTES = 3
 /** Hashing one takes the event loop a tenth of a millisecond. */
 const PIECE_BYTES = 128 * 1024
 
-/** Chunk index and block records are made again from the block files; these two say something of a running daemon. */
-const LEFT_OUT_TABLES: ReadonlySet<number> = new Set([TABLE.chunk, TABLE.block])
+/** Chunk index, block records and counters of references are made again; the two keys are a running daemon's. */
+const LEFT_OUT_TABLES: ReadonlySet<number> = new Set([TABLE.chunk, TABLE.block, TABLE.usage])
 const LEFT_OUT_KEYS: readonly Buffer[] = [
   Buffer.of(TABLE.superblock, ...Buffer.from('sequence')),
+  Buffer.of(TABLE.superblock, ...Buffer.from('blocks')),
   Buffer.of(TABLE.pass, ...Buffer.from('current')),
 ]
 

@@ -2,6 +2,7 @@
 // block file has to be read, nor a key to be there. What no file refers to is left to a rebuild of the index.
 
 import { indexEntry } from '../dedupe/index.ts'
+import { UsageTally, type UsageTotals } from '../evidence/index.ts'
 import { prefixEnd, TABLE } from '../metadata/index.ts'
 import type { OfflineMetadata } from '../metadata/index.ts'
 import { EXTENT_PAGE_BYTES, parseExtents } from '../stream/index.ts'
@@ -17,6 +18,8 @@ export interface ExtentsFound {
   readonly greatestBlock: number
   /** inode => bytes whose chunks are in no block file any more */
   readonly lostBytes: ReadonlyMap<number, number>
+  /** references to all block files */
+  readonly usage: UsageTotals
 }
 
 /** @param index undefined: only look */
@@ -26,12 +29,14 @@ export async function indexFromExtents(
   isWritten: boolean,
 ): Promise<ExtentsFound> {
   const lostBytes = new Map<number, number>()
+  const usage = new UsageTally()
   let extents = 0
   let greatestBlock = 0
   let batch: { key: Buffer; value: Buffer }[] = []
   const prefix = Buffer.of(TABLE.extents)
   for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
     const { inode, page } = parseKey(key)
+    usage.add(value, 1)
     const parsed = parseExtents(page * EXTENT_PAGE_BYTES, value)
     for (const { location, fingerprint, lengthBytes } of parsed.extents) {
       extents++
@@ -46,7 +51,7 @@ export async function indexFromExtents(
     batch = []
   }
   if (batch.length > 0) await metadata.write(batch)
-  return { extents, greatestBlock, lostBytes }
+  return { extents, greatestBlock, lostBytes, usage }
 }
 
 function parseKey(bytes: Uint8Array): { inode: number; page: number } {

@@ -1,5 +1,6 @@
 // What a repair may do: one action is one step that is whole in itself, and a line that says it.
 
+import type { UsageTotals } from '../evidence/index.ts'
 import type { CheckName, NamePlace } from '../scan/index.ts'
 import type { SalvagedDirectory, SalvagedFile } from '../vfs/index.ts'
 
@@ -16,6 +17,7 @@ export const STAGES = [
   'lost',
   'counts',
   'sums',
+  'references',
   'blocks',
 ] as const
 export type Stage = (typeof STAGES)[number]
@@ -74,6 +76,7 @@ export type Deed =
       readonly bytes: number
       readonly files: number
     }
+  | { readonly kind: 'correct-usage'; readonly correction: UsageTotals }
   | { readonly kind: 'quarantine-block'; readonly block: number; readonly reason: string }
 
 export interface Action {

@@ -1,5 +1,6 @@
 // Does one action. Each looks again before it changes anything; one that finds things otherwise does nothing and says so.
 
+import type { UsageTotals } from '../evidence/index.ts'
 import type { Mending } from '../vfs/index.ts'
 import { dentryKey } from '../vfs/index.ts'
 import type { Deed } from './actions.ts'
@@ -10,6 +11,8 @@ export interface RepairTarget {
   readonly records: RecordMender
   /** the next block file's id is no less than this */
   raiseBlockCounter(next: number): boolean
+  /** Adds to the counters of references. */
+  correctUsage(correction: UsageTotals): void
   /** The block file takes no dedupe hits any more, and an alert says so. */
   quarantineBlock(block: number, reason: string): boolean
 }
@@ -72,6 +75,9 @@ export function execute(target: RepairTarget, deed: Deed): boolean {
       return mending.setHasXattrs(deed.inode, deed.has)
     case 'recount-container':
       return mending.recountContainer(deed.container, deed.bytes, deed.files)
+    case 'correct-usage':
+      target.correctUsage(deed.correction)
+      return true
     case 'quarantine-block':
       return target.quarantineBlock(deed.block, deed.reason)
   }

@@ -10,6 +10,8 @@ import { inodeOf } from './evidence.ts'
 import type { Evidence, Remains } from './evidence.ts'
 
 const WHY_QUARANTINE = 'The data is not there; reading it gives EIO, and the file is quarantined.'
+const WHY_LOST =
+  'Inodes and counters both say that there were more extents: they have been lost. See "coffer recover metadata".'
 const WHY_UNKNOWN = 'Nothing in the store tells what is right.'
 const WHY_RECOVER = 'Such a record is mended from a copy: see "coffer recover metadata".'
 
@@ -29,6 +31,10 @@ class Planner {
   readonly #danglingNames = new Set<string>()
   readonly #strayNames = new Set<string>()
   readonly #misplacedNames = new Set<string>()
+  /** the counters of references disagree with the extents */
+  #isUsageWrong = false
+  /** inodes disagree with the extents, or extents have lost their inodes */
+  #isMappingWrong = false
   /** inodes whose links are counted again */
   readonly #relinked = new Set<number>()
 
@@ -42,6 +48,8 @@ class Planner {
       else if (check === 'name-directory') this.#strayNames.add(placeOf(subject))
       else if (check === 'name-hash') this.#misplacedNames.add(placeOf(subject))
       else if (check === 'inode-links' && subject.delta > 0) this.#relinked.add(subject.inode)
+      else if (check === 'usage-counters') this.#isUsageWrong = true
+      else if (check === 'inode-mapped') this.#isMappingWrong = true
     }
   }
 
@@ -95,6 +103,8 @@ class Planner {
       case 'container-files':
       case 'container-bytes':
         return this.#sum(found)
+      case 'usage-counters':
+        return this.#usage(found)
       case 'index-block':
       case 'index-place':
         return this.#delete(found, found.subject.key, 'the index entry')
@@ -257,6 +267,7 @@ class Planner {
       const text = `Let inode ${inode} know that it has ${has ? 'some' : 'no'} attributes.`
       return this.#add('counts', found, text, { kind: 'set-xattr-flag', inode, has }, keys)
     }
+    if (found.check === 'inode-mapped' && this.#isUsageWrong) return this.#leave(found, WHY_LOST)
     const { delta } = found.subject
     const kind = {
       'inode-links': 'add-links',
@@ -266,6 +277,14 @@ class Planner {
     const what = { 'inode-links': 'links', 'inode-children': 'entries', 'inode-mapped': 'bytes' }
     const text = `Correct what inode ${inode} counts by ${signed(delta)} ${what[found.check]}.`
     this.#add('counts', found, text, { kind: kind[found.check], inode, delta }, keys)
+  }
+
+  /** Two of three sources decide: extents, inodes, counters. */
+  #usage(found: Discovery & { check: 'usage-counters' }): void {
+    if (this.#isMappingWrong) return this.#leave(found, WHY_LOST)
+    const { correction } = found.subject
+    const deed: Deed = { kind: 'correct-usage', correction }
+    this.#add('references', found, 'Count the references to block files anew.', deed, [])
   }
 
   #sum(found: Discovery & { check: 'container-files' | 'container-bytes' }): void {

@@ -35,6 +35,12 @@ export async function checkBlockRecords(context: BlockContext): Promise<Map<numb
         undefined,
       )
     }
+    // What is in the trash is no part of the store, and an empty block file may not have been made.
+    if (record.freedSeconds !== null) {
+      places.delete(block)
+      continue
+    }
+    if (record.regionCount === 0) continue
     if (context.group !== undefined && context.group !== group) continue
     await checkFile(context, record)
   }

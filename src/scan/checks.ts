@@ -27,6 +27,7 @@ export const CHECKS = {
     'extents follow each other without overlap, within the limits of chunks and files',
   'extent-block': 'the block file that an extent refers to exists',
   'extent-place': 'an extent refers to a place within its block file, of its own storage group',
+  'usage-counters': 'the counters of references say what the extents of all files refer to',
   'container-root': 'a container has a top directory',
   'container-group': 'a container belongs to a storage group that exists',
   'container-files': 'a container counts as many files as it has',

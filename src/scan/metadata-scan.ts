@@ -24,6 +24,7 @@ import { numberOf, parsed, rows } from './scan-context.ts'
 import type { ScanContext } from './scan-context.ts'
 import type { Found } from './subjects.ts'
 import type { Suspects } from './suspects.ts'
+import { checkUsageCounters } from './usage-counters.ts'
 
 /** Tables that the other checks read. */
 const CHECKED_ELSEWHERE: ReadonlySet<number> = new Set([
@@ -38,7 +39,14 @@ const CHECKED_ELSEWHERE: ReadonlySet<number> = new Set([
 ])
 const TABLES: ReadonlySet<number> = new Set(Object.values(TABLE))
 
-export const METADATA_PHASES = ['records', 'block records', 'names', 'files', 'index'] as const
+export const METADATA_PHASES = [
+  'records',
+  'block records',
+  'names',
+  'files',
+  'references',
+  'index',
+] as const
 export type MetadataPhase = (typeof METADATA_PHASES)[number]
 
 export interface MetadataScanOptions {
@@ -74,6 +82,8 @@ export async function scanMetadata(parts: ScanParts, options: MetadataScanOption
     await checkNames(context)
     phase('files')
     await checkFiles(context, options.lost)
+    phase('references')
+    await checkUsageCounters(base)
     phase('index')
     await checkIndexEntries(context, wasCleaning || parts.isCleaning())
   } finally {

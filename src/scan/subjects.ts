@@ -1,5 +1,6 @@
 // What a finding is about, for programs: repairs are planned by it. The words of a finding are for people.
 
+import type { UsageTotals } from '../evidence/index.ts'
 import type { CheckName } from './checks.ts'
 
 /** A name in a directory, as its record says. */
@@ -58,6 +59,8 @@ export interface Subjects {
   'xattr-flag': { readonly inode: number; readonly has: boolean }
   'xattr-inode': RecordPlace & { readonly inode: number }
   'extent-inode': RecordPlace & { readonly inode: number; readonly exists: boolean }
+  /** what is to be added to the counters */
+  'usage-counters': { readonly correction: UsageTotals }
   'container-root': { readonly container: number; readonly root: number }
   'container-files': ContainerCount
   'container-bytes': ContainerCount

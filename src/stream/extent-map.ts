@@ -5,17 +5,22 @@ import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metad
 import type { ChunkLocation } from '../blocks/block-store.ts'
 import { EXTENT_PAGE_BYTES, endOf } from './extent.ts'
 import type { Extent, ExtentPage } from './extent.ts'
+import { fileOf, numberOfPage, pageKey, pageName, pageOf, parsedKey } from './extent-keys.ts'
 import { ExtentRecord } from './extent-record.ts'
 
 /** A page of 4 MiB has some 7 KiB, more where it was overwritten in many places: the extents of 15 GiB or so. */
 const CACHED_BYTES_MAX = 32 * 2 ** 20
-/** of a page's number in its key, behind table and inode */
-const PAGE_AT = 9
 
 /** Sees every extent that is put in place. */
 export interface ExtentWatcher {
   /** @returns where the chunk lies; another place than the extent's own when it has been moved */
   put(location: ChunkLocation, chunkLengthBytes: number): ChunkLocation
+}
+
+/** Sees how the coming commit changes extent records. */
+export interface ExtentObserver {
+  /** One record takes the place of another; undefined = there is none. Called once a page, when the commit is made. */
+  changed(before: Uint8Array | undefined, after: Uint8Array | undefined): void
 }
 
 /** Pages of one file, and the storage group of their chunks. */
@@ -27,7 +32,10 @@ export interface PageRange {
 
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
+  readonly #observer: ExtentObserver
   readonly #touched: (recordCount: number) => void
+  /** pages that changed since the last collect, as they were then */
+  #before = new Map<string, ExtentRecord | undefined>()
   /** by file */
   readonly #pending = new PendingGroups<string, string, ExtentRecord>(fileOf)
   /** page key => extents, least recently used first */
@@ -38,8 +46,13 @@ export class ExtentMap implements CommitParticipant {
   #droppedCount = 0
 
   /** @param touched so many records more are to be committed */
-  constructor(metadata: MetadataReader, touched: (recordCount: number) => void = () => undefined) {
+  constructor(
+    metadata: MetadataReader,
+    observer: ExtentObserver,
+    touched: (recordCount: number) => void = () => undefined,
+  ) {
     this.#metadata = metadata
+    this.#observer = observer
     this.#touched = touched
   }
 
@@ -87,7 +100,7 @@ export class ExtentMap implements CommitParticipant {
     const record = this.#record(name)
     const relocated = record?.relocated(moved)
     if (relocated === undefined || relocated === record) return false
-    this.#set(name, relocated)
+    this.#set(name, relocated, record)
     return true
   }
 
@@ -164,11 +177,12 @@ export class ExtentMap implements CommitParticipant {
     for (const page of pages) {
       const name = pageName(inode, page)
       const pageBytes = page * EXTENT_PAGE_BYTES
-      const record = this.#record(name) ?? ExtentRecord.empty(group)
+      const before = this.#record(name)
+      const record = before ?? ExtentRecord.empty(group)
       const from = record.firstEndingBehind(startBytes - pageBytes)
       const to = Math.max(from, record.firstStartingAt(endBytes - pageBytes))
       const within = watched.filter(extent => pageOf(extent.startBytes) === page)
-      this.#set(name, record.with(group, pageBytes, from, to, within))
+      this.#set(name, record.with(group, pageBytes, from, to, within), before)
     }
     return mappedBytes(added) - mappedBytes(replaced)
   }
@@ -182,7 +196,8 @@ export class ExtentMap implements CommitParticipant {
       while (to < watched.length && pageOf(watched[to]?.startBytes ?? 0) === page) to++
       const within = watched.slice(from, to)
       const empty = ExtentRecord.empty(group)
-      this.#set(pageName(inode, page), empty.with(group, page * EXTENT_PAGE_BYTES, 0, 0, within))
+      const record = empty.with(group, page * EXTENT_PAGE_BYTES, 0, 0, within)
+      this.#set(pageName(inode, page), record, undefined)
     }
     return mappedBytes(extents)
   }
@@ -233,7 +248,8 @@ export class ExtentMap implements CommitParticipant {
     for (const { page, record } of records) {
       grownBytes += record.mappedBytes
       const watched = watcher && record.relocated((...chunk) => watcher.put(...chunk))
-      this.#set(pageName(target, page + shiftPages), watched ?? record)
+      const name = pageName(target, page + shiftPages)
+      this.#set(name, watched ?? record, this.#peek(name))
     }
     return grownBytes
   }
@@ -252,15 +268,14 @@ export class ExtentMap implements CommitParticipant {
     const from = pageKey(inode, pageOf(startBytes))
     const to = pageKey(inode, endPage)
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
-    const numberOf = (key: Buffer): number => key.readUInt32BE(PAGE_AT)
     for (const name of this.#pending.keysOf(fileOf(low))) {
       if (name < low || name >= high || !this.#pending.get(name)?.count) continue
-      next = Math.min(next, numberOf(Buffer.from(name, 'latin1')))
+      next = Math.min(next, numberOfPage(Buffer.from(name, 'latin1')))
     }
     for await (const { key } of this.#metadata.range(from, to)) {
       const isReplaced = this.#pending.get(Buffer.from(key).toString('latin1')) !== undefined
       if (isReplaced) continue
-      next = Math.min(next, numberOf(Buffer.from(key)))
+      next = Math.min(next, numberOfPage(key))
       break
     }
     return next === endPage ? undefined : next * EXTENT_PAGE_BYTES
@@ -271,15 +286,18 @@ export class ExtentMap implements CommitParticipant {
     const prefix = inodeKey(TABLE.extents, inode)
     this.#discardPending(prefix.toString('latin1'))
     let count = 0
-    const drop = (key: Uint8Array): boolean => {
+    const drop = (key: Uint8Array, value: Uint8Array | undefined): boolean => {
       const name = Buffer.from(key).toString('latin1')
       if (this.#pending.get(name) === null) return false
-      this.#drop(name)
+      this.#drop(name, value && parsedOrNothing(value))
       return true
     }
-    // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever.
-    const pages = this.#metadata.range(prefix, prefixEnd(prefix), drop)
-    for await (const { key } of pages) if (drop(key) && ++count >= countMax) return true
+    // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever. What it referred to
+    // stays counted, so nothing of it is freed before a repair has counted anew.
+    const pages = this.#metadata.range(prefix, prefixEnd(prefix), key => drop(key, undefined))
+    for await (const { key, value } of pages) {
+      if (drop(key, value) && ++count >= countMax) return true
+    }
     return false
   }
 
@@ -289,13 +307,17 @@ export class ExtentMap implements CommitParticipant {
    */
   #discardPending(prefix: string): void {
     for (const name of this.#pending.keysOf(prefix)) {
-      if (this.#pending.get(name) !== null) this.#drop(name)
+      const record = this.#pending.get(name)
+      if (record !== null) this.#drop(name, record)
     }
   }
 
   collect(batch: MetadataWriter): void {
+    const before = this.#before
+    this.#before = new Map()
     for (const [name, record] of this.#pending.collect()) {
       const key = Buffer.from(name, 'latin1')
+      this.#observer.changed(before.get(name)?.bytes, record?.bytes)
       if (record === null || record.count === 0) batch.delete(key)
       else batch.put(key, record.bytes)
     }
@@ -356,12 +378,20 @@ export class ExtentMap implements CommitParticipant {
     })
   }
 
-  #set(name: string, record: ExtentRecord): void {
+  /** @param before what the page holds now */
+  #set(name: string, record: ExtentRecord, before: ExtentRecord | undefined): void {
+    this.#noteBefore(name, before)
     this.#forget(name)
     this.#changing(() => this.#pending.set(name, record))
   }
 
-  #drop(name: string): void {
+  /** The first change of a page since the last collect: a later one finds the state that has not been committed. */
+  #noteBefore(name: string, before: ExtentRecord | undefined): void {
+    if (!this.#pending.hasChanged(name)) this.#before.set(name, before)
+  }
+
+  #drop(name: string, before: ExtentRecord | undefined): void {
+    this.#noteBefore(name, before)
     this.#forget(name)
     this.#changing(() => this.#pending.delete(name))
     this.#droppedCount++
@@ -383,26 +413,11 @@ function mappedBytes(extents: readonly Extent[]): number {
   return extents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
 }
 
-function pageOf(offsetBytes: number): number {
-  return Math.floor(offsetBytes / EXTENT_PAGE_BYTES)
-}
-
-function pageKey(inode: number, page: number): Buffer {
-  const key = inodeKey(TABLE.extents, inode, 4)
-  key.writeUInt32BE(page, PAGE_AT)
-  return key
-}
-
-function pageName(inode: number, page: number): string {
-  return pageKey(inode, page).toString('latin1')
-}
-
-/** The beginning of a page's name that all pages of its file have. */
-function fileOf(name: string): string {
-  return name.slice(0, PAGE_AT)
-}
-
-function parsedKey(bytes: Uint8Array): { name: string; page: number } {
-  const key = Buffer.from(bytes)
-  return { name: key.toString('latin1'), page: key.readUInt32BE(PAGE_AT) }
+/** A record that makes no sense is deleted with its file all the same. */
+function parsedOrNothing(value: Uint8Array): ExtentRecord | undefined {
+  try {
+    return ExtentRecord.parse(value)
+  } catch {
+    return undefined
+  }
 }

@@ -240,6 +240,21 @@ export function forEachLocation(
   }
 }
 
+/**
+ * Tells what each extent of a record refers to, and how many bytes of the file it maps.
+ * @throws StoreError RECORD_DAMAGED, UNKNOWN_VERSION
+ */
+export function forEachReference(
+  value: Uint8Array,
+  visit: (block: number, lengthBytes: number) => void,
+): void {
+  const record = headedRecord(value)
+  checkLength(record)
+  for (let at = HEADER_BYTES; at < record.length; at += EXTENT_BYTES) {
+    visit(record.readUInt32LE(at + BLOCK_AT), record.readUInt32LE(at + LENGTH_AT))
+  }
+}
+
 /** An extent as a scan sees it: one object for all extents of a record, good until the next one. */
 export interface RawExtent {
   /** within the page */

@@ -30,8 +30,11 @@ export interface FileStreamServices extends FlushServices {
   checkAccess(group: number): void
   /** a read begins; the returned function says that nothing more is looked up for it */
   beginRead(): () => void
-  /** @throws FilesystemError ENOSPC, EROFS when `lengthBytes` more can't be taken */
-  reserve(group: number, lengthBytes: number): void
+  /**
+   * Takes room for `lengthBytes` more; waits where room is being made.
+   * @throws FilesystemError ENOSPC, EDQUOT, EROFS, at once or later
+   */
+  reserve(group: number, lengthBytes: number): void | Promise<void>
   /** as relieve in buffer-pressure, over all files */
   relieve(pool: BufferPool): void
   /** accepted data of a file could not be stored, whether or not somebody is left who would ask for the error */
@@ -119,7 +122,12 @@ export class FileStream implements FlushOwner, RunHolder {
   write(offsetBytes: number, data: Uint8Array): void | Promise<void> {
     if (offsetBytes + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     this.#services.checkAccess(this.group)
-    this.#services.reserve(this.group, data.length)
+    const reserving = this.#services.reserve(this.group, data.length)
+    if (reserving !== undefined) return reserving.then(() => this.#write(offsetBytes, data))
+    return this.#write(offsetBytes, data)
+  }
+
+  #write(offsetBytes: number, data: Uint8Array): void | Promise<void> {
     const taken = this.#take(offsetBytes, data)
     if (taken < data.length) return this.#writeRest(offsetBytes + taken, data.subarray(taken))
   }

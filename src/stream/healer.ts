@@ -22,7 +22,7 @@ export interface HealerOptions {
   ) => Promise<readonly (ChunkLocation | undefined)[]>
   readonly readRegion: (block: number, page: number) => Promise<OpenRegion>
   /** block files that can't be relied on */
-  readonly suspects: ReadonlySet<number>
+  readonly suspects: { readonly quarantined: ReadonlyMap<number, string> }
   /** what is locked can't be read, and is left as it is */
   readonly isLocked: (group: number) => boolean
   /** as FlushServices.beginStore: between the look at the index and the extents, the cleaner waits */
@@ -51,7 +51,7 @@ export class Healer {
    */
   async healAll(step: () => Promise<void>): Promise<void> {
     const { metadata, suspects } = this.#options
-    if (suspects.size === 0) return
+    if (suspects.quarantined.size === 0) return
     // What is only in memory so far is found by the scan after this.
     await metadata.commit()
     const prefix = Buffer.from([TABLE.extents])
@@ -59,7 +59,7 @@ export class Healer {
     for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix))) {
       let isConcerned = false
       forEachLocation(value, block => {
-        isConcerned ||= suspects.has(block)
+        isConcerned ||= suspects.quarantined.has(block)
       })
       if (isConcerned && (await this.#healPage(key)) && ++changed % HEALED_PAGES_MAX === 0) {
         await metadata.commit()
@@ -73,7 +73,7 @@ export class Healer {
     const { extents, metadata, suspects, isLocked, lookup, beginStore } = this.#options
     const page = extents.pageAt(key)
     if (page === undefined || isLocked(page.group)) return false
-    const damaged = page.extents.filter(({ location }) => suspects.has(location.block))
+    const damaged = page.extents.filter(({ location }) => suspects.quarantined.has(location.block))
     if (damaged.length === 0) return false
     const ended = beginStore()
     try {

@@ -3,11 +3,12 @@ export { EXTENT_PAGE_BYTES, FILE_BYTES_MAX, type ExtentPage } from './extent.ts'
 export {
   forEachLocation,
   forEachRawExtent,
+  forEachReference,
   groupOfExtents,
   parseExtents,
   type RawExtent,
 } from './extent-record.ts'
-export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
+export { ExtentMap, type ExtentObserver, type ExtentWatcher } from './extent-map.ts'
 export { Healer, type HealerOptions } from './healer.ts'
 export { InFlight } from './in-flight.ts'
 export { FileStream } from './file-stream.ts'

@@ -6,7 +6,15 @@ import { mkdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { CLEAR, KEYED, openStore, randomChunk, readsBack, temporaryDirectory } from './helpers.ts'
+import {
+  CLEAR,
+  KEYED,
+  openStore,
+  randomChunk,
+  readsBack,
+  temporaryDirectory,
+  provedDead,
+} from './helpers.ts'
 
 const run = promisify(execFile)
 
@@ -56,22 +64,22 @@ t.test('a file that can not be created fails its appends, not the store', async 
   const path = join(directory, '1', '000000')
   await mkdir(join(path, '0000004d.blk'), { recursive: true })
   await t.rejects(store.append(CLEAR, [randomChunk(10)], 1), { code: 'EIO' })
-  t.equal(store.collectRecords().length, 0)
+  t.match(store.collectRecords(), [{ block: 77, isClosed: true, regionCount: 0 }])
   t.equal((await store.append({ ...KEYED, group: 2 }, [randomChunk(10)], 1)).length, 1)
   await store.close()
 })
 
-t.test('a block file can be deleted while its regions are held', async t => {
+t.test('a block file can be freed while its regions are held', async t => {
   const store = await openStore(await temporaryDirectory(t))
   const chunk = randomChunk(1000)
   await store.append(CLEAR, [chunk], 1)
   await store.close()
   const path = String(store.pathOf(1))
   const held = await store.readRegion(1, 1)
-  store.drop([1])
-  t.same(store.collectDropped(), [1])
-  t.ok(await stat(path), 'the file is there until a commit has taken the record')
-  await store.deleteFiles()
+  store.free([provedDead(1)], 2_000_000)
+  t.match(store.collectRecords(), [{ block: 1, freedSeconds: 2_000_000 }])
+  t.ok(await stat(path), 'the file is in its place until a commit has freed it')
+  await store.settleFreed()
   await t.rejects(stat(path), { code: 'ENOENT' })
   t.same(Buffer.from(held.chunkAt(0)), chunk.data)
   held.release()

@@ -13,6 +13,7 @@ import {
   type NewChunk,
   type SealingPolicy,
 } from '../../src/blocks/index.ts'
+import { DeletionProof } from '../../src/deletion-proof.ts'
 
 export const KEY = Buffer.alloc(32, 7)
 
@@ -38,6 +39,8 @@ export function openStore(
     directory,
     records: [],
     committedSequence: 0,
+    nextBlock: 1,
+    nowSeconds: () => 1_000_000,
     lookupKey: (_group, keyId) => (keyId === 3 ? KEY : undefined),
     cacheBytes: 8 << 20,
     ...options,
@@ -88,4 +91,15 @@ export async function readsBack(
     if (Buffer.compare(read.fingerprint, written.fingerprint) !== 0) return false
   }
   return locations.length === chunks.length
+}
+
+/** What two sources say of a block file that nothing refers to. */
+export function provedDead(block: number): DeletionProof<number> {
+  const statement = { isDead: true, detail: 'nothing refers to it' }
+  return DeletionProof.prove(
+    `Block file ${block}`,
+    block,
+    { source: 'extent listing', ...statement },
+    { source: 'reference counters', ...statement },
+  )
 }

@@ -14,7 +14,7 @@ import type { OpenStoreOptions } from '../helpers/open-store.ts'
 const RUNS = Number(process.env['COFFER_CLEANER_RUNS'] ?? 15)
 const SEED = Number(process.env['COFFER_CLEANER_SEED'] ?? Date.now() % 2 ** 31)
 const PASSPHRASE = Buffer.from('correct horse')
-const SLOWED = new Set(['commit', 'lookup', 'append', 'readRegion', 'settled', 'deleteFiles'])
+const SLOWED = new Set(['commit', 'lookup', 'append', 'readRegion', 'settled', 'settleFreed'])
 const CONTAINERS = ['a', 'b', 'z']
 
 interface Teardown {

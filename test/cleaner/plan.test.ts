@@ -44,6 +44,8 @@ const cases = fc
         chunkCount: 1,
         rawBytes,
         compressedBytes: rawBytes / 2,
+        quarantine: null,
+        freedSeconds: null,
       }
       return { record, liveBytes: Math.floor(rawBytes * live) }
     }),
@@ -151,6 +153,8 @@ t.test('one small block file stays, two are merged', async t => {
       chunkCount: 60,
       rawBytes: 2 * MIB,
       compressedBytes: MIB,
+      quarantine: null,
+      freedSeconds: null,
     },
     liveBytes: 2 * MIB,
   })

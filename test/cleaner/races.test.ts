@@ -113,7 +113,7 @@ t.test('a file is being read while its block file is deleted', async t => {
   const late: { store?: OpenStore; reading?: Promise<Buffer> | undefined } = {}
   const store = await halfDead(t, parts => ({
     ...parts,
-    blocks: preceded(parts.blocks, 'deleteFiles', async () => {
+    blocks: preceded(parts.blocks, 'settleFreed', async () => {
       // Begun before; some of it is read after the file has gone.
       late.reading = late.store?.read('a/keep')
     }),

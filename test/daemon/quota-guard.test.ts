@@ -17,6 +17,8 @@ function record(group: number, lengthBytes: number) {
     chunkCount: 1,
     rawBytes: lengthBytes,
     compressedBytes: lengthBytes,
+    quarantine: null,
+    freedSeconds: null,
   }
 }
 

@@ -33,6 +33,8 @@ async function setUp(t: Test, random: () => number) {
     directory,
     records: [],
     committedSequence: 0,
+    nextBlock: 1,
+    nowSeconds: () => 1,
     lookupKey: () => undefined,
     cacheBytes: 0,
   })

@@ -6,6 +6,7 @@ import { EventLog } from '../../src/alerts/event-log.ts'
 import { MailBook } from '../../src/alerts/mail-book.ts'
 import { PassBook } from '../../src/cleaner/pass-book.ts'
 import { ScheduleBook } from '../../src/cleaner/schedule-book.ts'
+import { BlockCensus } from '../../src/daemon/block-census.ts'
 import { BlockIds } from '../../src/daemon/block-ids.ts'
 import { BlockRecordKeeper, loadBlockRecords } from '../../src/daemon/block-records.ts'
 import { LifetimeCounters } from '../../src/daemon/lifetime-counters.ts'
@@ -129,11 +130,20 @@ function writtenBlocks(): BlockRecordKeeper {
     chunkCount: 80,
     rawBytes: 2_000_000,
     compressedBytes: 900_000,
+    quarantine: 'a region is damaged',
+    freedSeconds: null,
   }
-  return new BlockRecordKeeper({
-    collectRecords: () => [record, { ...record, block: 6, isClosed: false }],
-    collectDropped: () => [],
-  })
+  return new BlockRecordKeeper(
+    {
+      collectRecords: () => [
+        record,
+        { ...record, block: 6, isClosed: false, quarantine: null },
+        { ...record, block: 7, freedSeconds: 1_800_000_000 },
+      ],
+      collectForgotten: () => [],
+    },
+    new BlockCensus(),
+  )
 }
 
 function writtenIds(): BlockIds {

@@ -20,6 +20,8 @@ export interface OpenStoreOptions {
   readonly copies?: StorageOptions['copies']
   /** seconds since 1970 */
   readonly now?: () => number
+  /** how long freed block files are kept; not at all without it */
+  readonly trash?: Partial<StorageOptions['trash']>
 }
 
 export class OpenStore {
@@ -43,6 +45,7 @@ export class OpenStore {
       entryChanged: () => {},
       clientBytes: () => ({ read: 0, written: written.bytes }),
       clientOperations: () => 0,
+      trash: { keepSeconds: 0, keyRetirement: 'wait', ...options.trash },
       ...(options.copies && { copies: options.copies }),
       ...(options.instrument && { instrument: options.instrument }),
     })

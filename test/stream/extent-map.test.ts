@@ -1,6 +1,7 @@
 // The extents of all files beside a plain list, and when they are deleted while a commit writes them.
 
 import fc from 'fast-check'
+import { NO_OBSERVER } from './fakes.ts'
 import t from 'tap'
 import { EXTENT_PAGE_BYTES, type Extent } from '../../src/stream/extent.ts'
 import { ExtentRecord } from '../../src/stream/extent-record.ts'
@@ -47,7 +48,7 @@ class SlowMetadata extends MemoryMetadata {
 
 function makeMap(): { metadata: SlowMetadata; extents: ExtentMap } {
   const metadata = new SlowMetadata()
-  const extents = new ExtentMap(metadata)
+  const extents = new ExtentMap(metadata, NO_OBSERVER)
   metadata.participants.push(extents)
   extents.replace(INODE, GROUP, 0, 100, [EXTENT])
   return { metadata, extents }
@@ -98,7 +99,7 @@ t.test('whatever is put where, the extents are those of a plain list', async t =
   await fc.assert(
     fc.asyncProperty(fc.array(put, { minLength: 1, maxLength: 40 }), async puts => {
       const metadata = new MemoryMetadata()
-      const extents = new ExtentMap(metadata)
+      const extents = new ExtentMap(metadata, NO_OBSERVER)
       metadata.participants.push(extents)
       const plain: (string | undefined)[] = Array.from({ length: UNITS }, () => undefined)
       for (const [number, { at, lengths, isCommitted }] of puts.entries()) {
@@ -125,7 +126,7 @@ t.test('whatever is put where, the extents are those of a plain list', async t =
           compare(extents, plain, low, high)
         }
       }
-      const fresh = new ExtentMap(metadata)
+      const fresh = new ExtentMap(metadata, NO_OBSERVER)
       await metadata.commit()
       compare(fresh, plain, 0, UNITS)
     }),
@@ -223,7 +224,10 @@ t.test('a file without extents gets its first ones as if they replaced nothing',
         return extent
       })
       const [placed, replaced] = [new MemoryMetadata(), new MemoryMetadata()]
-      const [one, other] = [new ExtentMap(placed), new ExtentMap(replaced)]
+      const [one, other] = [
+        new ExtentMap(placed, NO_OBSERVER),
+        new ExtentMap(replaced, NO_OBSERVER),
+      ]
       placed.participants.push(one)
       replaced.participants.push(other)
       const grown = one.place(INODE, GROUP, added)
@@ -239,7 +243,7 @@ t.test('a file without extents gets its first ones as if they replaced nothing',
 t.test('it says how many records a commit will have', async t => {
   const metadata = new MemoryMetadata()
   let told = 0
-  const extents = new ExtentMap(metadata, recordCount => (told += recordCount))
+  const extents = new ExtentMap(metadata, NO_OBSERVER, recordCount => (told += recordCount))
   metadata.participants.push(extents)
   const pages = [0, 1, 2].map(page => ({ ...EXTENT, startBytes: page * EXTENT_PAGE_BYTES }))
   extents.place(INODE, GROUP, pages)

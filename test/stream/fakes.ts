@@ -48,6 +48,9 @@ function cut(data: Uint8Array, isEnd: boolean): CutResult {
 }
 
 /** Chunks in memory: one region a chunk. */
+/** Sees no changes of extents. */
+export const NO_OBSERVER = { changed: () => undefined }
+
 export class FakeChunks {
   readonly #locations = new Map<string, ChunkLocation>()
   readonly #chunks: NewChunk[] = []
@@ -126,7 +129,7 @@ export class Company {
 }
 
 export function setUp(company = new Company(1), metadata = new MemoryMetadata()) {
-  const extents = new ExtentMap(metadata)
+  const extents = new ExtentMap(metadata, NO_OBSERVER)
   metadata.participants.push(extents)
   const chunks = new FakeChunks()
   const damages: string[] = []

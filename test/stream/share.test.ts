@@ -9,7 +9,7 @@ import { RecentChunks, StreamBuffers, StreamStore } from '../../src/stream/index
 import type { Extent } from '../../src/stream/extent.ts'
 import type { FileStream } from '../../src/stream/index.ts'
 import { MemoryMetadata } from '../helpers/memory-metadata.ts'
-import { NOBODY } from './fakes.ts'
+import { NOBODY, NO_OBSERVER } from './fakes.ts'
 
 const GROUP = 1
 /** Offsets are multiples of it, so that a plain map of a file stays small. */
@@ -20,7 +20,7 @@ const CHUNK_UNITS_MAX = 4
 
 function setUp() {
   const metadata = new MemoryMetadata()
-  const extents = new ExtentMap(metadata)
+  const extents = new ExtentMap(metadata, NO_OBSERVER)
   metadata.participants.push(extents)
   const never = (): never => {
     throw new Error('nothing is read or stored')

@@ -1,0 +1,185 @@
+// Empties the trash: by age, when room is needed, or when the administrator says so. Each file takes a proof that
+// nothing refers to it. While evidence disagrees or the metadata is damaged nothing leaves the trash: the files may be
+// the only ones left of what the metadata has lost.
+
+import type { BlockRecord, BlockStore } from '../blocks/index.ts'
+import { DeletionProof, EvidenceError } from '../deletion-proof.ts'
+import type { BlockUsage } from '../evidence/index.ts'
+import { CofferError } from '../errors.ts'
+import type { CleanerTrash, KeyRetirement } from './contract.ts'
+import { planTrash, type TrashRequest } from './trash-plan.ts'
+
+export interface TrashOptions {
+  readonly blocks: Pick<
+    BlockStore,
+    'trashed' | 'deleteTrashed' | 'restoreTrashed' | 'quarantine' | 'hasBlock'
+  >
+  readonly usage: { of(block: number): BlockUsage }
+  readonly metadata: { commit(): Promise<void>; touched(recordCount?: number): void }
+  readonly nowSeconds: () => number
+  /** freed block files are kept so long */
+  readonly keepSeconds: number
+  readonly keyRetirement: KeyRetirement
+  /** why nothing may be deleted now; undefined when all is well */
+  readonly heldBecause: () => string | undefined
+  /** a group's active key; files of the trash that are sealed with it keep no other key from being erased */
+  readonly activeKeyId: (group: number) => number | undefined
+  /** a source disagrees about this file of the trash: it stays */
+  readonly disagreed: (text: string) => void
+  /** nothing disagreed about any file that was asked for */
+  readonly agreed: () => void
+  /** files of these storage groups have been deleted: keys may be unused now */
+  readonly deleted: (groups: ReadonlySet<number>) => void
+}
+
+export interface TrashReport {
+  readonly files: number
+  readonly bytes: number
+}
+
+export class TrashCollector implements CleanerTrash {
+  readonly #options: TrashOptions
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(options: TrashOptions) {
+    this.#options = options
+  }
+
+  /** What lies in the trash. */
+  get content(): TrashReport {
+    return sumOf(this.#options.blocks.trashed())
+  }
+
+  /** Bytes that would be given up if room were needed. */
+  get reclaimableBytes(): number {
+    return this.#options.heldBecause() === undefined ? this.content.bytes : 0
+  }
+
+  /** Why nothing leaves the trash now; undefined when all is well. */
+  get heldBecause(): string | undefined {
+    return this.#options.heldBecause()
+  }
+
+  async expire(): Promise<void> {
+    const { nowSeconds, keepSeconds } = this.#options
+    await this.#delete({ kind: 'expired', nowSeconds: nowSeconds(), keepSeconds })
+  }
+
+  async makeRoom(bytes: number): Promise<number> {
+    return (await this.#delete({ kind: 'room', bytes })).bytes
+  }
+
+  async beforeRetirement(group: number): Promise<void> {
+    const { keyRetirement, activeKeyId, blocks } = this.#options
+    const active = activeKeyId(group)
+    if (keyRetirement === 'wait' || active === undefined) return
+    const needsOld = blocks.trashed().some(each => each.group === group && each.keyId !== active)
+    if (needsOld) await this.#delete({ kind: 'all', group })
+  }
+
+  /**
+   * Deletes everything in the trash. Durable when it resolves.
+   * @throws CofferError TRASH_HELD
+   */
+  async empty(group?: number): Promise<TrashReport> {
+    const held = this.#options.heldBecause()
+    if (held !== undefined) throw new CofferError('TRASH_HELD', `The trash is kept: ${held}`)
+    const report = await this.#delete({ kind: 'all', ...(group !== undefined && { group }) })
+    await this.#options.metadata.commit()
+    return report
+  }
+
+  /** Makes everything in the trash part of the store again. Durable when it resolves. */
+  async undoFree(group?: number): Promise<TrashReport> {
+    const { blocks, metadata } = this.#options
+    const report = await this.#inTurn(async () => {
+      const chosen = planTrash(blocks.trashed(), {
+        kind: 'all',
+        ...(group !== undefined && { group }),
+      })
+      const restored = new Set(await blocks.restoreTrashed(chosen.map(({ block }) => block)))
+      return sumOf(chosen.filter(({ block }) => restored.has(block)))
+    })
+    // Not within the turn: a commit that finds no room gives up some of the trash itself.
+    await metadata.commit()
+    return report
+  }
+
+  /** What would be chosen by `empty` and `undoFree`, for a dry run. */
+  contentOf(group?: number): TrashReport {
+    const all = planTrash(this.#options.blocks.trashed(), {
+      kind: 'all',
+      ...(group !== undefined && { group }),
+    })
+    return sumOf(all)
+  }
+
+  /** A deletion that is under way has ended. */
+  async settled(): Promise<void> {
+    await this.#work.catch(() => undefined)
+  }
+
+  async #delete(request: TrashRequest): Promise<TrashReport> {
+    return await this.#inTurn(async () => {
+      const { blocks, metadata, disagreed, agreed, deleted, heldBecause } = this.#options
+      if (heldBecause() !== undefined) return { files: 0, bytes: 0 }
+      let isAgreed = true
+      const proved: BlockRecord[] = []
+      const proofs: DeletionProof<number>[] = []
+      for (const record of planTrash(blocks.trashed(), request)) {
+        try {
+          proofs.push(this.#proofOf(record))
+          proved.push(record)
+        } catch (error) {
+          if (!(error instanceof EvidenceError)) throw error
+          isAgreed = false
+          disagreed(error.message)
+        }
+      }
+      const refused = new Set(await blocks.deleteTrashed(proofs))
+      for (const block of refused) {
+        isAgreed = false
+        disagreed(`Nothing was deleted: file ${block} of the trash has another header.`)
+      }
+      if (isAgreed) agreed()
+      const gone = proved.filter(({ block }) => !refused.has(block))
+      if (gone.length > 0) {
+        metadata.touched(gone.length)
+        deleted(new Set(gone.map(({ group }) => group)))
+      }
+      return sumOf(gone)
+    })
+  }
+
+  /** @throws EvidenceError */
+  #proofOf({ block, freedSeconds }: BlockRecord): DeletionProof<number> {
+    const { extents, bytes } = this.#options.usage.of(block)
+    return DeletionProof.prove(
+      `Block file ${block} in the trash`,
+      block,
+      {
+        source: 'own record',
+        isDead: freedSeconds !== null,
+        detail: freedSeconds === null ? 'it is part of the store' : `freed at ${freedSeconds}`,
+      },
+      {
+        source: 'reference counters',
+        isDead: extents === 0 && bytes === 0,
+        detail: `${extents} extents map ${bytes} bytes of it`,
+      },
+    )
+  }
+
+  /** One after the other: what is being brought back must not be deleted meanwhile. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#work.then(work, work)
+    this.#work = done.catch(() => undefined)
+    return done
+  }
+}
+
+function sumOf(records: readonly BlockRecord[]): TrashReport {
+  let bytes = 0
+  for (const { lengthBytes } of records) bytes += lengthBytes
+  return { files: records.length, bytes }
+}

@@ -1,0 +1,68 @@
+// Opens the block files with what the last commit says of them, and finds out whether its records can be trusted: a store
+// whose block records are not those of the last commit is refused.
+
+import type { AlertBoard } from '../alerts/index.ts'
+import { openBlockStore, type BlockStore, type LookupKey } from '../blocks/index.ts'
+import { StoreError } from '../errors.ts'
+import type { MetadataStore } from '../metadata/index.ts'
+import { committedBlockTotal, type BlockCensus } from './block-census.ts'
+import type { BlockIds } from './block-ids.ts'
+import { loadBlockRecords } from './block-records.ts'
+import type { StoreDirectory } from './store-directory.ts'
+
+export interface OpenBlocksOptions {
+  readonly directory: StoreDirectory
+  readonly metadata: MetadataStore
+  readonly ids: BlockIds
+  readonly alerts: AlertBoard
+  readonly lookupKey: LookupKey
+  readonly cacheBytes: number
+  readonly nowSeconds: () => number
+}
+
+export interface OpenBlocks {
+  readonly blocks: BlockStore
+  readonly census: BlockCensus
+}
+
+/** @throws StoreError METADATA_DAMAGED, METADATA_BEHIND, RECORD_DAMAGED, UNKNOWN_VERSION */
+export async function openBlocks(options: OpenBlocksOptions): Promise<OpenBlocks> {
+  const { directory, metadata, ids, alerts } = options
+  const { records, census } = await loadBlockRecords(metadata)
+  checkCensus(options, census)
+  const blocks = await openBlockStore({
+    directory: directory.blocks,
+    records,
+    lookupKey: options.lookupKey,
+    cacheBytes: options.cacheBytes,
+    verify: true,
+    nowSeconds: options.nowSeconds,
+    committedSequence: metadata.sequence,
+    nextBlock: ids.next,
+    nextBlockId: atLeast => ids.take(atLeast),
+  })
+  const { strays } = blocks.reconciled
+  if (strays.length === 0) alerts.clear('STRAY_BLOCK_FILE')
+  else {
+    const text = `${strays.length} block files have no record, and were left alone: ${strays[0]} and so on.`
+    alerts.raise('STRAY_BLOCK_FILE', text)
+  }
+  return { blocks, census }
+}
+
+/** @throws StoreError METADATA_DAMAGED */
+function checkCensus({ directory, metadata }: OpenBlocksOptions, census: BlockCensus): void {
+  const committed = committedBlockTotal(metadata)
+  if (committed === undefined) {
+    const isFirst = directory.isNew || metadata.sequence === 0 || directory.isOld
+    if (!isFirst) throw damaged('the total of block records is missing')
+    census.touch()
+    return
+  }
+  const disagreement = census.disagreement(committed)
+  if (disagreement !== undefined) throw damaged(disagreement)
+}
+
+function damaged(what: string): StoreError {
+  return new StoreError('METADATA_DAMAGED', `The metadata has lost records: ${what}.`)
+}
