@@ -8,7 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import type { PassParts, PassReport } from '../../src/cleaner/index.ts'
+import { StoreError } from '../../src/errors.ts'
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
+import { watchedScans } from '../helpers/watched-scans.ts'
 import type { OpenStoreOptions } from '../helpers/open-store.ts'
 
 const RUNS = Number(process.env['COFFER_CLEANER_RUNS'] ?? 15)
@@ -41,7 +43,9 @@ async function newStore(directory: string, options: OpenStoreOptions = {}): Prom
 function slowed(parts: PassParts): PassParts {
   return {
     ...parts,
-    metadata: dawdling(parts.metadata),
+    metadata: watchedScans(dawdling(parts.metadata), () => async () => {
+      await delay(Math.random() * 3)
+    }),
     index: dawdling(parts.index),
     blocks: dawdling(parts.blocks),
     inFlight: dawdling(parts.inFlight),
@@ -55,18 +59,6 @@ function dawdling<Target extends object>(target: Target): Target {
     get(_target, property) {
       const value: unknown = Reflect.get(target, property)
       if (typeof value !== 'function') return value
-      if (property === 'range') {
-        return async function* (...bounds: unknown[]): AsyncIterable<unknown> {
-          for await (const record of Reflect.apply(
-            value,
-            target,
-            bounds,
-          ) as AsyncIterable<unknown>) {
-            await delay(Math.random() * 3)
-            yield record
-          }
-        }
-      }
       if (!SLOWED.has(String(property))) return value.bind(target) as unknown
       return async (...parameters: unknown[]): Promise<unknown> => {
         await delay(Math.random() * 4)
@@ -372,17 +364,8 @@ t.test('metadata that can not be read stops a pass, and nothing is freed', async
   const store = await newStore(await newDirectory(t), {
     instrument: parts => ({
       ...parts,
-      metadata: new Proxy(parts.metadata, {
-        get(target, property) {
-          if (property === 'range' && damaged.isOn) {
-            return async function* () {
-              yield* []
-              throw Object.assign(new Error('a record is damaged'), { code: 'RECORD_DAMAGED' })
-            }
-          }
-          const value: unknown = Reflect.get(target, property)
-          return typeof value === 'function' ? value.bind(target) : value
-        },
+      metadata: watchedScans(parts.metadata, () => async () => {
+        if (damaged.isOn) throw new StoreError('RECORD_DAMAGED', 'a record is damaged')
       }),
     }),
   })

@@ -9,6 +9,7 @@ import { BLOCK_PAGE_BYTES, scanBlockFile } from '../../src/blocks/index.ts'
 import type { PassParts } from '../../src/cleaner/index.ts'
 import { FilesystemError } from '../../src/errors.ts'
 import { TABLE } from '../../src/metadata/index.ts'
+import { watchedScans } from '../helpers/watched-scans.ts'
 import { contentOf, OpenStore } from '../helpers/open-store.ts'
 
 const MIB = 2 ** 20
@@ -51,21 +52,11 @@ function preceded<Target extends object>(
 /** `hook` runs before the first record of the `nth` look at all extents. */
 function beforeScan(parts: PassParts, nth: number, hook: () => Promise<void>): PassParts {
   let count = 0
-  const metadata = new Proxy(parts.metadata, {
-    get(target, property) {
-      const value: unknown = Reflect.get(target, property)
-      if (typeof value !== 'function') return value
-      if (property !== 'range') return value.bind(target) as unknown
-      return async function* (from: Uint8Array, to: Uint8Array) {
-        const isScan = from[0] === TABLE.extents && ++count === nth
-        let isFirst = true
-        for await (const record of target.range(from, to)) {
-          if (isScan && isFirst) await hook()
-          isFirst = false
-          yield record
-        }
-      }
-    },
+  const metadata = watchedScans(parts.metadata, from => {
+    const isChosen = from[0] === TABLE.extents && ++count === nth
+    return async (_from, place) => {
+      if (isChosen && place === 0) await hook()
+    }
   })
   return { ...parts, metadata }
 }
