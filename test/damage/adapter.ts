@@ -168,24 +168,27 @@ export class Store {
     return found
   }
 
-  /** Opens for reading. */
+  /** Opens for reading. What `read` hands over is valid only during the call. */
   async reader(inode: InodeNumber): Promise<{
-    read(atBytes: number, lengthBytes: number): Promise<Buffer>
+    read(atBytes: number, lengthBytes: number, take: (piece: Uint8Array) => void): Promise<number>
     close(): void
   }> {
     const { handle } = await this.#vfs.open(inode, 0)
     return {
-      read: async (atBytes, lengthBytes) => {
-        const pieces: Buffer[] = []
-        for (let done = 0; done < lengthBytes; ) {
+      read: async (atBytes, lengthBytes, take) => {
+        let done = 0
+        while (done < lengthBytes) {
           const read = await this.#vfs.read(handle, atBytes + done, lengthBytes - done)
-          const piece = Buffer.concat(read.pieces)
+          let readBytes = 0
+          for (const piece of read.pieces) {
+            take(piece)
+            readBytes += piece.length
+          }
           read.release()
-          if (piece.length === 0) break
-          pieces.push(piece)
-          done += piece.length
+          if (readBytes === 0) break
+          done += readBytes
         }
-        return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces)
+        return done
       },
       close: () => {
         this.#vfs.flush(handle)
@@ -287,7 +290,9 @@ export async function compactMetadata(directory: string): Promise<void> {
   })
   await database.open()
   if (!('compactRange' in database)) throw new Error('the database has no compactRange')
-  const compacting = database as unknown as { compactRange(from: Buffer, to: Buffer): Promise<void> }
+  const compacting = database as unknown as {
+    compactRange(from: Buffer, to: Buffer): Promise<void>
+  }
   await compacting.compactRange(Buffer.from([0]), Buffer.from([0xff]))
   await database.close()
 }
@@ -330,7 +335,7 @@ export async function extentsIn(
       }
     }
   } catch {
-    // What comes behind damage is as good as gone.
+    // The extents behind a damaged one count as lost.
   } finally {
     await database.close()
     rmSync(scratch, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-// Runs cases: copies a prepared store, damages it, lets a process use it, judges what is left.
+// Runs cases: copies a prepared store, damages it, lets a process use it, judges the result.
 
 import { fork } from 'node:child_process'
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
@@ -82,7 +82,7 @@ export async function runDamages(run: DamageRun): Promise<CaseResult[]> {
   return results.sort((a, b) => a.number - b.number)
 }
 
-/** What the whole store says, so that it counts as no damage. */
+/** Runs a case without damage: its warnings do not count as told damage. */
 async function undamaged(work: string, { prepared }: DamageSource): Promise<Baseline> {
   const place = join(work, `undamaged-${prepared.variant}`)
   rmSync(place, { recursive: true, force: true })

@@ -1,5 +1,5 @@
-// Damages one file of a store at a place that a seed chooses, and says what was hit. Files and places are weighted towards
-// what hurts: the keys of LevelDB's tables, since the keys behind a damaged one take its beginning over.
+// Damages one file of a store at a place that a seed chooses, and says what was hit. The weights
+// prefer keys of LevelDB's tables: the keys that share a prefix with a damaged one change with it.
 
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,14 +32,7 @@ export const FILE_KINDS = [
 export type FileKind = (typeof FILE_KINDS)[number]
 
 export type DamageKind =
-  | 'flip'
-  | 'zero'
-  | 'repeat'
-  | 'swap'
-  | 'foreign'
-  | 'cut'
-  | 'missing'
-  | 'older'
+  'flip' | 'zero' | 'repeat' | 'swap' | 'foreign' | 'cut' | 'missing' | 'older'
 
 const FILE_WEIGHTS: Readonly<Record<FileKind, number>> = {
   table: 46,
@@ -63,10 +56,10 @@ const DAMAGE_WEIGHTS: Readonly<Record<DamageKind, number>> = {
   older: 8,
 }
 
-/** A table is one large file of many records: flips find what else nothing does. */
+/** Only flips hit single keys, so tables get more of them. */
 const TABLE_DAMAGE_WEIGHTS = { ...DAMAGE_WEIGHTS, flip: 130 }
 
-/** Whose loss loses data first. */
+/** Tables of records, by the harm that their loss does. */
 const RECORD_WEIGHTS: Readonly<Record<keyof typeof RECORD_TABLES, number>> = {
   block: 6,
   extents: 8,
@@ -145,7 +138,7 @@ export function blockFilesIn(store: string): BlockFile[] {
   })
 }
 
-/** Looks once at all that can be damaged. */
+/** Reads all files that can be damaged. */
 export async function damageSource(prepared: PreparedStore): Promise<DamageSource> {
   const store = join(prepared.keep, 'store')
   const targets: Target[] = []
@@ -209,7 +202,7 @@ function pick<Item>(random: Random, items: readonly Item[]): Item {
   return item
 }
 
-/** What becomes of a file; undefined bytes: it is missing. */
+/** A file after the damage; without bytes it is missing. */
 interface Change {
   readonly bytes: Buffer | undefined
   readonly what: string

@@ -10,7 +10,8 @@ import type { PreparedStore } from './prepare.ts'
 export const RULES = {
   'blocks-kept': 'every block file is still there, with the bytes that it had after the damage',
   'no-wrong-byte': 'every read returns what was written, or an error',
-  'no-silent-loss': 'a name that is missing is told of by a refusal, an alert, a finding or an error',
+  'no-silent-loss':
+    'a name that is missing is told of by a refusal, an alert, a finding or an error',
   'damage-told': 'damage of bytes that are used is told of in the same way',
   'no-abort': 'the process neither dies nor hangs, and no error is left uncaught',
 } as const
@@ -31,7 +32,7 @@ export interface CaseEnd {
   readonly stderr: string
 }
 
-/** What a whole store says anyway. */
+/** Codes of the warnings that the undamaged store gives. */
 export type Baseline = ReadonlySet<string>
 
 interface BlockStamp {
@@ -60,7 +61,7 @@ export function baselineOf(observation: Observation): Baseline {
   return new Set(warningsOf(observation))
 }
 
-/** Everything by which an administrator or a client hears of damage. */
+/** Refusals, warnings, findings and errors: the ways in which an administrator or a client hears of damage. */
 export function tellings(observation: Observation, baseline: Baseline): string[] {
   const told = warningsOf(observation).filter(code => !baseline.has(code))
   for (const life of observation.lives) told.push(...tellingsOf(life))
@@ -104,13 +105,15 @@ export async function judge(judged: Judged): Promise<Violation[]> {
   }
   const { observation } = end
   if (observation === undefined) return violations
-  for (const mistake of observation.mistakes) add('no-abort', mistake.slice(0, 1000))
+  const [mistake] = observation.mistakes
+  if (mistake !== undefined) {
+    add('no-abort', `${mistake.slice(0, 1000)}${andMore(observation.mistakes)}`)
+  }
   for (const [index, { wrong }] of observation.lives.entries()) {
     const [first] = wrong
     if (first === undefined) continue
     const { path, atBytes, what } = first
-    const more = wrong.length > 1 ? ` and ${wrong.length - 1} more` : ''
-    add('no-wrong-byte', `life ${index + 1}: ${path} at ${atBytes}: ${what}${more}`)
+    add('no-wrong-byte', `life ${index + 1}: ${path} at ${atBytes}: ${what}${andMore(wrong)}`)
   }
   const told = tellings(observation, baseline)
   const names = observation.lives.flatMap(({ missing, extra }) => [
@@ -118,12 +121,16 @@ export async function judge(judged: Judged): Promise<Violation[]> {
     ...extra.map(name => `not deleted ${name}`),
   ])
   if (names.length > 0 && told.length === 0) {
-    add('no-silent-loss', `${names[0]}${names.length > 1 ? ` and ${names.length - 1} more` : ''}`)
+    add('no-silent-loss', `${names[0]}${andMore(names)}`)
   }
   if (mustBeTold(damage, observation) && told.length === 0) {
     add('damage-told', `${damage.fileKind}, ${damage.used}: nothing was said`)
   }
   return violations
+}
+
+function andMore({ length }: readonly unknown[]): string {
+  return length > 1 ? ` and ${length - 1} more` : ''
 }
 
 /** Chunks that nothing refers to are read by the scan alone, when the cleaner has not freed them before. */
@@ -134,7 +141,7 @@ function mustBeTold({ used, onlyDead, block }: Damage, { lives }: Observation): 
 }
 
 async function lostBlocks(judged: Judged): Promise<string[]> {
-  const { prepared, store, stamps, hasTrash } = judged
+  const { store, stamps, hasTrash } = judged
   const found = blockFilesIn(store)
   const lost: BlockStamp[] = []
   for (const stamp of stamps) {
@@ -144,12 +151,14 @@ async function lostBlocks(judged: Judged): Promise<string[]> {
     if (!isKept) lost.push(stamp)
   }
   if (lost.length === 0) return []
-  if (hasTrash) return lost.map(({ block }) => `block file ${block} is gone or changed`)
+  const afterStart = new Set(judged.end.observation?.lives[0]?.startedBlocks)
+  const when = (block: number): string =>
+    afterStart.has(block) ? 'after the start' : 'at the start'
+  if (hasTrash) return lost.map(({ block }) => `block file ${block} gone or changed ${when(block)}`)
   const needed = await neededBlocks(judged, new Set(lost.map(({ block }) => block)))
-  const live = new Set(prepared.extents.map(({ block }) => block))
   return lost
-    .filter(({ block }) => live.has(block) && needed.has(block))
-    .map(({ block }) => `block file ${block} is gone, and its live data lies nowhere else`)
+    .filter(({ block }) => needed.has(block))
+    .map(({ block }) => `block file ${block} gone ${when(block)}, its live data lies nowhere else`)
 }
 
 /** Same file and not written to: same bytes. Otherwise it is compared with the original, unless that was damaged. */

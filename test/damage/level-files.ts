@@ -72,7 +72,7 @@ function readLog(bytes: Buffer): { records: Buffer[]; ranges: LabelledRange[] } 
   const records: Buffer[] = []
   const ranges: LabelledRange[] = []
   let fragments: Buffer[] = []
-  for (let at = 0; at + LOG_HEADER_BYTES <= bytes.length; ) {
+  for (let at = 0; at + LOG_HEADER_BYTES <= bytes.length;) {
     const leftBytes = LOG_BLOCK_BYTES - (at % LOG_BLOCK_BYTES)
     if (leftBytes < LOG_HEADER_BYTES) {
       at += leftBytes

@@ -1,6 +1,6 @@
 // The damage program: damages copies of a store at random and checks that nothing is lost or wrong in silence.
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runDamages, type CaseResult } from './cases.ts'
@@ -11,8 +11,8 @@ const USAGE = `usage: node dist/test/damage/main.js [--count N] [--seed S] [--on
 --count N    so many damages (COFFER_DAMAGES, or 100, unless told)
 --seed S     makes the same choices again
 --only N     only the case of this number
---work DIR   for the prepared stores and results.jsonl (/tmp/coffer-damage-SEED unless told); stores that are there are
-             taken again, so that a case hits the same bytes
+--work DIR   for the prepared stores and results.jsonl; stores that are there are taken again, so that a case hits
+             the same bytes (/tmp/coffer-damage-SEED unless told, which is removed when no rule is broken)
 --lanes L    so many cases at once (2 unless told)
 --keep       keeps the damaged store of each case that breaks a rule
 --no-trash   for a cleaner that deletes dead block files at once: only those with live data must be there`
@@ -79,7 +79,10 @@ async function main(): Promise<void> {
     },
   })
   process.stdout.write(summaryOf(results))
-  if (results.some(({ violations }) => violations.length > 0)) process.exitCode = 1
+  if (results.some(({ violations }) => violations.length > 0)) {
+    process.stdout.write(`A case again: --seed ${seed} --work ${work} --keep --only NUMBER\n`)
+    process.exitCode = 1
+  } else if (values.work === undefined) rmSync(work, { recursive: true })
 }
 
 await main()

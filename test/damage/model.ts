@@ -1,12 +1,12 @@
-// What the files of the prepared store hold, byte for byte, kept beside it.
+// The content of the prepared store's files, byte for byte.
 
 import { createHash } from 'node:crypto'
 import { contentOf } from '../helpers/open-store.ts'
 
-const SPAN_BYTES = 1024 * 1024
+const SPAN_BYTES = 256 * 1024
 /** Of a file of holes that is larger than this, only the surroundings of its data and samples of its holes are read. */
-const WHOLLY_READ_BYTES_MAX = 128 * 1024 * 1024
-const SAMPLES_OF_HOLES = 8
+const WHOLLY_READ_BYTES_MAX = 64 * 1024 * 1024
+const SAMPLES_OF_HOLES = 4
 
 /** Bytes that were written; later pieces cover earlier ones. */
 export interface Piece {
@@ -86,7 +86,7 @@ function spansOf({ sizeBytes, pieces }: DraftFile): Span[] {
     })
 }
 
-export function hashOf(bytes: Uint8Array): string {
+function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 

@@ -1,7 +1,12 @@
-// What a damaged store does: opened twice, cleaned, scanned, and read completely, against what its files held.
+// Records the behaviour of a damaged store: opened twice, cleaned, scanned, and read completely, against what its files held.
 
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { CONTAINERS, isRefusal, Store, type ScanResult, type WorkReport } from './adapter.ts'
-import { hashOf, type Model, type ModelFile } from './model.ts'
+import { blockFilesIn } from './damages.ts'
+import type { Model, ModelFile } from './model.ts'
+
+const ZEROS_MIN = 16
 
 export interface Failure {
   readonly path: string
@@ -11,7 +16,7 @@ export interface Failure {
 export interface WrongBytes {
   readonly path: string
   readonly atBytes: number
-  readonly what: 'zeros' | 'other bytes' | 'ends early' | 'another size' | 'attributes'
+  readonly what: 'zeros' | 'other bytes' | 'ends early' | 'another size' | 'an attribute'
 }
 
 export interface Life {
@@ -20,6 +25,8 @@ export interface Life {
   unlockError?: string
   readonly passes: WorkReport[]
   scan?: ScanResult
+  /** block files on the disk when the store had opened */
+  startedBlocks: number[]
   /** block files with a record when the scan began */
   scannedBlocks: number[]
   warnings: string[]
@@ -42,6 +49,7 @@ export interface Observation {
 function newLife(): Life {
   return {
     passes: [],
+    startedBlocks: [],
     scannedBlocks: [],
     warnings: [],
     equalFiles: 0,
@@ -96,6 +104,7 @@ async function live(directory: string, model: Model, part: Part): Promise<void> 
     return
   }
   const store = opened.result
+  life.startedBlocks = blockFilesIn(join(directory, 'store')).map(({ block }) => block)
   const unlocked = await attempt('unlock', () => store.unlock())
   if (unlocked.error !== undefined) life.unlockError = unlocked.error
   if (isFirst) {
@@ -112,7 +121,8 @@ async function live(directory: string, model: Model, part: Part): Promise<void> 
     await listed(store, path, names, part)
   }
   told('read')
-  for (const [path, file] of Object.entries(model.files)) await readAndCompare(store, path, file, part)
+  for (const [path, file] of Object.entries(model.files))
+    await readAndCompare(store, path, file, part)
   life.warnings = store.warnings()
   const closed = await attempt('close', () => store.close())
   if (closed.error !== undefined) life.closeError = closed.error
@@ -172,17 +182,30 @@ async function readAndCompare(
       life.wrong.push({ path, atBytes: store.sizeOf(inode), what: 'another size' })
     }
     await compareSpans(store, inode, path, file, part)
-    const xattrs = store.xattrs(inode)
-    const isEqual =
-      Object.keys(xattrs).length === Object.keys(file.xattrs).length &&
-      Object.entries(file.xattrs).every(([name, value]) => xattrs[name] === value)
-    if (!isEqual) life.wrong.push({ path, atBytes: 0, what: 'attributes' })
-    if (life.errors.length + life.wrong.length === before) life.equalFiles++
+    const isComplete = compareXattrs(store.xattrs(inode), path, file, life)
+    if (isComplete && life.errors.length + life.wrong.length === before) life.equalFiles++
   } catch (error) {
     failed(part, path, error)
   } finally {
     found?.release()
   }
+}
+
+/** @returns whether all are there; another value is a wrong byte, as in a file */
+function compareXattrs(
+  xattrs: Readonly<Record<string, string>>,
+  path: string,
+  file: ModelFile,
+  { missing, extra, wrong }: Life,
+): boolean {
+  const lost = Object.keys(file.xattrs).filter(name => xattrs[name] === undefined)
+  for (const name of lost) missing.push(`attribute ${name} of ${path}`)
+  for (const [name, value] of Object.entries(xattrs)) {
+    const expected = file.xattrs[name]
+    if (expected === undefined) extra.push(`attribute ${name} of ${path}`)
+    else if (expected !== value) wrong.push({ path, atBytes: 0, what: 'an attribute' })
+  }
+  return lost.length === 0
 }
 
 async function compareSpans(
@@ -195,19 +218,23 @@ async function compareSpans(
   const reader = await store.reader(inode)
   try {
     for (const { atBytes, lengthBytes, sha256 } of file.spans) {
-      let bytes: Buffer
+      const hash = createHash('sha256')
+      let hasZeros = false
+      let readBytes: number
       try {
-        bytes = await reader.read(atBytes, lengthBytes)
+        readBytes = await reader.read(atBytes, lengthBytes, piece => {
+          hash.update(piece)
+          hasZeros ||= hasRunOfZeros(piece)
+        })
       } catch (error) {
-        // What comes behind the damage may still be wrong.
+        // Later spans may still be wrong.
         failed(part, path, error)
         continue
       }
-      if (bytes.length !== lengthBytes) {
-        part.life.wrong.push({ path, atBytes: atBytes + bytes.length, what: 'ends early' })
-      } else if (hashOf(bytes) !== sha256) {
-        const what = bytes.includes(ZEROS) ? 'zeros' : 'other bytes'
-        part.life.wrong.push({ path, atBytes, what })
+      if (readBytes !== lengthBytes) {
+        part.life.wrong.push({ path, atBytes: atBytes + readBytes, what: 'ends early' })
+      } else if (hash.digest('hex') !== sha256) {
+        part.life.wrong.push({ path, atBytes, what: hasZeros ? 'zeros' : 'other bytes' })
       }
     }
   } finally {
@@ -215,8 +242,11 @@ async function compareSpans(
   }
 }
 
-/** Random content and text have no such run. */
-const ZEROS = Buffer.alloc(16)
+/** Zeros in place of lost data reach an end of the piece. Content that was written has no such run. */
+function hasRunOfZeros(piece: Uint8Array): boolean {
+  const ends = [piece.subarray(0, ZEROS_MIN), piece.subarray(-ZEROS_MIN)]
+  return piece.length >= ZEROS_MIN && ends.some(end => end.every(byte => byte === 0))
+}
 
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -18,10 +18,10 @@ const DEAD_LIFE = 1
 /** The life after which the cleaner has run once, so that data has been moved. */
 const CLEANED_LIFE = 2
 const SMALL_FILES = 25
-const LARGE_BYTES = [500_000, 900_000, 700_000]
+const LARGE_BYTES = [300_000, 700_000, 500_000]
 /** Attributes of this size fill more than one table. */
 const WIDE_BYTES = 8000
-const SPARSE_BYTES = 48 * 1024 * 1024
+const SPARSE_BYTES = 12 * 1024 * 1024
 /** Beyond the size up to which holes are counted before they are believed. */
 const HUGE_BYTES = 24 * 1024 ** 3
 
@@ -143,7 +143,8 @@ async function makeStore(place: string, variant: Variant, random: Random): Promi
       await changeSome(draft, life)
     }
     await draft.open.close()
-    if (life === LIVES - 2 && variant === 'compacted') await compactMetadata(join(keep, 'store/metadata'))
+    if (life === LIVES - 2 && variant === 'compacted')
+      await compactMetadata(join(keep, 'store/metadata'))
   }
   const model = modelOf(draft.directories, draft.files)
   writeFileSync(join(making, 'model.json'), JSON.stringify(model))
