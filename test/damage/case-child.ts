@@ -1,17 +1,24 @@
-// One case in a process of its own, so that an abort or a hang of it is seen.
-//
-//   node case-child.js DIRECTORY MODEL
+// Runs cases in a process of its own, so that an abort or a hang of it is seen. It takes one order after the other.
 
 import { readFileSync } from 'node:fs'
 import type { Model } from './model.ts'
 import { observe, type Observation } from './observe.ts'
 
+export interface Order {
+  readonly directory: string
+  readonly modelPath: string
+}
+
 export type Message = { readonly step: string } | { readonly observation: Observation }
 
-const [directory = '', modelPath = ''] = process.argv.slice(2)
-const model = JSON.parse(readFileSync(modelPath, 'utf8')) as Model
-const observation = await observe(directory, model, step => send({ step }))
-process.send?.({ observation } satisfies Message, () => process.exit(0))
+process.on('message', (order: Order) => {
+  void work(order)
+})
+
+async function work({ directory, modelPath }: Order): Promise<void> {
+  const model = JSON.parse(readFileSync(modelPath, 'utf8')) as Model
+  send({ observation: await observe(directory, model, step => send({ step })) })
+}
 
 function send(message: Message): void {
   process.send?.(message)

@@ -1,10 +1,10 @@
 // Runs cases: copies a prepared store, damages it, lets a process use it, judges the result.
 
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Random } from '../helpers/random.ts'
-import type { Message } from './case-child.ts'
+import type { Message, Order } from './case-child.ts'
 import { damageSource, damageStore, type Damage, type DamageSource } from './damages.ts'
 import {
   baselineOf,
@@ -15,10 +15,11 @@ import {
   type CaseEnd,
   type Violation,
 } from './judge.ts'
-import type { Observation } from './observe.ts'
 import { copyTree, prepareStore, VARIANTS } from './prepare.ts'
 
 const HANG_MS = 60_000
+/** Starting a process takes as long as half a case. */
+const CASES_OF_WORKER = 25
 const CHILD = join(import.meta.dirname, 'case-child.js')
 const STDERR_BYTES_MAX = 20_000
 
@@ -68,11 +69,19 @@ export async function runDamages(run: DamageRun): Promise<CaseResult[]> {
   let next = run.only ?? 0
   const end = run.only === undefined ? run.count : run.only + 1
   const lane = async (): Promise<void> => {
+    const worker = new Worker()
+    try {
+      await work(worker)
+    } finally {
+      worker.end()
+    }
+  }
+  const work = async (worker: Worker): Promise<void> => {
     while (next < end) {
       const number = next++
       const each = prepared[number % prepared.length]
       if (each === undefined) throw new Error('there is no store')
-      const result = await runCase(run, number, each)
+      const result = await runCase(run, number, each, worker)
       results.push(result)
       if (run.results !== undefined) appendFileSync(run.results, `${JSON.stringify(result)}\n`)
       run.told?.(result)
@@ -87,7 +96,10 @@ async function undamaged(work: string, { prepared }: DamageSource): Promise<Base
   const place = join(work, `undamaged-${prepared.variant}`)
   rmSync(place, { recursive: true, force: true })
   copyTree(prepared.keep, place)
-  const { observation, fault, stderr } = await runChild(place, prepared.modelPath)
+  const worker = new Worker()
+  const order = { directory: place, modelPath: prepared.modelPath }
+  const { observation, fault, stderr } = await worker.run(order)
+  worker.end()
   rmSync(place, { recursive: true, force: true })
   const files = Object.keys(prepared.model.files).length
   const isWhole =
@@ -108,6 +120,7 @@ async function runCase(
   run: DamageRun,
   number: number,
   { source, baseline }: Prepared,
+  worker: Worker,
 ): Promise<CaseResult> {
   const startMs = performance.now()
   const { prepared } = source
@@ -118,7 +131,7 @@ async function runCase(
   const random = new Random(Math.imul(run.seed, 1_000_003) + number)
   const damage = damageStore(source, store, random)
   const stamps = stampBlocks(store)
-  const end = await runChild(place, prepared.modelPath)
+  const end = await worker.run({ directory: place, modelPath: prepared.modelPath })
   const { hasTrash } = run
   const violations = await judge({ prepared, damage, end, baseline, store, stamps, hasTrash })
   const isKept = violations.length > 0 && run.keepsFailures === true
@@ -129,30 +142,49 @@ async function runCase(
   return { number, variant: prepared.variant, damage, violations, told, fault, ms }
 }
 
-async function runChild(place: string, modelPath: string): Promise<CaseEnd> {
-  const child = fork(CHILD, [place, modelPath], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-  let observation: Observation | undefined
+/** A process for cases; one that a case has ended, or left with a mistake, is not used again. */
+class Worker {
+  #child: ChildProcess | undefined
+  #caseCount = 0
+
+  async run(order: Order): Promise<CaseEnd> {
+    const child = (this.#child ??= fork(CHILD, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }))
+    const end = await runIn(child, order)
+    const isWhole = end.fault === undefined && end.observation?.mistakes.length === 0
+    if (!isWhole || ++this.#caseCount >= CASES_OF_WORKER) this.end()
+    return end
+  }
+
+  end(): void {
+    this.#child?.kill('SIGKILL')
+    this.#child = undefined
+    this.#caseCount = 0
+  }
+}
+
+async function runIn(child: ChildProcess, order: Order): Promise<CaseEnd> {
   let step = 'start'
   let stderr = ''
-  let isHung = false
-  child.stderr?.on('data', (bytes: Buffer) => {
+  const hear = (bytes: Buffer): void => {
     stderr = `${stderr}${bytes.toString()}`.slice(-STDERR_BYTES_MAX)
+  }
+  child.stderr?.on('data', hear)
+  let timer: NodeJS.Timeout | undefined
+  const ended = await new Promise<Pick<CaseEnd, 'observation' | 'fault'>>(resolve => {
+    child.on('message', (message: Message) => {
+      if ('step' in message) step = message.step
+      else resolve({ observation: message.observation, fault: undefined })
+    })
+    child.on('close', (code, signal) => {
+      const fault = signal === null ? `exit code ${code}` : `killed by ${signal}`
+      resolve({ observation: undefined, fault })
+    })
+    timer = setTimeout(() => resolve({ observation: undefined, fault: 'a hang' }), HANG_MS)
+    child.send(order)
   })
-  child.on('message', (message: Message) => {
-    if ('step' in message) step = message.step
-    else observation = message.observation
-  })
-  const timer = setTimeout(() => {
-    isHung = true
-    child.kill('SIGKILL')
-  }, HANG_MS)
-  const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>(
-    resolve => child.on('close', (code, signal) => resolve({ code, signal })),
-  )
   clearTimeout(timer)
-  let fault: string | undefined
-  if (isHung) fault = 'a hang'
-  else if (signal !== null) fault = `killed by ${signal}`
-  else if (code !== 0 || observation === undefined) fault = `exit code ${code}`
-  return { observation, step, fault, stderr }
+  child.removeAllListeners('message')
+  child.removeAllListeners('close')
+  child.stderr?.removeListener('data', hear)
+  return { ...ended, step, stderr }
 }

@@ -129,9 +129,7 @@ export interface BlockFile {
 
 /** Files anywhere below a store whose names say that they are block files, also where the cleaner puts dead ones. */
 export function blockFilesIn(store: string): BlockFile[] {
-  const root = join(store, 'blocks')
-  if (!existsSync(root)) return []
-  return readdirSync(root, { recursive: true, withFileTypes: true }).flatMap(entry => {
+  return readdirSync(store, { recursive: true, withFileTypes: true }).flatMap(entry => {
     const block = entry.isFile() ? blockOf(entry.name) : undefined
     if (block === undefined || !entry.name.includes('.blk')) return []
     return [{ path: join(entry.parentPath, entry.name), block }]

@@ -1,11 +1,15 @@
 // The rules that a damaged store has to keep, each with a name.
 
+import { fork } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { extentsIn, type FoundExtent } from './adapter.ts'
+import { join } from 'node:path'
+import type { FoundExtent } from './adapter.ts'
 import { blockFilesIn, type Damage } from './damages.ts'
 import type { Life, Observation } from './observe.ts'
 import type { PreparedStore } from './prepare.ts'
+
+const EXTENTS_CHILD = join(import.meta.dirname, 'extents-child.js')
 
 export const RULES = {
   'blocks-kept': 'every block file is still there, with the bytes that it had after the damage',
@@ -195,12 +199,24 @@ async function neededBlocks(
   gone: ReadonlySet<number>,
 ): Promise<Set<number>> {
   const there = new Set(blockFilesIn(store).map(({ block }) => block))
-  const now = await extentsIn(`${store}/metadata`, `${store}/../extents-scratch`)
+  const now = await extentsNow(store)
   const nameOf = ({ inode, startBytes, lengthBytes }: FoundExtent): string =>
     `${inode} ${startBytes} ${lengthBytes}`
-  const found = new Set((now ?? []).filter(({ block }) => there.has(block)).map(nameOf))
+  const found = new Set(now.filter(({ block }) => there.has(block)).map(nameOf))
   const needed = prepared.extents.filter(
     extent => gone.has(extent.block) && !found.has(nameOf(extent)),
   )
   return new Set(needed.map(({ block }) => block))
+}
+
+/** None when the process ends without an answer. */
+async function extentsNow(store: string): Promise<FoundExtent[]> {
+  const places = [join(store, 'metadata'), join(store, '..', 'extents')]
+  const child = fork(EXTENTS_CHILD, places, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+  let found: FoundExtent[] = []
+  child.on('message', message => {
+    found = message as FoundExtent[]
+  })
+  await new Promise(resolve => child.on('close', resolve))
+  return found
 }

@@ -77,6 +77,8 @@ export async function observe(
     await live(directory, model, { life, isFirst, told, mistakes: observation.mistakes })
     if (life.refused !== undefined) break
   }
+  process.removeListener('unhandledRejection', stray)
+  process.removeListener('uncaughtException', stray)
   return observation
 }
 
