@@ -164,6 +164,7 @@ class Worker {
 
 async function runIn(child: ChildProcess, order: Order): Promise<CaseEnd> {
   let step = 'start'
+  let startedBlocks: readonly number[] | undefined
   let stderr = ''
   const hear = (bytes: Buffer): void => {
     stderr = `${stderr}${bytes.toString()}`.slice(-STDERR_BYTES_MAX)
@@ -173,6 +174,7 @@ async function runIn(child: ChildProcess, order: Order): Promise<CaseEnd> {
   const ended = await new Promise<Pick<CaseEnd, 'observation' | 'fault'>>(resolve => {
     child.on('message', (message: Message) => {
       if ('step' in message) step = message.step
+      else if ('startedBlocks' in message) startedBlocks = message.startedBlocks
       else resolve({ observation: message.observation, fault: undefined })
     })
     child.on('close', (code, signal) => {
@@ -186,5 +188,5 @@ async function runIn(child: ChildProcess, order: Order): Promise<CaseEnd> {
   child.removeAllListeners('message')
   child.removeAllListeners('close')
   child.stderr?.removeListener('data', hear)
-  return { ...ended, step, stderr }
+  return { ...ended, step, startedBlocks, stderr }
 }

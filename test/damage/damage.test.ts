@@ -56,7 +56,6 @@ t.test('each rule finds what it is for', async t => {
   const whole: Life = {
     passes: [{ outcome: 'complete', text: '' }],
     scan: { outcome: 'clean', text: '', findings: [] },
-    startedBlocks: [],
     scannedBlocks: [],
     warnings: ['DAMAGED_FILE'],
     equalFiles: 1,
@@ -71,7 +70,14 @@ t.test('each rule finds what it is for', async t => {
     more: { end?: Partial<CaseEnd>; hasTrash?: boolean; damage?: Damage } = {},
   ): Promise<Rule[]> => {
     const observation = { lives: [{ ...whole, ...life }], mistakes: [] }
-    const end = { observation, step: '', fault: undefined, stderr: '', ...more.end }
+    const end = {
+      observation,
+      step: '',
+      startedBlocks: [],
+      fault: undefined,
+      stderr: '',
+      ...more.end,
+    }
     const { hasTrash = true } = more
     const judged = { prepared, damage: more.damage ?? damage, store, stamps, hasTrash }
     const violations = await judge({ ...judged, end, baseline: new Set() })

@@ -29,6 +29,8 @@ export interface Violation {
 /** How the process of a case has ended. */
 export interface CaseEnd {
   readonly observation: Observation | undefined
+  /** block files on the disk when the store had opened first; undefined when it did not open */
+  readonly startedBlocks: readonly number[] | undefined
   /** the step that it was in */
   readonly step: string
   /** signal, exit code or hang; undefined when all is well */
@@ -155,7 +157,7 @@ async function lostBlocks(judged: Judged): Promise<string[]> {
     if (!isKept) lost.push(stamp)
   }
   if (lost.length === 0) return []
-  const afterStart = new Set(judged.end.observation?.lives[0]?.startedBlocks)
+  const afterStart = new Set(judged.end.startedBlocks)
   const when = (block: number): string =>
     afterStart.has(block) ? 'after the start' : 'at the start'
   if (hasTrash) return lost.map(({ block }) => `block file ${block} gone or changed ${when(block)}`)

@@ -1,9 +1,7 @@
 // Records the behaviour of a damaged store: opened twice, cleaned, scanned, and read completely, against what its files held.
 
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import { CONTAINERS, isRefusal, Store, type ScanResult, type WorkReport } from './adapter.ts'
-import { blockFilesIn } from './damages.ts'
 import type { Model, ModelFile } from './model.ts'
 
 const ZEROS_MIN = 16
@@ -25,8 +23,6 @@ export interface Life {
   unlockError?: string
   readonly passes: WorkReport[]
   scan?: ScanResult
-  /** block files on the disk when the store had opened */
-  startedBlocks: number[]
   /** block files with a record when the scan began */
   scannedBlocks: number[]
   warnings: string[]
@@ -49,7 +45,6 @@ export interface Observation {
 function newLife(): Life {
   return {
     passes: [],
-    startedBlocks: [],
     scannedBlocks: [],
     warnings: [],
     equalFiles: 0,
@@ -106,7 +101,7 @@ async function live(directory: string, model: Model, part: Part): Promise<void> 
     return
   }
   const store = opened.result
-  life.startedBlocks = blockFilesIn(join(directory, 'store')).map(({ block }) => block)
+  if (isFirst) told('opened')
   const unlocked = await attempt('unlock', () => store.unlock())
   if (unlocked.error !== undefined) life.unlockError = unlocked.error
   if (isFirst) {
