@@ -50,6 +50,19 @@ export class TrashCollector implements CleanerTrash {
     return sumOf(this.#options.blocks.trashed())
   }
 
+  /** When the oldest of its files was freed, in seconds since 1970; undefined when it is empty. */
+  get oldestSeconds(): number | undefined {
+    return this.#options.blocks.trashed()[0]?.freedSeconds ?? undefined
+  }
+
+  get keepSeconds(): number {
+    return this.#options.keepSeconds
+  }
+
+  get keyRetirement(): KeyRetirement {
+    return this.#options.keyRetirement
+  }
+
   /** Bytes that would be given up if room were needed. */
   get reclaimableBytes(): number {
     return this.#options.heldBecause() === undefined ? this.content.bytes : 0

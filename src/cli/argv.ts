@@ -42,6 +42,8 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
   maintenance: {
     reclaim_space: { to: ['maintenance', 'reclaim-space'] },
     stop_reclaim_space: { to: ['maintenance', 'stop-reclaim-space'] },
+    empty_trash: { to: ['maintenance', 'empty-trash'] },
+    undo_free: { to: ['maintenance', 'undo-free'] },
     rebuild_index: { to: ['maintenance', 'rebuild-index'] },
     scan: { to: ['maintenance', 'scan'] },
     scan_status: { to: ['maintenance', 'scan-status'] },

@@ -17,6 +17,7 @@ import { followJob, watchJob } from './progress.ts'
 import { addRepairCommands } from './repair.ts'
 import { addScanCommands } from './scan.ts'
 import { formatSize } from './sizes.ts'
+import { addTrashCommands } from './trash.ts'
 
 export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<GlobalArgs> {
   return yargs.command('maintenance', 'Maintenance of the store', family =>
@@ -24,14 +25,17 @@ export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv
       io,
       addRebuildCommand(
         io,
-        addRepairCommands(io, addScanCommands(io, addCleanerCommands(io, family))),
+        addRepairCommands(
+          io,
+          addScanCommands(io, addTrashCommands(io, addCleanerCommands(io, family))),
+        ),
       ),
     )
       .example('$0 maintenance reclaim-space --wait', 'Give back the space of what was deleted')
       .demandCommand(
         1,
         1,
-        'Say what to do: maintenance reclaim-space, stop-reclaim-space, scan, scan-status, scan-report, stop-scan, repair, repair-history, clear-quarantine, rebuild-index or diagnostics.',
+        'Say what to do: maintenance reclaim-space, stop-reclaim-space, trash, empty-trash, undo-free, scan, scan-status, scan-report, stop-scan, repair, repair-history, clear-quarantine, rebuild-index or diagnostics.',
       ),
   )
 }
@@ -136,7 +140,7 @@ export function passPairs(pass: CleanerPass): Pair[] {
     ['Outcome', pass.text === '' ? pass.outcome : `${pass.outcome}: ${pass.text}`],
     ['Started', pass.startedAt],
     ...(pass.endedAt === null ? [] : ([['Ended', pass.endedAt]] satisfies Pair[])),
-    ['Deleted', `${formatSize(pass.freedBytes)} in block files`],
+    ['Freed', `${formatSize(pass.freedBytes)} in block files`],
     ['Written Anew', formatSize(pass.writtenBytes)],
     ['Compacted', formatSize(pass.compactedBytes)],
     ['Recompressed', formatSize(pass.recompressedBytes)],

@@ -188,6 +188,7 @@ function storagePairs(stats: SystemStats | GroupStats): Pair[] {
   return [
     ['Blocks', stats.blocks],
     ['Physical Bytes', formatSize(stats.physicalBytes)],
+    ['Trash Bytes', formatSize(stats.trashBytes)],
     ['Metadata Bytes', formatSize(stats.metadataBytes)],
     ['Keys', keysText(stats.keys)],
   ]

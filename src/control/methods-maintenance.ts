@@ -27,7 +27,7 @@ const pass = z.object({
     .describe('incomplete: something was left undone, see text'),
   text: z.string(),
   plannedBytes: bytes.describe('by how much the plan said that the store would shrink'),
-  freedBytes: bytes.describe('size of the block files that were deleted'),
+  freedBytes: bytes.describe('size of the block files that were freed: they are in the trash'),
   writtenBytes: bytes.describe('by which other block files have grown for it'),
   compactedBytes: bytes.describe('before compression, copied out of half-empty block files'),
   recompressedBytes: bytes.describe('before compression'),

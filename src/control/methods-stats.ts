@@ -19,7 +19,8 @@ const savings = {
 
 /** What exists once per dedupe domain, and so not for a container alone. */
 const storage = {
-  physicalBytes: bytes.describe('what block files take on disk'),
+  physicalBytes: bytes.describe('what block files take on disk, without the trash'),
+  trashBytes: bytes.describe('what freed block files take on disk until they are deleted'),
   metadataBytes: bytes.describe('what the metadata takes on disk'),
   blocks: count,
 }

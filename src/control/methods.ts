@@ -18,6 +18,7 @@ import { statsMethods } from './methods-stats.ts'
 import { storageGroupMethods } from './methods-storage-group.ts'
 import type { group } from './methods-storage-group.ts'
 import { systemMethods } from './methods-system.ts'
+import { trashMethods } from './methods-trash.ts'
 import { nothing } from './schemas.ts'
 
 const jsonSchema = z.record(z.string(), z.unknown())
@@ -42,6 +43,7 @@ export const methods = {
   ...alertMethods,
   ...diagnosticsMethods,
   ...maintenanceMethods,
+  ...trashMethods,
   ...scanMethods,
   ...repairMethods,
   ...scheduleMethods,
@@ -69,6 +71,7 @@ export type { QuarantineInfo, RepairInfo, RepairPlanInfo } from './methods-repai
 export type { ScanReport, ScanState, ScanSummary } from './methods-scan.ts'
 export type { DiagnosticsBundle } from './methods-diagnostics.ts'
 export type { ScheduleWindow } from './methods-schedule.ts'
+export type { TrashInfo, TrashOutcome } from './methods-trash.ts'
 export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>

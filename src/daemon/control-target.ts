@@ -18,6 +18,7 @@ import type { LoopDelay } from './loop-delay.ts'
 import { scheduleMethods } from './schedule-methods.ts'
 import type { Storage } from './storage.ts'
 import type { Throughput } from './throughput.ts'
+import { trashMethods } from './trash-methods.ts'
 
 export interface ControlTargetOptions {
   readonly storage: Storage
@@ -53,6 +54,7 @@ export function controlTarget(options: ControlTargetOptions): ControlTarget {
     'stats.container': ({ name }) => statistics.container(name),
     ...clientMethods(options.mount, options.now),
     ...maintenanceMethods(options.storage, options.jobs, options.now),
+    ...trashMethods(options.storage),
     ...recoveryMethods(options.storage, options.jobs),
     ...scanMethods(options.storage, options.jobs),
     ...repairMethods(options.storage, options.jobs),

@@ -60,6 +60,7 @@ function gauges({ statistics, space, startedAt, isReadOnly }: PrometheusInput): 
     ['coffer_post_compression_bytes', 'After compression', statistics.postCompressionBytes],
     ['coffer_post_encryption_bytes', 'After encryption', statistics.postEncryptionBytes],
     ['coffer_physical_bytes', 'What block files take on disk', statistics.physicalBytes],
+    ['coffer_trash_bytes', 'What freed block files take on disk', statistics.trashBytes],
     ['coffer_metadata_bytes', 'What the metadata takes on disk', statistics.metadataBytes],
     ['coffer_files', 'Files', statistics.files],
     ['coffer_chunks', 'Chunks', statistics.chunks],

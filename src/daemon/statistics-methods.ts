@@ -100,7 +100,7 @@ export class StatisticsMethods {
     const { id } = group
     const containers = storage.vfs.containers().filter(container => container.group === id)
     const records = [...storage.blockRecords()].filter(record => record.group === id)
-    const chain = await this.#chain(containers, sumBlocks(records))
+    const chain = await this.#chain(containers, sumBlocks(records), id)
     return { name, ...chain, keys: this.#keys([group]) }
   }
 
@@ -128,7 +128,7 @@ export class StatisticsMethods {
   }
 
   /** The savings chain and what the disk holds. */
-  async #chain(containers: readonly ContainerInfo[], totals: BlockTotals) {
+  async #chain(containers: readonly ContainerInfo[], totals: BlockTotals, group?: number) {
     const currentBytes = containers.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0)
     return {
       ...savingsOf(currentBytes, totals),
@@ -136,6 +136,7 @@ export class StatisticsMethods {
       chunks: totals.chunks,
       blocks: totals.blocks,
       physicalBytes: totals.fileBytes,
+      trashBytes: this.#options.storage.trash.contentOf(group).bytes,
       metadataBytes: await directoryBytes(this.#options.metadataPath),
     }
   }

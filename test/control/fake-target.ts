@@ -13,6 +13,7 @@ import { CofferError } from '../../src/errors.ts'
 import { fakeCleaner } from './fake-cleaner.ts'
 import { fakeRepairs } from './fake-repairs.ts'
 import { fakeScans } from './fake-scans.ts'
+import { fakeTrash } from './fake-trash.ts'
 import { fakeAlerting } from './fake-alerting.ts'
 import { fakeSchedule } from './fake-schedule.ts'
 
@@ -45,7 +46,12 @@ const counters = {
   hitPercent: 75,
   chunksStored: 25,
 }
-const storage = { physicalBytes: 600 * 1024 ** 2, metadataBytes: 4096, blocks: 6 }
+const storage = {
+  physicalBytes: 600 * 1024 ** 2,
+  trashBytes: 128 * 1024 ** 2,
+  metadataBytes: 4096,
+  blocks: 6,
+}
 const keys = { active: 1, decryptOnly: 2, retired: 3 }
 
 export function fakeTarget(
@@ -57,6 +63,7 @@ export function fakeTarget(
   return {
     ...fakeCleaner(board),
     ...fakeScans(board),
+    ...fakeTrash(),
     ...fakeRepairs(board),
     'system.status': async () => ({
       version: '0.1.0',

@@ -1,0 +1,87 @@
+// coffer maintenance trash | empty-trash | undo-free
+
+import type { Argv } from 'yargs'
+
+import type { TrashInfo, TrashOutcome } from '../control/methods.ts'
+import { confirm, print, withControl } from './common.ts'
+import type { GlobalArgs } from './common.ts'
+import { formatDuration, formatPairs } from './format.ts'
+import type { Pair } from './format.ts'
+import type { CliIo } from './io.ts'
+import { DRY_RUN, groupOption, scopeOf } from './long-work.ts'
+import { formatSize } from './sizes.ts'
+
+export function addTrashCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
+  return family
+    .command(
+      'trash',
+      'Show the trash: block files that were freed and are kept for a time',
+      args => args.example('$0 maintenance trash', 'Show how much can be brought back'),
+      async argv => {
+        const trash = await withControl(io, argv, client => client.call('maintenance.trash', {}))
+        print(io, argv, trash, formatTrash)
+      },
+    )
+    .command(
+      'empty-trash',
+      'Delete the block files in the trash for good',
+      args =>
+        args
+          .option('group', groupOption('Only this group'))
+          .option('dry-run', DRY_RUN)
+          .option('yes', { type: 'boolean', default: false, describe: "Don't ask" })
+          .example('$0 maintenance empty-trash', 'Give their space back now'),
+      async argv => {
+        const call = (dryRun: boolean): Promise<TrashOutcome> =>
+          withControl(io, argv, client =>
+            client.call('maintenance.emptyTrash', { ...scopeOf(argv), dryRun }),
+          )
+        const listed = await call(true)
+        if (argv.dryRun) return print(io, argv, listed, formatListed)
+        const size = formatSize(listed.bytes)
+        await confirm(io, argv.yes, `${listed.files} block files (${size}) are deleted for good.`)
+        print(io, argv, await call(false), ({ files, bytes }) => {
+          return `${files} block files (${formatSize(bytes)}) were deleted.\n`
+        })
+      },
+    )
+    .command(
+      'undo-free',
+      'Bring the block files in the trash back into the store',
+      args =>
+        args
+          .option('group', groupOption('Only this group'))
+          .option('dry-run', DRY_RUN)
+          .example('$0 maintenance undo-free', 'After a pass freed what is still needed'),
+      async argv => {
+        const { dryRun } = argv
+        const outcome = await withControl(io, argv, client =>
+          client.call('maintenance.undoFree', { ...scopeOf(argv), dryRun }),
+        )
+        print(io, argv, outcome, reply => (dryRun ? formatListed(reply) : formatUndone(reply)))
+      },
+    )
+}
+
+function formatTrash(trash: TrashInfo): string {
+  const { files, bytes, oldestAt, keepSeconds, keyRetirement, heldBecause } = trash
+  return formatPairs([
+    ['Block Files', String(files)],
+    ['Size', formatSize(bytes)],
+    ['Oldest', oldestAt ?? 'none'],
+    ['Kept for', formatDuration(keepSeconds)],
+    ['Key Retirement', keyRetirement],
+    ...(heldBecause === null ? [] : ([['Held Because', heldBecause]] satisfies Pair[])),
+  ])
+}
+
+function formatListed({ files, bytes }: TrashOutcome): string {
+  return `The trash holds ${files} block files (${formatSize(bytes)}).\n`
+}
+
+function formatUndone({ files, bytes }: TrashOutcome): string {
+  return (
+    `${files} block files (${formatSize(bytes)}) are part of the store again. ` +
+    'The next pass of the cleaner frees those that nothing refers to.\n'
+  )
+}

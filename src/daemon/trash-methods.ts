@@ -1,0 +1,49 @@
+// The control methods of the trash.
+
+import type { ControlTarget } from '../control/index.ts'
+import type { Storage } from './storage.ts'
+
+type TrashMethods = Pick<
+  ControlTarget,
+  'maintenance.trash' | 'maintenance.emptyTrash' | 'maintenance.undoFree'
+>
+
+const MS_PER_SECOND = 1000
+
+export function trashMethods({ trash, groups, alerting, cleaner }: Storage): TrashMethods {
+  const idOf = (name: string | undefined): number | undefined =>
+    name === undefined ? undefined : groups.named(name).id
+  const { events } = alerting
+  return {
+    'maintenance.trash': async () => {
+      const { oldestSeconds, keepSeconds, keyRetirement, heldBecause } = trash
+      return {
+        ...trash.content,
+        oldestAt:
+          oldestSeconds === undefined
+            ? null
+            : new Date(oldestSeconds * MS_PER_SECOND).toISOString(),
+        keepSeconds,
+        keyRetirement,
+        heldBecause: heldBecause ?? null,
+      }
+    },
+    'maintenance.emptyTrash': async ({ group, dryRun }) => {
+      const id = idOf(group)
+      if (dryRun) return trash.contentOf(id)
+      const { files, bytes } = await trash.empty(id)
+      events.record('TRASH_EMPTIED', 'info', `${files} block files (${bytes} bytes) were deleted.`)
+      return { files, bytes }
+    },
+    'maintenance.undoFree': async ({ group, dryRun }) => {
+      const id = idOf(group)
+      if (dryRun) return trash.contentOf(id)
+      // A pass that runs would free them again at once.
+      cleaner.checkFree()
+      const { files, bytes } = await trash.undoFree(id)
+      const text = `${files} freed block files (${bytes} bytes) are part of the store again.`
+      events.record('FREEING_UNDONE', 'warning', text)
+      return { files, bytes }
+    },
+  }
+}
