@@ -7,7 +7,6 @@ import { prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CheckedEntry, MetadataSnapshot } from '../metadata/index.ts'
 import type { UsageTotals } from './contract.ts'
 import { UsageTally } from './tally.ts'
-import { parseUsage } from './usage-records.ts'
 
 /** Inodes whose counts differ, named at most: enough to begin with, and no flood. */
 const NAMED_INODES_MAX = 10
@@ -68,9 +67,7 @@ export async function countersIn(
       damaged()
       continue
     }
-    const usage = parseUsage(entry.key, valueOf(entry))
-    if (usage.kind === 'group') tally.addGroup(usage.group, usage.usage)
-    else tally.addBlock(usage.block, usage.usage)
+    tally.addRecord(entry.key, valueOf(entry))
   }
   return tally
 }

@@ -2,6 +2,7 @@
 
 import { forEachReference, groupOfExtents } from '../stream/index.ts'
 import type { BlockUsage, GroupUsage } from './contract.ts'
+import { parseUsage } from './usage-records.ts'
 
 interface MutableBlockUsage {
   extents: number
@@ -66,6 +67,13 @@ export class UsageTally {
     usage.pages += pages
     usage.extents += extents
     usage.bytes += bytes
+  }
+
+  /** Adds a counter as it is recorded. @throws StoreError UNKNOWN_VERSION, RECORD_DAMAGED */
+  addRecord(key: Uint8Array, value: Uint8Array): void {
+    const entry = parseUsage(key, value)
+    if (entry.kind === 'group') this.addGroup(entry.group, entry.usage)
+    else this.addBlock(entry.block, entry.usage)
   }
 
   clear(): void {

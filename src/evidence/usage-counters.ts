@@ -6,13 +6,7 @@ import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metad
 import type { ExtentObserver } from '../stream/index.ts'
 import type { BlockUsage, UsageTotals } from './contract.ts'
 import { UsageTally } from './tally.ts'
-import {
-  blockUsageKey,
-  groupUsageKey,
-  packBlockUsage,
-  packGroupUsage,
-  parseUsage,
-} from './usage-records.ts'
+import { blockUsageKey, groupUsageKey, packBlockUsage, packGroupUsage } from './usage-records.ts'
 
 const NONE: BlockUsage = { extents: 0, bytes: 0 }
 
@@ -26,9 +20,7 @@ export class UsageCounters implements CommitParticipant, ExtentObserver {
   async load(metadata: MetadataReader): Promise<void> {
     const prefix = Buffer.from([TABLE.usage])
     for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix), () => undefined)) {
-      const entry = parseUsage(key, value)
-      if (entry.kind === 'group') this.#totals.addGroup(entry.group, entry.usage)
-      else this.#totals.addBlock(entry.block, entry.usage)
+      this.#totals.addRecord(key, value)
     }
   }
 

@@ -7,6 +7,7 @@ import {
   listChainFiles,
   type ChainPlace,
 } from '../blocks/index.ts'
+import type { DeletionProof } from '../deletion-proof.ts'
 import type { MetadataView } from '../metadata/index.ts'
 import { isCopied, nameOf, packBegin, packMark, parsePiece, RecordPacker } from './copy-format.ts'
 
@@ -35,7 +36,16 @@ export async function listGenerations(directory: string): Promise<number[]> {
   return [...found].sort((a, b) => b - a)
 }
 
-export async function deleteGeneration(directory: string, generation: number): Promise<void> {
+/** Deletes a generation that a newer one has taken the place of. */
+export async function deleteGeneration(
+  directory: string,
+  { subject }: DeletionProof<number>,
+): Promise<void> {
+  await discardGeneration(directory, subject)
+}
+
+/** Takes away what was written of a generation that never became whole. */
+export async function discardGeneration(directory: string, generation: number): Promise<void> {
   await deleteChain(chainPlace(directory, generation, 'snapshot'))
   await deleteChain(chainPlace(directory, generation, 'journal'))
 }
@@ -107,12 +117,18 @@ export class CopyGeneration {
   /**
    * Writes all records as of the commit that the generation begins with.
    * @param check called now and then; ends the work by what it throws
+   * @param visit told of each record
    */
-  async writeSnapshot(view: MetadataView, check: () => void): Promise<void> {
+  async writeSnapshot(
+    view: MetadataView,
+    check: () => void,
+    visit: (key: Uint8Array, value: Uint8Array) => void,
+  ): Promise<void> {
     const [sequence, seconds] = [this.#baseSequence, this.#baseSeconds]
     const packer = new RecordPacker()
     let slice: Buffer[] = [packBegin(sequence, seconds)]
     for await (const { key, value } of viewed(view)) {
+      visit(key, value)
       slice.push(...packer.add(nameOf(key), value))
       if (slice.length < SLICE_PIECES) continue
       check()

@@ -43,7 +43,8 @@ interface State {
   readonly seconds: number
 }
 
-async function readGeneration(
+/** Reads one generation whole. @returns undefined when it isn't whole: what went into the sink is worth nothing then */
+export async function readGeneration(
   directory: string,
   generation: number,
   sink: RecordSink,

@@ -6,9 +6,17 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
+import { DeletionProof } from '../deletion-proof.ts'
 import type { MetadataView, MetadataWriter } from '../metadata/index.ts'
 import { isCopied, nameOf } from './copy-format.ts'
-import { CopyGeneration, deleteGeneration, listGenerations } from './copy-generation.ts'
+import {
+  CopyGeneration,
+  deleteGeneration,
+  discardGeneration,
+  listGenerations,
+} from './copy-generation.ts'
+import { readGeneration, type CopyFound } from './copy-reader.ts'
+import { writeProvedSnapshot } from './proved-snapshot.ts'
 
 const log = createDebug('coffer:copies')
 
@@ -273,7 +281,7 @@ export class MetadataCopies implements MetadataWriter {
       await metadata.commit()
       const view = await wanted
       try {
-        await next.writeSnapshot(view, () => this.#checkGoesOn(next))
+        await writeProvedSnapshot(next, view, () => this.#checkGoesOn(next))
       } finally {
         await view.close()
       }
@@ -289,14 +297,15 @@ export class MetadataCopies implements MetadataWriter {
       if (this.#next === next) this.#next = undefined
       if (!isWhole) {
         next.close()
-        await deleteGeneration(directory, number).catch((error: unknown) => log('%O', error))
+        await discardGeneration(directory, number).catch((error: unknown) => log('%O', error))
       }
     }
     this.#current?.close()
     this.#current = next
     this.#renewedCount = staleCount
+    const readBack = await readGeneration(directory, number, { write: async () => undefined })
     for (const older of await listGenerations(directory)) {
-      if (older < number) await deleteGeneration(directory, older)
+      if (older < number) await deleteGeneration(directory, supersededBy(next, readBack, older))
     }
     alerts.clear('METADATA_COPY')
   }
@@ -306,4 +315,27 @@ export class MetadataCopies implements MetadataWriter {
     if (this.#isStopping) throw new Stopped()
     if (this.#next !== next) throw new Error('its journal could not be written')
   }
+}
+
+/** An older generation may go when the newer one has its mark, and was read back whole. @throws EvidenceError */
+function supersededBy(
+  next: CopyGeneration,
+  readBack: CopyFound | undefined,
+  older: number,
+): DeletionProof<number> {
+  const sequence = readBack?.sequence ?? -1
+  return DeletionProof.prove(
+    `Copy ${older} of the metadata`,
+    older,
+    {
+      source: 'own record',
+      isDead: next.sequence >= 0,
+      detail: `the newer copy has its mark at commit ${next.sequence}`,
+    },
+    {
+      source: 'newer copy',
+      isDead: sequence >= 0 && sequence <= next.sequence,
+      detail: sequence < 0 ? 'it does not read back' : `it reads back up to commit ${sequence}`,
+    },
+  )
 }

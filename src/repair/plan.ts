@@ -1,6 +1,7 @@
 // From findings to actions. Pure: the same findings and the same evidence give the same plan. What no action is known for is
 // left alone, and said.
 
+import { usageRecords } from '../evidence/index.ts'
 import { inodeKey, TABLE } from '../metadata/index.ts'
 import type { Discovery, NamePlace } from '../scan/index.ts'
 import { containerKey, dentryKey, S_IFDIR, shown } from '../vfs/index.ts'
@@ -284,7 +285,8 @@ class Planner {
     if (this.#isMappingWrong) return this.#leave(found, WHY_LOST)
     const { correction } = found.subject
     const deed: Deed = { kind: 'correct-usage', correction }
-    this.#add('references', found, 'Count the references to block files anew.', deed, [])
+    const keys = [...usageRecords(correction)].map(({ key }) => key)
+    this.#add('references', found, 'Count the references to block files anew.', deed, keys)
   }
 
   #sum(found: Discovery & { check: 'container-files' | 'container-bytes' }): void {

@@ -73,6 +73,8 @@ const AT = {
   flags: 57,
 }
 const EXTENT_AT = 7
+/** in the record of a storage group's counters */
+const USAGE_BYTES_AT = 17
 
 export type Break = readonly [check: CheckName, breaks: (place: Place) => void, also?: CheckName[]]
 
@@ -171,11 +173,19 @@ export const breaks: readonly Break[] = [
       const key = inodeKey(TABLE.extents, 999, 4)
       place.records.set(key, place.records.get(extentsOf(place)) ?? Buffer.of())
     },
+    ['usage-counters'],
+  ],
+  [
+    'usage-counters',
+    place => {
+      const key = place.records.keys(TABLE.usage).find(each => each.length === 3) ?? Buffer.of()
+      place.records.patch(key, patchInt(USAGE_BYTES_AT, 1))
+    },
   ],
   [
     'extent-group',
     place => place.records.patch(extentsOf(place), value => void value.writeUInt16LE(2, 1)),
-    ['extent-place'],
+    ['extent-place', 'usage-counters'],
   ],
   [
     'extent-shape',
@@ -189,6 +199,7 @@ export const breaks: readonly Break[] = [
     'extent-block',
     place =>
       place.records.patch(extentsOf(place), value => void value.writeUInt32LE(999, EXTENT_AT + 16)),
+    ['usage-counters'],
   ],
   [
     'extent-place',

@@ -4,6 +4,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packFrame, parseFrame } from '../../src/metadata/frame.ts'
+import { BlockCensus, packBlockTotal } from '../../src/daemon/block-census.ts'
 import { openDatabase } from '../../src/metadata/store.ts'
 import { TABLE } from '../../src/metadata/index.ts'
 import { Records } from './broken-records.ts'
@@ -73,6 +74,7 @@ async function changeRecords(
     const before = new Map(records.map)
     const [blockKey = Buffer.alloc(5)] = records.keys(TABLE.block)
     change({ records, inodes, blockKey })
+    countBlocks(records)
     for (const name of before.keys()) {
       if (!records.map.has(name)) await database.del(Buffer.from(name, 'latin1'))
     }
@@ -84,6 +86,16 @@ async function changeRecords(
   } finally {
     await database.close()
   }
+}
+
+/** As if a commit had written the changed block records: a total that disagrees would keep the store from being opened. */
+function countBlocks(records: Records): void {
+  const census = new BlockCensus()
+  for (const key of records.keys(TABLE.block)) {
+    census.put(key.readUInt32BE(1), records.get(key) ?? Buffer.alloc(0))
+  }
+  const { key, value } = packBlockTotal(census.total)
+  records.set(key, value)
 }
 
 /** One whose checksum is wrong. */

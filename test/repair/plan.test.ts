@@ -53,6 +53,9 @@ const subjects: Partial<Record<CheckName, fc.Arbitrary<unknown>>> = {
   'xattr-flag': fc.record({ inode, has: fc.boolean() }),
   'xattr-inode': fc.record({ inode, key }),
   'extent-inode': fc.record({ inode, key, exists: fc.boolean() }),
+  'usage-counters': inode.map(block => ({
+    correction: { blocks: new Map([[block, { extents: 1, bytes: 2 }]]), groups: new Map() },
+  })),
   'container-root': fc.record({ container: inode, root: inode }),
   'container-files': fc.record({ container: inode, delta }),
   'container-bytes': fc.record({ container: inode, delta }),
