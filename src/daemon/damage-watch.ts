@@ -22,7 +22,7 @@ const REST_FACTOR = 20
 const SLICE_MS = 8
 
 export interface DamageWatchOptions {
-  readonly alerts: Pick<AlertBoard, 'list' | 'clear' | 'isRaised'>
+  readonly alerts: Pick<AlertBoard, 'ofCode' | 'clear' | 'isRaised' | 'isAnyRaised'>
   readonly blocks: Pick<BlockStore, 'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion'>
   readonly extents: Pick<ExtentMap, 'overlapping' | 'nextPageBytes'>
   readonly reader: Pick<StoredReader, 'copy'>
@@ -33,6 +33,8 @@ export interface DamageWatchOptions {
   readonly refusedCount: () => number
   /** undefined for a file that is gone */
   readonly fileInfo: (inode: number) => FileInfo | undefined
+  /** false once a file is gone for good; an open file without a name is not */
+  readonly hasInode: (inode: number) => boolean
   readonly isLocked: (group: number) => boolean
   /** whoever locks a group waits for reads that use its keys */
   readonly inFlight: Pick<InFlight, 'begin'>
@@ -86,7 +88,7 @@ export class DamageWatch {
   /** Changes with what may end an alert; empty when there is none. */
   #latestNews(): string {
     const { alerts, quarantined, refusedCount } = this.#options
-    const isDamaged = alerts.list().some(({ code }) => code.startsWith('DAMAGED_'))
+    const isDamaged = alerts.isAnyRaised('DAMAGED_BLOCK') || alerts.isAnyRaised('DAMAGED_FILE')
     return isDamaged ? `${refusedCount()}: ${[...quarantined].join(' ')}` : ''
   }
 
@@ -113,11 +115,16 @@ export class DamageWatch {
     const { alerts, blocks, quarantined } = this.#options
     this.#seen = this.#latestNews()
     await this.#heal().catch((error: unknown) => log('healing: %O', error))
-    const raised = alerts.list()
-    const subjects = (code: string): number[] =>
-      raised.filter(alert => alert.code === code).map(({ subject }) => Number(subject))
+    // All that are remembered, also those that are only counted.
+    const subjects = (code: 'DAMAGED_FILE' | 'DAMAGED_BLOCK' | 'DATA_LOST'): number[] =>
+      alerts.ofCode(code).map(({ subject }) => Number(subject))
     const files = subjects('DAMAGED_FILE')
-    const suspects = subjects('DAMAGED_BLOCK')
+    // More block files may be damaged than alerts are remembered.
+    const suspects = new Set([...subjects('DAMAGED_BLOCK'), ...quarantined])
+    // A file that is gone lacks nothing.
+    for (const inode of subjects('DATA_LOST')) {
+      if (!this.#options.hasInode(inode)) alerts.clear('DATA_LOST', String(inode))
+    }
     // Only the disk can tell whether it is well.
     for (const block of suspects) blocks.uncache(block)
     const fileOffsets = new Map<number, number>()
@@ -189,10 +196,13 @@ export class DamageWatch {
   }
 
   async #findInRange(inode: number, group: number, startBytes: number, endBytes: number) {
-    const { alerts, blocks, extents, reader } = this.#options
+    const { alerts, blocks, extents, reader, quarantined } = this.#options
     for (const extent of extents.overlapping(inode, startBytes, endBytes)) {
       const { block } = extent.location
-      const isSuspect = !blocks.hasBlock(block) || alerts.isRaised('DAMAGED_BLOCK', String(block))
+      const isSuspect =
+        !blocks.hasBlock(block) ||
+        quarantined.has(block) ||
+        alerts.isRaised('DAMAGED_BLOCK', String(block))
       if (!isSuspect) continue
       const target = Buffer.allocUnsafe(extent.lengthBytes)
       const isWell = await this.#isReadable(group, () =>

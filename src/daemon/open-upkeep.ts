@@ -141,6 +141,7 @@ function damageWatchOf(ground: Ground, data: DataPath): DamageWatch {
     quarantined: data.quarantined,
     refusedCount: () => data.index.refusedCount,
     fileInfo: inode => circle.vfs?.fileInfo(inode),
+    hasInode: inode => circle.vfs?.hasInode(inode) ?? true,
     isLocked: group => encryption.isLocked(group),
     inFlight: data.inFlight,
   })

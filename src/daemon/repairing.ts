@@ -52,8 +52,7 @@ export function buildRepairer(options: RepairingOptions): Repairer {
     knownLosses: () => knownLosses(options),
     damagedBlocks: () =>
       alerts
-        .list()
-        .filter(({ code, subject }) => code === 'DAMAGED_BLOCK' && subject !== null)
+        .ofCode('DAMAGED_BLOCK')
         .map(({ subject, text }) => ({ block: Number(subject), reason: text })),
     isReadOnly: options.isReadOnly,
     nowSeconds: options.nowSeconds,
