@@ -216,7 +216,11 @@ export class Encryption {
     if (keys?.isOpen !== true || keys.info?.isOn !== true) return []
     // Appends that began under an older key end first; new ones use the active key.
     await this.#options.settle()
-    return keys.retireUnused(this.#options.usedKeyIds(id))
+    const retired = await keys.retireUnused(this.#options.usedKeyIds(id))
+    if (retired.length > 0 && keys.isOpen) {
+      this.#reportFreeKeys(this.#options.groups.byId(id), keys)
+    }
+    return retired
   }
 
   /** Rotations that are due. Called regularly. */
@@ -281,10 +285,8 @@ export class Encryption {
   #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {
     const { alerts, groups } = this.#options
     const { name } = groups.byId(id)
-    if (findings.length === 0) {
-      alerts.clear('KEYSTORE_DAMAGED', name)
-      alerts.clear('KEYSTORE_REPAIRED', name)
-    }
+    if (findings.length === 0) alerts.clear('KEYSTORE_REPAIRED', name)
+    if (findings.every(({ isRepaired }) => isRepaired)) alerts.clear('KEYSTORE_DAMAGED', name)
     for (const { path, what, isRepaired } of findings) {
       const outcome = isRepaired
         ? 'It was written again from the other one.'
@@ -308,6 +310,7 @@ export class Encryption {
     const text = `The storage group ${name} can rotate its key ${count} more times.`
     if (count <= FREE_KEYS_LOW) alerts.raise('KEY_LIMIT_NEAR', text, name)
     else alerts.clear('KEY_LIMIT_NEAR', name)
+    if (count > 0) alerts.clear('KEY_LIMIT_REACHED', name)
   }
 
   #reportLock(id: number): void {
