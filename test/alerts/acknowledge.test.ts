@@ -27,7 +27,8 @@ t.test('an alert of a one-time event goes, and stays in the events', async t => 
     acknowledged: 0,
     removed: 1,
   })
-  t.match(board.list(), [{ subject: '8' }])
+  const subjects = (of: AlertBoard) => of.list().map(({ subject }) => subject)
+  t.strictSame(subjects(board), ['8'])
   t.strictSame(
     events.select({ count: 10 }).map(({ code, text }) => [code, text]),
     [
@@ -37,7 +38,7 @@ t.test('an alert of a one-time event goes, and stays in the events', async t => 
     ],
   )
   await metadata.commit()
-  t.match((await opened(metadata)).board.list(), [{ subject: '8' }], 'over a restart')
+  t.strictSame(subjects((await opened(metadata)).board), ['8'], 'over a restart')
   board.raise('DATA_LOST', 'Data of inode 7 is lost.', '7')
   t.equal(board.list().length, 2, 'it happened again')
 })
