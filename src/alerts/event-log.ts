@@ -7,6 +7,7 @@ import type { AlertCode, Severity } from './kinds.ts'
 
 /** Noteworthy actions; alerts are events under their own code. */
 export type ActionCode =
+  | 'ALERT_ACKNOWLEDGED'
   | 'DAEMON_STARTED'
   | 'DAEMON_STOPPED'
   | 'GROUP_ADDED'

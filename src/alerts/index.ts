@@ -1,4 +1,5 @@
-export { AlertBoard, type Alert } from './alert-board.ts'
+export { AlertBoard, type AlertCount } from './alert-board.ts'
+export { describeOverflow, type Alert, type Overflow } from './code-alerts.ts'
 export { EventLog, type CofferEvent, type EventCode } from './event-log.ts'
 export { ALERT_CODES, ALERT_KINDS, type AlertCode, type Severity } from './kinds.ts'
 export { MailBook } from './mail-book.ts'

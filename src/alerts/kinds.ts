@@ -127,16 +127,6 @@ export const ALERT_KINDS = {
     'Work in the background failed',
     'See "coffer events show"; restart with "coffer stop" and "coffer start" to try it again.',
   ),
-  METADATA_DAMAGED: kind(
-    'critical',
-    'The metadata database is damaged',
-    'Nothing is freed or deleted meanwhile. Stop with "coffer stop", then see what "coffer recover metadata --store DIR --dry-run" can bring back. Check the disk.',
-  ),
-  EVIDENCE_DISAGREES: kind(
-    'critical',
-    'Two records of what is in use disagree',
-    'Nothing was deleted, and the trash is kept. Run "coffer maintenance scan --wait", then "coffer maintenance repair".',
-  ),
   STRAY_BLOCK_FILE: kind(
     'warning',
     'A block file has no record',
@@ -167,6 +157,26 @@ export const ALERT_KINDS = {
     'The daemon stood still for more than a second',
     'Check the load and the memory of the machine: "uptime", "free -m"; collect "coffer maintenance diagnostics collect" if it recurs.',
   ),
+  METADATA_DAMAGED: kind(
+    'critical',
+    'The metadata database is damaged',
+    'Stop the daemon with "coffer stop", then see what can be recovered with "coffer recover --store DIR --dry-run".',
+  ),
+  EVIDENCE_DISAGREES: kind(
+    'critical',
+    'Nothing was deleted: two records of what is in use disagree',
+    'Find the difference with "coffer maintenance scan --wait", then run "coffer maintenance repair".',
+  ),
+  METRICS_UNAVAILABLE: kind(
+    'warning',
+    'The metrics endpoint could not be opened',
+    'Free the port or the socket, or choose another with --metrics-port or --metrics-socket; then "coffer stop", "coffer start".',
+  ),
+  STORE_NEW: kind(
+    'info',
+    'A new store was created',
+    'Nothing to do if that was intended. Otherwise check --store, and that the disk of the store is mounted.',
+  ),
 } as const satisfies Record<string, AlertKind>
 
 export type AlertCode = keyof typeof ALERT_KINDS
@@ -175,4 +185,47 @@ export const ALERT_CODES = Object.keys(ALERT_KINDS).filter(isAlertCode)
 
 export function isAlertCode(code: string): code is AlertCode {
   return Object.hasOwn(ALERT_KINDS, code)
+}
+
+/** What the subject of an alert names: a storage group or a container by its name, a file by its inode, a block file by its id. */
+export type SubjectKind = 'group' | 'container' | 'file' | 'block'
+
+/** Codes that aren't listed have no subject: there is only one alert of each. */
+const SUBJECT_KINDS: Partial<Record<AlertCode, SubjectKind>> = {
+  QUOTA_NEAR: 'group',
+  QUOTA_REACHED: 'group',
+  GROUP_LOCKED: 'group',
+  KEY_ROTATED: 'group',
+  KEY_ROTATION_OVERDUE: 'group',
+  KEY_LIMIT_NEAR: 'group',
+  KEY_LIMIT_REACHED: 'group',
+  KEYSTORE_DAMAGED: 'group',
+  KEYSTORE_REPAIRED: 'group',
+  KEYSTORE_UNUSABLE: 'group',
+  DAMAGED_BLOCK: 'block',
+  DAMAGED_FILE: 'file',
+  DATA_LOST: 'file',
+  MASS_DELETE: 'container',
+}
+
+/** Codes whose alerts name such a thing. */
+export function codesAbout(kind: SubjectKind): AlertCode[] {
+  return ALERT_CODES.filter(code => SUBJECT_KINDS[code] === kind)
+}
+
+/**
+ * Codes of one-time events: something happened, and no condition has to end. An acknowledgement removes their alerts. All
+ * other codes stand for a condition, and their alerts stay until it ends.
+ */
+const FACTS: ReadonlySet<AlertCode> = new Set([
+  'KEY_ROTATED',
+  'KEYSTORE_REPAIRED',
+  'DATA_LOST',
+  'BACKGROUND_FAILURE',
+  'UNCLEAN_SHUTDOWN',
+  'STORE_NEW',
+])
+
+export function isFact(code: AlertCode): boolean {
+  return FACTS.has(code)
 }

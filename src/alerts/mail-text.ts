@@ -15,13 +15,21 @@ export interface MailMessage {
 /** Enough to tell alerts apart in a list of mails. */
 const SUBJECT_CHARACTERS_MAX = 120
 
-/** One mail of these notices, oldest first. @param droppedCount older ones that are lost */
+/**
+ * One mail of these notices, oldest first.
+ * @param droppedCount older ones that are lost
+ * @param overflowLines what stands beside what is listed
+ */
 export function composeMail(
   place: MailPlace,
   notices: readonly MailNotice[],
   droppedCount: number,
+  overflowLines: readonly string[],
 ): MailMessage {
   const parts = notices.map(notice => describe(notice))
+  if (overflowLines.length > 0) {
+    parts.push(`Alerts that are not listed:\n${overflowLines.join('\n')}\n`)
+  }
   if (droppedCount > 0) {
     parts.push(`${droppedCount} older messages were dropped; see "coffer events show --all".\n`)
   }

@@ -1,10 +1,12 @@
 // When mail is sent: bursts are grouped, a relay that is down is tried again with growing pauses, and it is an alert
 // that mails nothing about itself. Nothing here has a clock: `tick` is told the time.
 
-import type { Alert } from './alert-board.ts'
+import { describeOverflow } from './code-alerts.ts'
+import type { Alert, Overflow } from './code-alerts.ts'
+import { isAlertCode } from './kinds.ts'
 import type { AlertCode } from './kinds.ts'
 import type { MailBook } from './mail-book.ts'
-import type { MailSettings } from './mail-settings.ts'
+import type { MailNotice, MailSettings } from './mail-settings.ts'
 import { composeMail, composeTest } from './mail-text.ts'
 import type { MailMessage, MailPlace } from './mail-text.ts'
 import { CofferError } from '../errors.ts'
@@ -25,6 +27,8 @@ export interface MailerOptions {
   readonly clear: (code: AlertCode) => void
   /** what was delivered must be forgotten durably before a crash delivers it once more */
   readonly commit: () => Promise<void>
+  /** alerts of a code that stand and are not listed */
+  readonly overflowOf: (code: AlertCode) => Overflow | undefined
 }
 
 export class Mailer {
@@ -43,7 +47,9 @@ export class Mailer {
   notify(change: 'raised' | 'cleared', alert: Alert): void {
     const { book, nowSeconds } = this.#options
     if (!book.isEnabled || alert.code === 'MAIL_FAILING') return
-    book.add({ ...alert, change, timeSeconds: nowSeconds() })
+    const { code, subject, severity, title, whatToDo, text, sinceSeconds } = alert
+    const notice = { change, code, subject, severity, title, whatToDo, text, sinceSeconds }
+    book.add({ ...notice, timeSeconds: nowSeconds() })
   }
 
   /** Sends what is due. Never rejects. @param nowMs of a clock that never goes back */
@@ -91,7 +97,10 @@ export class Mailer {
     const notices = book.waiting.slice(0, NOTICES_PER_MAIL_MAX)
     const { droppedCount } = book
     try {
-      await deliver(settings, composeMail(place, notices, droppedCount))
+      await deliver(
+        settings,
+        composeMail(place, notices, droppedCount, this.#overflowLines(notices)),
+      )
     } catch (error) {
       const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures)
       this.#failures++
@@ -103,6 +112,15 @@ export class Mailer {
     this.#works()
     // A store that went read-only keeps its notices on disk; they are delivered once more after the next start.
     await commit().catch(() => undefined)
+  }
+
+  /** What stands of the notices' codes beside what was mailed, as of now. */
+  #overflowLines(notices: readonly MailNotice[]): string[] {
+    const codes = new Set(notices.map(({ code }) => code))
+    return [...codes].flatMap(code => {
+      const overflow = isAlertCode(code) ? this.#options.overflowOf(code) : undefined
+      return overflow === undefined ? [] : [`[${code}] ${describeOverflow(overflow)}`]
+    })
   }
 
   #works(): void {

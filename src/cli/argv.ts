@@ -54,7 +54,10 @@ const verbs: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
     clear_quarantine: { to: ['maintenance', 'clear-quarantine'] },
   },
   system: { show: { to: ['status'] } },
-  alerts: { show: { to: ['alerts', 'show'] } },
+  alerts: {
+    show: { to: ['alerts', 'show'] },
+    acknowledge: { to: ['alerts', 'acknowledge'] },
+  },
   events: { show: { to: ['events', 'show'] } },
   email_alerts: {
     configure: { to: ['email-alerts', 'configure'] },

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Argv } from 'yargs'
 
 import type { SystemStatus } from '../control/methods.ts'
-import { listAlerts } from './alerts.ts'
+import { countOpen, listAlerts, openAlerts } from './alerts.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { daemonOptions, toArgs, toDaemonOptions } from './daemon-options.ts'
@@ -81,7 +81,8 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
 }
 
 function writeStatus(status: SystemStatus): string {
-  const { lockedGroups, readOnlyReason, alerts } = status
+  const { lockedGroups, readOnlyReason } = status
+  const open = openAlerts(status)
   const block = formatPairs([
     ['Version', status.version],
     ['Process', status.pid],
@@ -95,7 +96,7 @@ function writeStatus(status: SystemStatus): string {
     ['Containers', status.containers],
     ['Locked Groups', lockedGroups.length === 0 ? 'none' : lockedGroups.join(', ')],
     ['Writable', status.isReadOnly ? `no: ${readOnlyReason ?? 'reason unknown'}` : 'yes'],
-    ['Alerts', alerts.length],
+    ['Alerts', countOpen(status)],
   ])
-  return alerts.length === 0 ? block : `${block}\n${listAlerts(alerts)}`
+  return open.alerts.length === 0 ? block : `${block}\n${listAlerts(open)}`
 }

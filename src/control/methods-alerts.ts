@@ -9,9 +9,10 @@ const severity = z.enum(['info', 'warning', 'critical'])
 const EVENTS_MAX = 10_000
 const RECIPIENTS_MAX = 50
 const TEXT_MAX = 200
+const SUBJECT_MAX = 255
 const PASSWORD_MAX = 1024
 
-export const alert = z.object({
+const alert = z.object({
   code: z.string(),
   subject: z.string().nullable().describe('which group, container, block, …'),
   severity,
@@ -19,6 +20,25 @@ export const alert = z.object({
   text: z.string(),
   whatToDo: z.string(),
   since: isoTime,
+  acknowledgedAt: isoTime.nullable().describe('null for an alert that needs attention'),
+  note: z.string().nullable().describe('what the administrator said when acknowledging it'),
+})
+
+const moreAlerts = z.object({
+  code: z.string(),
+  severity,
+  title: z.string(),
+  whatToDo: z.string(),
+  count: count.describe('alerts of this code that stand and are not listed'),
+  acknowledgedCount: count.describe('how many of these are acknowledged'),
+  isAtLeast: z.boolean().describe('more alerts were raised than are counted'),
+  text: z.string().describe('"and 7 more"'),
+})
+
+/** Alerts, and what stands beside those that are listed. */
+export const alertList = z.object({
+  alerts: z.array(alert).describe('oldest first; at most 100 of a code, and 100 acknowledged ones'),
+  moreAlerts: z.array(moreAlerts).describe('one entry a code that has more'),
 })
 
 const event = z.object({
@@ -62,7 +82,25 @@ export const alertMethods = {
   'alerts.show': {
     summary: 'What needs attention now.',
     params: nothing,
-    result: z.object({ alerts: z.array(alert) }),
+    result: alertList,
+  },
+  'alerts.acknowledge': {
+    summary:
+      'Acknowledge an alert, or all of a code. Alerts of one-time events are removed; others stay until their condition ends.',
+    params: z.strictObject({
+      code: z.string().regex(/^[A-Z_]{1,64}$/, 'is not the code of an alert'),
+      subject: z
+        .string()
+        .min(1)
+        .max(SUBJECT_MAX)
+        .optional()
+        .describe('which of several; without it: all of this code'),
+      note: line.optional().describe('shown with the alert'),
+    }),
+    result: z.object({
+      acknowledged: count.describe('alerts that stay until their condition ends'),
+      removed: count.describe('alerts of one-time events, which are gone'),
+    }),
   },
   'events.show': {
     summary: 'The history, oldest first.',
@@ -119,5 +157,7 @@ export const alertMethods = {
 } as const
 
 export type Alert = z.output<typeof alert>
+export type MoreAlerts = z.output<typeof moreAlerts>
+export type AlertList = z.output<typeof alertList>
 export type EventInfo = z.output<typeof event>
 export type MailStatus = z.output<typeof mailStatus>

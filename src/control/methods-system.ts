@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { alert } from './methods-alerts.ts'
+import { alertList } from './methods-alerts.ts'
 import { count, groupName, isoTime, nothing } from './schemas.ts'
 
 const status = z.object({
@@ -21,7 +21,7 @@ const status = z.object({
   lockedGroups: z.array(groupName),
   isReadOnly: z.boolean(),
   readOnlyReason: z.string().nullable(),
-  alerts: z.array(alert),
+  ...alertList.shape,
 })
 
 export const systemMethods = {

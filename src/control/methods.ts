@@ -65,7 +65,7 @@ export type NotificationName = keyof Notifications
 export type NotificationParams<N extends NotificationName> = z.output<Notifications[N]['params']>
 
 export type SystemStatus = MethodResult<'system.status'>
-export type { Alert, EventInfo, MailStatus } from './methods-alerts.ts'
+export type { Alert, AlertList, EventInfo, MailStatus, MoreAlerts } from './methods-alerts.ts'
 export type { CleanerPass, CleanerPlan, CleanerStats } from './methods-maintenance.ts'
 export type { QuarantineInfo, RepairInfo, RepairPlanInfo } from './methods-repair.ts'
 export type { ScanReport, ScanState, ScanSummary } from './methods-scan.ts'

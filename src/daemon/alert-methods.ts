@@ -1,9 +1,22 @@
 // Control methods of alerts, events and mail.
 
 import { rm } from 'node:fs/promises'
-import { notConfigured } from '../alerts/index.ts'
-import type { Alert as BoardAlert, CofferEvent, MailSettings } from '../alerts/index.ts'
-import type { Alert, ControlTarget, EventInfo, MailStatus } from '../control/index.ts'
+import { ALERT_KINDS, describeOverflow, notConfigured } from '../alerts/index.ts'
+import type {
+  Alert as BoardAlert,
+  AlertBoard,
+  CofferEvent,
+  MailSettings,
+  Overflow,
+} from '../alerts/index.ts'
+import type {
+  Alert,
+  AlertList,
+  ControlTarget,
+  EventInfo,
+  MailStatus,
+  MoreAlerts,
+} from '../control/index.ts'
 import type { Storage } from './storage.ts'
 import { writeDurably } from '../durable-file.ts'
 
@@ -15,6 +28,7 @@ export interface AlertMethodsOptions {
 type AlertMethods = Pick<
   ControlTarget,
   | 'alerts.show'
+  | 'alerts.acknowledge'
   | 'events.show'
   | 'emailAlerts.configure'
   | 'emailAlerts.enable'
@@ -36,7 +50,12 @@ export function alertMethods({ storage, mailPasswordPath }: AlertMethodsOptions)
     return mailStatus(storage)
   }
   return {
-    'alerts.show': async () => ({ alerts: storage.alerts.list().map(showAlert) }),
+    'alerts.show': async () => showAlerts(storage.alerts),
+    'alerts.acknowledge': async ({ code, subject, note }) => {
+      const result = alerting.board.acknowledge(code, { subject, note: note ?? null })
+      await metadata.commit()
+      return result
+    },
     'events.show': async ({ index, count }) => ({
       events: events.select({ ...(index !== undefined && { index }), count }).map(showEvent),
     }),
@@ -81,13 +100,23 @@ function mailStatus({ alerting }: Storage): MailStatus {
     settings: mailBook.settings,
     waiting: mailBook.waiting.length,
     dropped: mailBook.droppedCount,
-    failing: board.list().find(({ code }) => code === 'MAIL_FAILING')?.text ?? null,
+    failing: board.ofCode('MAIL_FAILING')[0]?.text ?? null,
   }
 }
 
-/** How an alert looks to control clients. */
-export function showAlert({ sinceSeconds, ...alert }: BoardAlert): Alert {
-  return { ...alert, since: isoTime(sinceSeconds) }
+/** How alerts look to control clients. */
+export function showAlerts(board: Pick<AlertBoard, 'list' | 'overflows'>): AlertList {
+  return { alerts: board.list().map(showAlert), moreAlerts: board.overflows().map(showOverflow) }
+}
+
+function showAlert({ sinceSeconds, acknowledgedSeconds, ...alert }: BoardAlert): Alert {
+  const acknowledgedAt = acknowledgedSeconds === null ? null : isoTime(acknowledgedSeconds)
+  return { ...alert, since: isoTime(sinceSeconds), acknowledgedAt }
+}
+
+function showOverflow(overflow: Overflow): MoreAlerts {
+  const { severity, title, whatToDo } = ALERT_KINDS[overflow.code]
+  return { ...overflow, severity, title, whatToDo, text: describeOverflow(overflow) }
 }
 
 function showEvent({ timeSeconds, ...event }: CofferEvent): EventInfo {

@@ -56,6 +56,7 @@ export async function openAlerting(options: AlertingOptions): Promise<Alerting> 
     raise: (code, text) => board.raise(code, text),
     clear: code => board.clear(code),
     commit: () => metadata.commit(),
+    overflowOf: code => board.overflowOf(code),
   })
   await board.load(metadata)
   if (marker.wasUnclean) {

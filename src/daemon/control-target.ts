@@ -2,7 +2,7 @@
 
 import type { ControlTarget } from '../control/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
-import { alertMethods, showAlert } from './alert-methods.ts'
+import { alertMethods, showAlerts } from './alert-methods.ts'
 import { clientMethods } from './client-methods.ts'
 import { ControlViews } from './control-views.ts'
 import { diagnosticsMethods } from './diagnostics-methods.ts'
@@ -89,7 +89,7 @@ function daemonMethods(
       lockedGroups: storage.encryption.lockedGroups().map(({ name }) => name),
       isReadOnly: storage.readOnlyReason !== undefined,
       readOnlyReason: storage.readOnlyReason ?? null,
-      alerts: storage.alerts.list().map(showAlert),
+      ...showAlerts(storage.alerts),
     }),
     'daemon.stop': async ({ force }) => {
       await options.unmount({ force })
@@ -133,6 +133,7 @@ function containerMethods(
     },
     'container.delete': async ({ name, deleteFiles }) => {
       vfs.deleteContainer(name, { deleteFiles })
+      storage.alerts.endOf('container', name)
       const text = `Container ${name} was deleted${deleteFiles ? ' with its files' : ''}.`
       storage.alerting.events.record('CONTAINER_DELETED', 'info', text)
       await storage.metadata.commit()

@@ -174,10 +174,13 @@ class Daemon implements RunningDaemon {
     }, SAMPLE_INTERVAL_MS)
     this.#sampler.unref()
     this.#rotation = setInterval(() => {
-      storage.encryption.tick().catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error)
-        storage.alerts.raise('KEY_ROTATION_FAILED', `A key rotation failed: ${reason}`)
-      })
+      storage.encryption.tick().then(
+        () => storage.alerts.clear('KEY_ROTATION_FAILED'),
+        (error: unknown) => {
+          const reason = error instanceof Error ? error.message : String(error)
+          storage.alerts.raise('KEY_ROTATION_FAILED', `A key rotation failed: ${reason}`)
+        },
+      )
     }, ROTATION_CHECK_INTERVAL_MS)
     this.#rotation.unref()
     this.#lookout = new Lookout(storage, () => wallClock().seconds, massDeleteShare)

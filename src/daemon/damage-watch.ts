@@ -22,7 +22,7 @@ const REST_FACTOR = 20
 const SLICE_MS = 8
 
 export interface DamageWatchOptions {
-  readonly alerts: Pick<AlertBoard, 'list' | 'clear' | 'isRaised'>
+  readonly alerts: Pick<AlertBoard, 'ofCode' | 'clear' | 'isRaised' | 'isAnyRaised'>
   readonly blocks: Pick<
     BlockStore,
     'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion' | 'quarantined' | 'endQuarantine'
@@ -34,6 +34,8 @@ export interface DamageWatchOptions {
   readonly refusedCount: () => number
   /** undefined for a file that is gone */
   readonly fileInfo: (inode: number) => FileInfo | undefined
+  /** false once a file is gone for good; an open file without a name is not */
+  readonly hasInode: (inode: number) => boolean
   readonly isLocked: (group: number) => boolean
   /** whoever locks a group waits for reads that use its keys */
   readonly inFlight: Pick<InFlight, 'begin'>
@@ -87,7 +89,7 @@ export class DamageWatch {
   /** Changes with what may end an alert; empty when there is none. */
   #latestNews(): string {
     const { alerts, blocks, refusedCount } = this.#options
-    const isDamaged = alerts.list().some(({ code }) => code.startsWith('DAMAGED_'))
+    const isDamaged = alerts.isAnyRaised('DAMAGED_BLOCK') || alerts.isAnyRaised('DAMAGED_FILE')
     return isDamaged ? `${refusedCount()}: ${[...blocks.quarantined.keys()].join(' ')}` : ''
   }
 
@@ -114,12 +116,16 @@ export class DamageWatch {
     const { alerts, blocks } = this.#options
     this.#seen = this.#latestNews()
     await this.#heal().catch((error: unknown) => log('healing: %O', error))
-    const raised = alerts.list()
-    const subjects = (code: string): number[] =>
-      raised.filter(alert => alert.code === code).map(({ subject }) => Number(subject))
+    // All that are remembered, also those that are only counted.
+    const subjects = (code: 'DAMAGED_FILE' | 'DAMAGED_BLOCK' | 'DATA_LOST'): number[] =>
+      alerts.ofCode(code).map(({ subject }) => Number(subject))
     const files = subjects('DAMAGED_FILE')
     // An alert may be of a block file that is gone.
     const suspects = new Set([...blocks.quarantined.keys(), ...subjects('DAMAGED_BLOCK')])
+    // A file that is gone lacks nothing.
+    for (const inode of subjects('DATA_LOST')) {
+      if (!this.#options.hasInode(inode)) alerts.clear('DATA_LOST', String(inode))
+    }
     // Only the disk can tell whether it is well.
     for (const block of suspects) blocks.uncache(block)
     const fileOffsets = new Map<number, number>()

@@ -96,7 +96,7 @@ async function contents(
   const files = new Map([
     ['versions.json', json({ coffer: version, versions: process.versions, ...machine() })],
     ['statistics.json', json(await options.statistics())],
-    ['alerts.json', json(alerts)],
+    ['alerts.json', json({ alerts, moreAlerts: storage.alerts.overflows() })],
     ['events.json', json(events)],
     ['settings.json', json(settings(storage))],
     ['log', hide(log)],

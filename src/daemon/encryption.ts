@@ -236,7 +236,11 @@ export class Encryption {
         `key ${keyId} of storage group ${name} is not erased: a block file has it, and no record says so.`,
       )
     }
-    return keys.retireUnused(used)
+    const retired = await keys.retireUnused(used)
+    if (retired.length > 0 && keys.isOpen) {
+      this.#reportFreeKeys(this.#options.groups.byId(id), keys)
+    }
+    return retired
   }
 
   /** Rotations that are due. Called regularly. */
@@ -301,10 +305,8 @@ export class Encryption {
   #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {
     const { alerts, groups } = this.#options
     const { name } = groups.byId(id)
-    if (findings.length === 0) {
-      alerts.clear('KEYSTORE_DAMAGED', name)
-      alerts.clear('KEYSTORE_REPAIRED', name)
-    }
+    if (findings.length === 0) alerts.clear('KEYSTORE_REPAIRED', name)
+    if (findings.every(({ isRepaired }) => isRepaired)) alerts.clear('KEYSTORE_DAMAGED', name)
     for (const { path, what, isRepaired } of findings) {
       const outcome = isRepaired
         ? 'It was written again from the other one.'
@@ -328,6 +330,7 @@ export class Encryption {
     const text = `The storage group ${name} can rotate its key ${count} more times.`
     if (count <= FREE_KEYS_LOW) alerts.raise('KEY_LIMIT_NEAR', text, name)
     else alerts.clear('KEY_LIMIT_NEAR', name)
+    if (count > 0) alerts.clear('KEY_LIMIT_REACHED', name)
   }
 
   #reportLock(id: number): void {

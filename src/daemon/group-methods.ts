@@ -60,6 +60,7 @@ export function groupMethods(options: GroupMethodsOptions, views: ControlViews):
         )
       }
       groups.delete(name)
+      storage.alerts.endOf('group', name)
       storage.alerting.events.record('GROUP_DELETED', 'info', `Storage group ${name} was deleted.`)
       await storage.metadata.commit()
       return NOTHING

@@ -29,6 +29,9 @@ const TRASH_SUBJECT = 'trash'
 /** 10 bits a chunk: on a machine of 4 GiB, chunks of 13 TiB. */
 const FILTER_MEMORY_SHARE_MAX = 1 / 8
 
+/** What an earlier daemon found; this one tries it again, and raises it anew when it fails. */
+const OVER_AT_START = ['STORE_READ_ONLY', 'BACKGROUND_FAILURE', 'METRICS_UNAVAILABLE'] as const
+
 export interface Ground {
   readonly options: StorageOptions
   readonly metadata: MetadataStore
@@ -63,7 +66,7 @@ export async function openGround(
     recorded: options.recorded,
   })
   circle.alerts = alerting.board
-  alerting.board.clear('STORE_READ_ONLY')
+  for (const code of OVER_AT_START) alerting.board.clear(code)
   const groups = new StorageGroups()
   await groups.load(metadata)
   const superblock = new Superblock(metadata)

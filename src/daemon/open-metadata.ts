@@ -32,6 +32,7 @@ export function openMetadata(
       try {
         await note.write(sequence)
         if (circle.records?.takeClosed() === true) await note.sync()
+        circle.alerts?.clear('COMMIT_NOTE')
       } catch (error) {
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
         log('commit note: %O', error)

@@ -68,6 +68,7 @@ async function assemble(
   await encryption.load()
   await vfs.start()
   circle.vfs = vfs
+  endAlertsOfMissing(ground, vfs)
   await metadata.commit()
   if (options.directory.isOld) {
     await writeDurably('format', options.directory.format, FORMAT_LINE)
@@ -125,6 +126,14 @@ function buildVfs(ground: Ground, data: DataPath): Vfs {
     isReadOnly: () => circle.readOnlyReason !== undefined,
     reportError: error => reportBackgroundFailure(alerting.board, error),
   })
+}
+
+/** An earlier daemon may have left alerts about what was deleted. Files and block files are looked at by DamageWatch. */
+function endAlertsOfMissing({ alerting, groups }: Ground, vfs: Vfs): void {
+  const { board } = alerting
+  const containers = new Set(vfs.containers().map(({ name }) => name))
+  board.endOfMissing('group', name => groups.find(name) !== undefined)
+  board.endOfMissing('container', name => containers.has(name))
 }
 
 /** Nobody waits for it: a deletion that goes on at the next start. */

@@ -144,6 +144,7 @@ function damageWatchOf(ground: Ground, data: DataPath): DamageWatch {
     healer: data.healer,
     refusedCount: () => data.index.refusedCount,
     fileInfo: inode => circle.vfs?.fileInfo(inode),
+    hasInode: inode => circle.vfs?.hasInode(inode) ?? true,
     isLocked: group => encryption.isLocked(group),
     inFlight: data.inFlight,
   })

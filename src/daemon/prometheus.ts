@@ -2,7 +2,8 @@
 // nothing is counted twice. Names and units follow Prometheus' conventions: base units, `_total` for what only grows.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Alert, SystemStats } from '../control/index.ts'
+import type { AlertCount, Severity } from '../alerts/index.ts'
+import type { SystemStats } from '../control/index.ts'
 import { operationFamilies } from '../fuse/index.ts'
 import type { Latencies, LatencyHistogram } from '../fuse/index.ts'
 import type { DiskSpace } from './space-guard.ts'
@@ -21,7 +22,7 @@ export interface PrometheusInput {
   readonly requestsByOpcode: Readonly<Record<string, number>>
   readonly latencies: Readonly<Latencies>
   readonly space: DiskSpace
-  readonly alerts: readonly Pick<Alert, 'severity'>[]
+  readonly alerts: Readonly<Record<Severity, AlertCount>>
   readonly isReadOnly: boolean
 }
 
@@ -40,12 +41,19 @@ export async function writePrometheus(input: PrometheusInput): Promise<Prometheu
   new Gauge({ ...info, registers }).set({ version: input.version }, 1)
   const alerts = new Gauge({
     name: 'coffer_alerts',
-    help: 'What needs attention now',
+    help: 'Alerts that stand and are not acknowledged',
+    labelNames: ['severity'],
+    registers,
+  })
+  const acknowledged = new Gauge({
+    name: 'coffer_alerts_acknowledged',
+    help: 'Alerts that stand and are acknowledged',
     labelNames: ['severity'],
     registers,
   })
   for (const severity of severities) {
-    alerts.set({ severity }, input.alerts.filter(alert => alert.severity === severity).length)
+    alerts.set({ severity }, input.alerts[severity].open)
+    acknowledged.set({ severity }, input.alerts[severity].acknowledged)
   }
   new LatencyMetric(registry, input.latencies)
   return { contentType: registry.contentType, text: await registry.metrics() }

@@ -15,6 +15,7 @@ const NAMES_IN_TEXTS: Partial<Record<EventCode, readonly RegExp[]>> = {
   CONTAINER_ADDED: [/^Container (\S+) was added to /],
   CONTAINER_RENAMED: [/^Container (\S+) was renamed to /, / was renamed to (\S+)\.$/],
   CONTAINER_DELETED: [/^Container (\S+) was deleted/],
+  ALERT_ACKNOWLEDGED: [/^The alert MASS_DELETE of (\S+) was acknowledged/],
   MASS_DELETE: [/ of container (\S+) were deleted /],
   DAMAGED_FILE: [/ of container (\S+) can't be read /],
 }

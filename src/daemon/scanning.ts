@@ -121,6 +121,28 @@ function fingerprintOf(
 function publish(options: ScanningOptions, report: ScanReport): void {
   const { alerts, events, blocks, vfs } = options
   const { damagedBlocks, damagedBlockCount, lostFiles, lostFileCount, outcome } = report
+  const isThrough = outcome === 'clean' || outcome === 'damaged'
+  const isComplete =
+    damagedBlockCount === damagedBlocks.length &&
+    lostFileCount === lostFiles.length &&
+    report.lockedGroups.length === 0
+  if (isThrough && report.readsData && report.group === null && isComplete) {
+    const files = new Set(lostFiles.map(({ inode }) => String(inode)))
+    for (const { subject } of alerts.ofCode('DAMAGED_FILE')) {
+      if (subject !== null && !files.has(subject)) alerts.clear('DAMAGED_FILE', subject)
+    }
+    const damaged = new Set(damagedBlocks.map(({ block }) => block))
+    const suspects = alerts.ofCode('DAMAGED_BLOCK').map(({ subject }) => Number(subject))
+    for (const block of new Set([...suspects, ...blocks.quarantined.keys()])) {
+      if (damaged.has(block)) continue
+      alerts.clear('DAMAGED_BLOCK', String(block))
+      // Regions that were read before it was repaired.
+      blocks.uncache(block)
+      blocks.endQuarantine(block)
+    }
+    alerts.countAnew('DAMAGED_FILE')
+    alerts.countAnew('DAMAGED_BLOCK')
+  }
   for (const { block, reason } of damagedBlocks) {
     blocks.quarantine(block, reason)
     const text = `Block file ${block} is damaged: ${reason}`
@@ -130,25 +152,6 @@ function publish(options: ScanningOptions, report: ScanReport): void {
     const name = path ?? vfs.fileInfo(inode)?.container ?? 'no container'
     const text = `Inode ${inode} (${name}) has lost ${lostBytes} bytes; see "coffer maintenance scan-report".`
     alerts.raise('DAMAGED_FILE', text, String(inode))
-  }
-  const isThrough = outcome === 'clean' || outcome === 'damaged'
-  const isComplete =
-    damagedBlockCount === damagedBlocks.length &&
-    lostFileCount === lostFiles.length &&
-    report.lockedGroups.length === 0
-  if (isThrough && report.readsData && report.group === null && isComplete) {
-    const files = new Set(lostFiles.map(({ inode }) => String(inode)))
-    const damaged = new Set(damagedBlocks.map(({ block }) => String(block)))
-    for (const { code, subject } of alerts.list()) {
-      if (subject === null) continue
-      if (code === 'DAMAGED_FILE' && !files.has(subject)) alerts.clear(code, subject)
-      if (code === 'DAMAGED_BLOCK' && !damaged.has(subject)) {
-        alerts.clear(code, subject)
-        // Regions that were read before it was repaired.
-        blocks.uncache(Number(subject))
-        blocks.endQuarantine(Number(subject))
-      }
-    }
   }
   events.record('SCAN_ENDED', outcome === 'damaged' ? 'warning' : 'info', describe(report))
 }

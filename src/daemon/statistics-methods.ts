@@ -88,7 +88,7 @@ export class StatisticsMethods {
       requestsByOpcode,
       latencies,
       space: storage.space,
-      alerts: storage.alerts.list(),
+      alerts: storage.alerts.counts(),
       isReadOnly: storage.readOnlyReason !== undefined,
     })
   }

@@ -193,6 +193,11 @@ export class Vfs implements CommitParticipant {
     return { container: container.name, group: container.group, sizeBytes: inode.sizeBytes }
   }
 
+  /** Whether a file is there, with a name or without; false once its records are gone or are about to be. */
+  hasInode(number: InodeNumber): boolean {
+    return this.#table.find(number) !== undefined
+  }
+
   get held(): HeldCounts {
     const { cached, referred } = this.#table.counts
     const { openCount: openFiles } = this.#files

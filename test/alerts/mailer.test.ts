@@ -31,6 +31,8 @@ function alertOf(code: AlertCode): Alert {
     subject: null,
     text: `Text of ${code}.`,
     sinceSeconds: 1_700_000_000,
+    acknowledgedSeconds: null,
+    note: null,
   }
 }
 
@@ -48,6 +50,7 @@ async function opened(metadata: MemoryMetadata, port: number) {
     raise: (_code, text) => void (state.failing = text),
     clear: () => void (state.failing = undefined),
     commit: () => metadata.commit(),
+    overflowOf: () => undefined,
   })
   if (book.settings === null) {
     book.configure(settingsFor(port))

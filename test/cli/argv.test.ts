@@ -31,6 +31,8 @@ const rewrites: [from: string, to: string][] = [
   ['stats --container --name X', 'stats container X'],
   ['system --show', 'status'],
   ['alerts --show', 'alerts show'],
+  ['alerts --acknowledge --name DATA_LOST', 'alerts acknowledge DATA_LOST'],
+  ['alerts --acknowledge DATA_LOST 7 --note N', 'alerts acknowledge DATA_LOST 7 --note N'],
   ['storage_group show', 'storage-group show'],
   // What is ours, or nobody's, passes unchanged.
   ['container add --add', 'container add --add'],

@@ -69,6 +69,8 @@ t.test('alerts, locks and read-only are shown', async t => {
         text: 'Full.',
         whatToDo: 'Buy one.',
         since: '2026-01-01T00:00:00Z',
+        acknowledgedAt: null,
+        note: null,
       },
     ],
   })

@@ -1,6 +1,6 @@
 // The command lines whose output is kept in test/cli/golden, and the daemon that answers them: the same each time.
 
-import type { Alert } from '../../src/control/methods.ts'
+import type { Alert, MoreAlerts } from '../../src/control/methods.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
 import { fakeTarget } from '../control/fake-target.ts'
 
@@ -24,6 +24,8 @@ const alerts: Alert[] = [
     text: 'The storage group office uses 95 % of its quota.',
     whatToDo: 'Raise the quota, or delete files and reclaim space.',
     since: time,
+    acknowledgedAt: null,
+    note: null,
   },
   {
     code: 'DISK_FULL',
@@ -33,12 +35,38 @@ const alerts: Alert[] = [
     text: 'The disk of the store is full; nothing can be written.',
     whatToDo: 'Delete files and reclaim space, or give the store a larger disk.',
     since: time,
+    acknowledgedAt: null,
+    note: null,
+  },
+  {
+    code: 'GROUP_LOCKED',
+    subject: 'office',
+    severity: 'warning',
+    title: 'A storage group is locked',
+    text: 'The storage group office is locked.',
+    whatToDo: 'Unlock it.',
+    since: time,
+    acknowledgedAt: time,
+    note: 'until Monday',
+  },
+]
+
+const moreAlerts: MoreAlerts[] = [
+  {
+    code: 'QUOTA_FULL',
+    severity: 'warning',
+    title: 'A storage group is nearly full',
+    whatToDo: 'Raise the quota, or delete files and reclaim space.',
+    count: 12,
+    acknowledgedCount: 2,
+    isAtLeast: false,
+    text: 'and 12 more',
   },
 ]
 
 /** The usual fake, with a process that is gone, alerts, keys and an encrypted group. */
 export function goldenTarget(): ControlTarget {
-  const target = fakeTarget({ pid: PID, alerts, lockedGroups: ['office'] })
+  const target = fakeTarget({ pid: PID, alerts, moreAlerts, lockedGroups: ['office'] })
   return {
     ...target,
     // The fake keeps the very object that it returns.
@@ -141,6 +169,9 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
   alerts: [
     { line: 'alerts show' },
     { line: 'alerts show --summary' },
+    { line: 'alerts acknowledge QUOTA_FULL office --note quota-comes-on-Monday' },
+    { line: 'alerts acknowledge NO_SUCH' },
+    { line: 'alerts acknowledge' },
     { line: 'events show' },
     { line: 'events show --index -5 --count 2' },
     { line: 'events show --index five' },

@@ -89,6 +89,8 @@ async function callOfMaintenance(call: Call): Promise<void> {
 
 async function callOfAlerts(call: Call): Promise<void> {
   await call('alerts.show', {})
+  // A daemon without data has none.
+  await call('alerts.acknowledge', { code: 'DATA_LOST', subject: '1' }).catch(ignoreDomainError)
   await call('events.show', {})
   const sender = 'coffer@example.com'
   // A port on which nobody listens.

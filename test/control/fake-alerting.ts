@@ -1,5 +1,6 @@
 // Events, mail and diagnostics of the control target in memory.
 
+import { CofferError } from '../../src/errors.ts'
 import type { MailStatus, MethodParams, MethodResult } from '../../src/control/methods.ts'
 
 const now = '2026-01-02T03:04:05.000Z'
@@ -19,6 +20,13 @@ export function fakeAlerting() {
     failing: null,
   }
   return {
+    'alerts.acknowledge': async ({ code }: MethodParams<'alerts.acknowledge'>) => {
+      if (code !== 'NO_SUCH') return { acknowledged: 1, removed: 0 }
+      throw new CofferError(
+        'ALERT_NOT_FOUND',
+        `There is no alert ${code}. See "coffer alerts show".`,
+      )
+    },
     'events.show': async (): Promise<MethodResult<'events.show'>> => ({
       events: [{ index: 1, time: now, code: 'DAEMON_STARTED', severity: 'info', text: 'It runs.' }],
     }),

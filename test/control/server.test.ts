@@ -158,13 +158,13 @@ t.test('errors of the target', async t => {
 
 t.test('a result of the target', async t => {
   const target = fakeTarget()
-  const surplus = { alerts: [], password: 'secret' }
+  const surplus = { alerts: [], moreAlerts: [], password: 'secret' }
   target['alerts.show'] = async () => surplus
   // What the compiler refuses, a value from outside may bring about.
   target['stats.cleaner'] = async () => JSON.parse('{"running":null,"history":[{}]}')
   const { path } = await serve(t, target)
   const more = await ask(t, path, '{"jsonrpc":"2.0","id":1,"method":"alerts.show"}\n')
-  t.strictSame(more.result, { alerts: [] }, 'without what the table does not name')
+  t.strictSame(more.result, { alerts: [], moreAlerts: [] }, 'without what the table does not name')
   const other = await ask(t, path, '{"jsonrpc":"2.0","id":1,"method":"stats.cleaner"}\n')
   t.equal(other.error?.code, -32603, 'one that is not what the table promises is not sent')
 })
@@ -226,7 +226,7 @@ t.test('a flood is answered no faster than it is read', async t => {
     peak = Math.max(peak, running)
     await sleep(1)
     running -= 1
-    return { alerts: [] }
+    return { alerts: [], moreAlerts: [] }
   }
   const { path } = await serve(t, target)
   const client = new RawClient(path)
@@ -252,10 +252,12 @@ t.test('a client that does not read is not read from', async t => {
     text: 'x'.repeat(100),
     whatToDo: 'x',
     since: '2026-01-01T00:00:00Z',
+    acknowledgedAt: null,
+    note: null,
   }))
   target['alerts.show'] = async () => {
     calls += 1
-    return { alerts }
+    return { alerts, moreAlerts: [] }
   }
   const { path } = await serve(t, target)
   const client = connect(path)
@@ -279,7 +281,7 @@ t.test('many connections', async t => {
   target['alerts.show'] = async () => {
     waiting += 1
     await released
-    return { alerts: [] }
+    return { alerts: [], moreAlerts: [] }
   }
   const { path } = await serve(t, target)
 
@@ -305,7 +307,7 @@ t.test('a client that leaves in the middle of its request', async t => {
   const target = fakeTarget()
   target['alerts.show'] = async () => {
     await sleep(20)
-    return { alerts: [] }
+    return { alerts: [], moreAlerts: [] }
   }
   const { path } = await serve(t, target)
   const client = new RawClient(path)
@@ -377,7 +379,7 @@ t.test('close answers what runs and lets idle clients go', async t => {
   const target = fakeTarget()
   target['alerts.show'] = async () => {
     await sleep(50)
-    return { alerts: [] }
+    return { alerts: [], moreAlerts: [] }
   }
   const { path, close } = await serve(t, target)
   const client = await connectControl(path)
@@ -387,7 +389,7 @@ t.test('close answers what runs and lets idle clients go', async t => {
   const call = client.call('alerts.show', {})
   await sleep(10)
   await close()
-  t.strictSame(await call, { alerts: [] })
+  t.strictSame(await call, { alerts: [], moreAlerts: [] })
   await Promise.all([idle.closed, half.closed])
   await t.rejects(client.call('alerts.show', {}), { code: 'CONNECTION_LOST' })
 })

@@ -25,7 +25,11 @@ async function exposition(): Promise<string> {
     requestsByOpcode: { read: 5, lookup: 7 },
     latencies,
     space: { totalBytes: 1e12, freeBytes: 5e11 },
-    alerts: [{ severity: 'warning' }, { severity: 'warning' }],
+    alerts: {
+      info: { open: 0, acknowledged: 0 },
+      warning: { open: 2, acknowledged: 3 },
+      critical: { open: 0, acknowledged: 0 },
+    },
     isReadOnly: false,
   })
   t.match(contentType, 'text/plain; version=0.0.4')
@@ -63,6 +67,7 @@ t.test('the values are those that went in', async t => {
     'coffer_physical_bytes 629145600',
     'coffer_disk_free_bytes 500000000000',
     'coffer_alerts{severity="warning"} 2',
+    'coffer_alerts_acknowledged{severity="warning"} 3',
     'coffer_alerts{severity="critical"} 0',
     'coffer_event_loop_delay_p99_seconds 0.001234',
     'process_start_time_seconds 1700000000',

@@ -11,10 +11,12 @@ t.test('names are found in the texts that have them, under their codes', t => {
     { code: 'CONTAINER_DELETED', text: 'Container gone was deleted with its files.' },
     { code: 'CONTAINER_DELETED', text: 'Container empty was deleted.' },
     { code: 'DAMAGED_FILE', text: "Over: Inode 7 of container torn can't be read whole: …" },
+    { code: 'ALERT_ACKNOWLEDGED', text: 'The alert MASS_DELETE of wiped was acknowledged: known' },
+    { code: 'ALERT_ACKNOWLEDGED', text: 'The alert DATA_LOST of 7 was acknowledged.' },
     { code: 'GROUP_ADDED', text: 'Storage group G was added.' },
     { code: 'CLEANER_PASS', text: 'Container x was added to nothing.' },
   ])
-  t.same([...names], ['a.b', 'old', 'new', 'gone', 'empty', 'torn'])
+  t.same([...names], ['a.b', 'old', 'new', 'gone', 'empty', 'torn', 'wiped'])
   t.end()
 })
 

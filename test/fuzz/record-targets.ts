@@ -2,6 +2,7 @@
 // damaged too; the frame's checksum is behind it, as somebody who writes to the database himself can make it right.
 
 import { AlertBoard } from '../../src/alerts/alert-board.ts'
+import { KNOWN_PER_CODE_MAX } from '../../src/alerts/code-alerts.ts'
 import { EventLog } from '../../src/alerts/event-log.ts'
 import { MailBook } from '../../src/alerts/mail-book.ts'
 import { PassBook } from '../../src/cleaner/pass-book.ts'
@@ -57,6 +58,9 @@ function writtenBoard(): AlertBoard {
   const board = new AlertBoard({ nowSeconds, touched, record: () => {} })
   board.raise('STORE_READ_ONLY', 'a disk failed')
   board.raise('DAMAGED_BLOCK', 'block 7 is damaged', '7')
+  board.acknowledge('DAMAGED_BLOCK', { note: 'a new disk is ordered' })
+  for (let at = 0; at <= KNOWN_PER_CODE_MAX; at++) board.raise('GROUP_LOCKED', 'x', String(at))
+  for (let at = 1; at < KNOWN_PER_CODE_MAX; at++) board.clear('GROUP_LOCKED', String(at))
   return board
 }
 

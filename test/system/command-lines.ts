@@ -48,6 +48,8 @@ function groupLines(file: string): Line[] {
     ['storage_group --rotate_key --name vault', changed],
     ['storage-group lock vault --yes', changed],
     ['storage_group --lock --name office --yes', changed],
+    ['alerts acknowledge GROUP_LOCKED vault --note on-purpose', result('alerts.acknowledge')],
+    ['alerts --acknowledge --name GROUP_LOCKED', result('alerts.acknowledge')],
     [`storage-group unlock vault --passphrase-file ${file}`, changed],
     [`storage_group --unlock --name office --passphrase_file ${file}`, changed],
     ['storage-group delete vault --yes', nothing],
