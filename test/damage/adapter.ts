@@ -24,6 +24,8 @@ const WRITE_BYTES = 1024 * 1024
 const LISTED_AT_ONCE = 1000
 /** An idle pass goes on only when no client has written for a while. */
 const IDLE_SECONDS = 3600
+/** As the daemon does: what a pass frees is judged in the trash. */
+const TRASH_SECONDS = 24 * 3600
 const S_IFMT = 0o170_000
 const S_IFDIR = 0o040_000
 
@@ -59,7 +61,7 @@ export class Store {
   static async open(directory: string): Promise<Store> {
     const clock = { aheadSeconds: 0 }
     const now = (): number => Math.floor(Date.now() / 1000) + clock.aheadSeconds
-    return new Store(await OpenStore.open(directory, { now }), clock)
+    return new Store(await OpenStore.open(directory, { now, trash: { keepSeconds: TRASH_SECONDS } }), clock)
   }
 
   close(): Promise<void> {
