@@ -10,7 +10,7 @@ import type { StoreDirectory } from './store-directory.ts'
 
 const log = createDebug('coffer:daemon')
 
-/** Opens the database, or makes it in a new store. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+/** Opens the database, or makes it in a new store. @throws StoreError as openDatabase does */
 export function openMetadata(
   directory: StoreDirectory,
   circle: Circle,

@@ -12,3 +12,9 @@ export { inodeKey, keyNumber, prefixEnd, TABLE } from './keys.ts'
 export { OfflineMetadata } from './offline.ts'
 export { PendingGroups, PendingMap } from './pending-map.ts'
 export { MetadataStore, openMetadataStore, type MetadataStoreOptions } from './store.ts'
+export {
+  verifyDatabase,
+  type Finding,
+  type TableMonitor,
+  type VerifyOptions,
+} from './tables/index.ts'

@@ -2,32 +2,37 @@
 // place beside the commit that writes to LevelDB. Every batch is synced, as those of commits are.
 
 import { mkdir, rm } from 'node:fs/promises'
-import type { Level } from 'level'
+import { openDatabase } from './database.ts'
+import type { Database } from './database.ts'
 import { packFrame, parseFrame } from './frame.ts'
+import { damageOf } from './level-damage.ts'
 import { packSequence, parseSequence } from './sequence.ts'
 import type { MetadataSnapshot } from './contract.ts'
-import { openDatabase, SEQUENCE_KEY, snapshotOf } from './store.ts'
+import { SEQUENCE_KEY, snapshotOf } from './store.ts'
 
 const RANGE_BATCH_ENTRIES = 1000
 const RANGE_BATCH_BYTES = 1024 * 1024
 
 export class OfflineMetadata {
-  readonly #database: Level<Uint8Array, Buffer>
+  readonly #database: Database
 
-  private constructor(database: Level<Uint8Array, Buffer>) {
+  readonly #directory: string
+
+  private constructor(database: Database, directory: string) {
     this.#database = database
+    this.#directory = directory
   }
 
   /** Whatever was there is gone. */
   static async create(directory: string): Promise<OfflineMetadata> {
     await rm(directory, { recursive: true, force: true })
     await mkdir(directory, { mode: 0o700 })
-    return new OfflineMetadata(await openDatabase({ directory, createIfMissing: true }))
+    return new OfflineMetadata(await openDatabase({ directory, createIfMissing: true }), directory)
   }
 
-  /** One that is there. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
+  /** One that is there. @throws StoreError as openDatabase does */
   static async open(directory: string): Promise<OfflineMetadata> {
-    return new OfflineMetadata(await openDatabase({ directory, createIfMissing: false }))
+    return new OfflineMetadata(await openDatabase({ directory, createIfMissing: false }), directory)
   }
 
   /** Number of the last commit. @throws StoreError RECORD_DAMAGED */
@@ -49,7 +54,7 @@ export class OfflineMetadata {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    const frame = this.#database.getSync(key)
+    const frame = this.#read(() => this.#database.getSync(key))
     return frame === undefined ? undefined : parseFrame(key, frame)
   }
 
@@ -64,7 +69,7 @@ export class OfflineMetadata {
     })
     try {
       for (;;) {
-        const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)
+        const entries = await iterator.nextv(RANGE_BATCH_ENTRIES).catch(this.#damaged)
         if (entries.length === 0) return
         for (const [key, frame] of entries) yield { key, value: parseFrame(key, frame) }
       }
@@ -75,8 +80,7 @@ export class OfflineMetadata {
 
   /** All records as they are: nothing else writes here. Damaged ones are told as such. */
   snapshot(): MetadataSnapshot {
-    const snapshot = this.#database.snapshot()
-    return snapshotOf(this.#database, snapshot)
+    return snapshotOf(this.#database, this.#damaged)
   }
 
   /** The number that the next commit follows on. */
@@ -86,5 +90,17 @@ export class OfflineMetadata {
 
   async close(): Promise<void> {
     await this.#database.close()
+  }
+
+  readonly #damaged = (error: unknown): never => {
+    throw damageOf(error, this.#directory)
+  }
+
+  #read<Value>(read: () => Value): Value {
+    try {
+      return read()
+    } catch (error) {
+      return this.#damaged(error)
+    }
   }
 }

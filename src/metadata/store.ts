@@ -2,9 +2,7 @@
 // is a synced batch: `sync` covers only LevelDB's current log, so an unsynced batch could vanish behind a synced one
 // (google/leveldb#193).
 
-import { realpathSync } from 'node:fs'
 import createDebug from 'debug'
-import { Level } from 'level'
 import { StoreError } from '../errors.ts'
 import { durably, isLost } from '../fault-points.ts'
 import type {
@@ -16,18 +14,18 @@ import type {
   MetadataView,
   MetadataWriter,
 } from './contract.ts'
+import { openDatabase } from './database.ts'
+import type { Database, DatabaseOptions } from './database.ts'
 import { packFrame, parseFrame, payloadOf } from './frame.ts'
 import { TABLE } from './keys.ts'
+import { damageOf, writeDamageOf } from './level-damage.ts'
 import { packSequence, parseSequence } from './sequence.ts'
+import { TableMonitor } from './tables/index.ts'
+import type { Finding, VerifyOptions } from './tables/index.ts'
 import { warmTables } from './warming.ts'
 
 const log = createDebug('coffer:metadata')
 
-/** 16 MiB was as good as any in measurements, and 64 MiB slower. */
-const WRITE_BUFFER_BYTES = 16 * 1024 * 1024
-const CACHE_BYTES = 16 * 1024 * 1024
-/** Larger tables than LevelDB's 2 MiB, so that a big index doesn't run through the table cache. */
-const TABLE_FILE_BYTES = 16 * 1024 * 1024
 const RANGE_BATCH_ENTRIES = 1000
 /**
  * Most ranges are short, and the binding keeps room for a whole batch, 64 bytes an entry, until its iterator is collected as
@@ -43,15 +41,9 @@ const COMMIT_INTERVAL_MS = 5000
 /** A commit collects in one turn of the event loop, and lets go in another: so many records take some 10 ms each time. */
 const PENDING_RECORDS_MAX = 4096
 
-/** strerror(ENOSPC), which is all that LevelDB hands on. */
-const NO_SPACE = 'No space left on device'
-
 export const SEQUENCE_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('sequence')])
 
-export interface MetadataStoreOptions {
-  /** directory of the LevelDB database */
-  readonly directory: string
-  readonly createIfMissing: boolean
+export interface MetadataStoreOptions extends DatabaseOptions {
   /** Makes durable what the batch will refer to: block bytes before metadata (promise 1). */
   readonly syncData: () => Promise<void>
   /**
@@ -67,6 +59,8 @@ export interface MetadataStoreOptions {
   readonly observer?: MetadataWriter
   /** A commit is durable; runs before its waiters hear of it. What goes wrong in here is the callee's to handle. */
   readonly committed: (sequence: number) => Promise<void>
+  /** A file of the database is damaged. Called once for each finding. */
+  readonly damaged?: (finding: Finding) => void
   /** A commit failed: the store must become read-only (promise 3). Called once. */
   readonly failed: (error: Error) => void
 }
@@ -76,7 +70,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
-/** Opens (or makes) the database. @throws StoreError STORE_IN_USE, DISK_FULL, METADATA_UNREADABLE */
+/** Opens (or makes) the database. @throws StoreError as openDatabase does, RECORD_DAMAGED */
 export async function openMetadataStore(options: MetadataStoreOptions): Promise<MetadataStore> {
   const database = await openDatabase(options)
   try {
@@ -85,50 +79,6 @@ export async function openMetadataStore(options: MetadataStoreOptions): Promise<
     await database.close()
     throw error
   }
-}
-
-/** @throws StoreError STORE_IN_USE, DISK_FULL, METADATA_UNREADABLE */
-export async function openDatabase(options: {
-  readonly directory: string
-  readonly createIfMissing: boolean
-}): Promise<Level<Uint8Array, Buffer>> {
-  const database = new Level<Uint8Array, Buffer>(realpathSync(options.directory), {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
-    createIfMissing: options.createIfMissing,
-    // Fingerprints don't compress, and uncompressed tables are read straight from the mapping.
-    compression: false,
-    writeBufferSize: WRITE_BUFFER_BYTES,
-    cacheSize: CACHE_BYTES,
-    maxFileSize: TABLE_FILE_BYTES,
-  })
-  try {
-    await database.open()
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined
-    const isLocked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
-    if (isLocked) {
-      throw new StoreError('STORE_IN_USE', 'Another daemon has this store open.', { cause: error })
-    }
-    // LevelDB begins with writing. Nothing is damaged, so no remedy for damage may be offered.
-    if (cause instanceof Error && cause.message.includes(NO_SPACE)) {
-      const text = "The store's disk is full, and a start needs some room. Make some, then start."
-      throw new StoreError('DISK_FULL', text, { cause: error })
-    }
-    throw new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
-      cause: error,
-    })
-  }
-  return database
-}
-
-const DAMAGE_CODES: readonly unknown[] = ['LEVEL_CORRUPTION', 'LEVEL_IO_ERROR']
-
-/** What LevelDB says of a damaged table, in our words. */
-function unreadable(error: unknown): never {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (!DAMAGE_CODES.includes(code)) throw error
-  throw new StoreError('METADATA_UNREADABLE', 'The metadata database is damaged.', { cause: error })
 }
 
 /** What `level` is on Node, and its types don't say. */
@@ -141,8 +91,13 @@ function knowsSizes(database: object): database is SizedDatabase {
 }
 
 export class MetadataStore implements MetadataReader, Committer {
-  readonly #database: Level<Uint8Array, Buffer>
+  readonly #database: Database
   readonly #options: MetadataStoreOptions
+  /**
+   * Verifies LevelDB's files. Nothing here calls it: `look()` is for after commits and every few seconds, `verifyAll()` for
+   * before anything is deleted as garbage.
+   */
+  readonly monitor: TableMonitor
   readonly #participants: CommitParticipant[] = []
   #sequence: number
   #waiters: Waiter[] = []
@@ -154,12 +109,20 @@ export class MetadataStore implements MetadataReader, Committer {
   #failure: Error | undefined
   #hasBegun = false
   #isClosed = false
+  /** What LevelDB throws in a read: damage gets our words. */
+  readonly #damaged = (error: unknown): never => {
+    throw damageOf(error, this.#options.directory)
+  }
   readonly #warming = new AbortController()
   #warmed: Promise<void> = Promise.resolve()
 
-  constructor(database: Level<Uint8Array, Buffer>, options: MetadataStoreOptions) {
+  constructor(database: Database, options: MetadataStoreOptions) {
     this.#database = database
     this.#options = options
+    this.monitor = new TableMonitor({
+      directory: options.directory,
+      ...(options.damaged && { onDamage: options.damaged }),
+    })
     const record = this.get(SEQUENCE_KEY)
     this.#sequence = record === undefined ? 0 : parseSequence(record)
   }
@@ -167,6 +130,16 @@ export class MetadataStore implements MetadataReader, Committer {
   /** Number of the last durable commit; 0 in a new store. */
   get sequence(): number {
     return this.#sequence
+  }
+
+  /** What is damaged in the database's files, as far as it is known. */
+  get damage(): readonly Finding[] {
+    return this.monitor.damage
+  }
+
+  /** Verifies every file of the database. @returns everything that is wrong now */
+  verify(options: VerifyOptions = {}): Promise<readonly Finding[]> {
+    return this.monitor.verifyAll(options)
   }
 
   /** Participants collect in the order in which they were added. */
@@ -185,7 +158,7 @@ export class MetadataStore implements MetadataReader, Committer {
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    const frames = await this.#database.getMany([...keys]).catch(unreadable)
+    const frames = await this.#database.getMany([...keys]).catch(this.#damaged)
     return frames.map((frame, index) =>
       frame === undefined ? undefined : parseFrame(keys[index] ?? SEQUENCE_KEY, frame),
     )
@@ -194,7 +167,7 @@ export class MetadataStore implements MetadataReader, Committer {
   /** About what the records with `from` <= key < `to` take on disk, in tables; those in LevelDB's log alone don't count. */
   async sizeBytes(from: Uint8Array, to: Uint8Array): Promise<number> {
     if (!knowsSizes(this.#database)) throw new Error('the database has no approximateSize')
-    return await this.#database.approximateSize(from, to)
+    return await this.#database.approximateSize(from, to).catch(this.#damaged)
   }
 
   range(
@@ -210,7 +183,7 @@ export class MetadataStore implements MetadataReader, Committer {
     const keys = this.#database.keys({ gte: from, lt: to, highWaterMarkBytes: RANGE_BATCH_BYTES })
     try {
       for (;;) {
-        const piece = await keys.nextv(RANGE_BATCH_ENTRIES).catch(unreadable)
+        const piece = await keys.nextv(RANGE_BATCH_ENTRIES).catch(this.#damaged)
         if (piece.length === 0) return
         yield piece
       }
@@ -232,7 +205,7 @@ export class MetadataStore implements MetadataReader, Committer {
     from: Uint8Array,
     to: Uint8Array,
     damaged?: (key: Uint8Array) => void,
-    snapshot?: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+    snapshot?: ReturnType<Database['snapshot']>,
   ): AsyncIterable<{ key: Uint8Array; value: Uint8Array }> {
     const iterator = this.#database.iterator({
       gte: from,
@@ -242,7 +215,9 @@ export class MetadataStore implements MetadataReader, Committer {
     })
     try {
       for (let count = RANGE_FIRST_BATCH_ENTRIES; ; count *= RANGE_BATCH_GROWTH) {
-        const entries = await iterator.nextv(Math.min(count, RANGE_BATCH_ENTRIES)).catch(unreadable)
+        const entries = await iterator
+          .nextv(Math.min(count, RANGE_BATCH_ENTRIES))
+          .catch(this.#damaged)
         if (entries.length === 0) return
         for (const [key, frame] of entries) {
           const value = parseOr(key, frame, damaged)
@@ -258,13 +233,13 @@ export class MetadataStore implements MetadataReader, Committer {
     try {
       return read()
     } catch (error) {
-      return unreadable(error)
+      return this.#damaged(error)
     }
   }
 
   /** All records as of the last commit. */
   snapshot(): MetadataSnapshot {
-    return snapshotOf(this.#database, this.#database.snapshot())
+    return snapshotOf(this.#database, this.#damaged)
   }
 
   touched(recordCount = 0): void {
@@ -326,6 +301,7 @@ export class MetadataStore implements MetadataReader, Committer {
     clearTimeout(this.#timer)
     this.#warming.abort()
     try {
+      await this.monitor.stop()
       await this.#warmed
       this.#isForced = true
       if (this.#hasBegun && this.#failure === undefined) await this.#ask()
@@ -339,6 +315,7 @@ export class MetadataStore implements MetadataReader, Committer {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#timer)
+    await this.monitor.stop()
     await this.#database.close()
   }
 
@@ -410,7 +387,9 @@ export class MetadataStore implements MetadataReader, Committer {
       const sequence = this.#sequence + 1
       writer.put(SEQUENCE_KEY, packSequence(sequence))
       const sync = !isLost('metadata.batch')
-      await durably('metadata.batch', () => batch.write({ sync }))
+      await durably('metadata.batch', () => batch.write({ sync })).catch((error: unknown) => {
+        throw writeDamageOf(error, this.#options.directory)
+      })
       this.#sequence = sequence
     } finally {
       await batch.close()
@@ -446,26 +425,44 @@ function parseOr(
   }
 }
 
-/** Checked reads of a snapshot of LevelDB. */
+/**
+ * Checked reads of all records as they are now.
+ * @param damaged turns what LevelDB throws into an error of ours
+ */
 export function snapshotOf(
-  database: Level<Uint8Array, Buffer>,
-  snapshot: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+  database: Database,
+  damaged: (error: unknown) => never,
 ): MetadataSnapshot {
+  const snapshot = database.snapshot()
   return {
     get: key => {
-      const frame = database.getSync(key, { snapshot })
+      const frame = readSync(database, key, snapshot, damaged)
       return frame === undefined ? undefined : parseFrame(key, frame)
     },
-    entries: (from, to) => checkedEntries(database, snapshot, from, to),
+    entries: (from, to) => checkedEntries(database, snapshot, from, to, damaged),
     close: () => snapshot.close(),
   }
 }
 
+function readSync(
+  database: Database,
+  key: Uint8Array,
+  snapshot: ReturnType<Database['snapshot']>,
+  damaged: (error: unknown) => never,
+): Buffer | undefined {
+  try {
+    return database.getSync(key, { snapshot })
+  } catch (error) {
+    return damaged(error)
+  }
+}
+
 async function* checkedEntries(
-  database: Level<Uint8Array, Buffer>,
-  snapshot: ReturnType<Level<Uint8Array, Buffer>['snapshot']>,
+  database: Database,
+  snapshot: ReturnType<Database['snapshot']>,
   from: Uint8Array,
   to: Uint8Array | undefined,
+  damaged: (error: unknown) => never,
 ): AsyncGenerator<CheckedEntry, void, undefined> {
   const iterator = database.iterator({
     gte: from,
@@ -475,7 +472,7 @@ async function* checkedEntries(
   })
   try {
     for (;;) {
-      const entries = await iterator.nextv(RANGE_BATCH_ENTRIES)
+      const entries = await iterator.nextv(RANGE_BATCH_ENTRIES).catch(damaged)
       if (entries.length === 0) return
       for (const [key, value] of entries) yield checkedEntry(key, value)
     }

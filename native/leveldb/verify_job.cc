@@ -1,0 +1,124 @@
+// Reading of tables: never through a mapping, where a bad sector would end the process.
+
+#include "leveldb/verify_job.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <span>
+
+#include "common/coded_error.h"
+#include "common/file_descriptor.h"
+#include "common/napi_util.h"
+
+namespace coffer {
+
+namespace {
+
+constexpr size_t kPageBytes = 4096;
+/** LevelDB's tables have 16 MiB, and somewhat more where a record is large. A wrong size in a manifest may not take all memory. */
+constexpr uint64_t kTableBytesMax = uint64_t{1} << 30;
+/** One read per so many bytes, as large as disks like them. */
+constexpr size_t kPieceBytes = size_t{1} << 20;
+
+struct FreeDeleter {
+  void operator()(uint8_t* memory) const { std::free(memory); }
+};
+using PageMemory = std::unique_ptr<uint8_t, FreeDeleter>;
+
+FileDescriptor OpenTable(const std::string& path, bool from_disk) {
+  // What stands in a table's place is neither followed nor waited for.
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  int descriptor = from_disk ? open(path.c_str(), kFlags | O_DIRECT) : open(path.c_str(), kFlags);
+  if (descriptor < 0 && errno == EINVAL && from_disk) {
+    // No O_DIRECT here. Pages that LevelDB has mapped stay in the cache.
+    descriptor = open(path.c_str(), kFlags);
+    if (descriptor >= 0) posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  }
+  if (descriptor < 0) throw SystemError(errno, "open " + path);
+  return FileDescriptor(descriptor);
+}
+
+size_t RoundUp(size_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
+/** @returns bytes read, fewer than asked for at the file's end; -1 with errno */
+ssize_t ReadAll(int descriptor, uint8_t* target, size_t room) {
+  size_t done = 0;
+  while (done < room) {
+    const ssize_t count = pread(descriptor, target + done, std::min(kPieceBytes, room - done), static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -1;
+    done += static_cast<size_t>(count);
+    // With O_DIRECT, only the end of the file leaves part of a page.
+    if (count == 0 || done % kPageBytes != 0) break;
+  }
+  return static_cast<ssize_t>(done);
+}
+
+TableReport Unreadable(const std::string& reason) {
+  TableReport report;
+  report.reason = reason;
+  return report;
+}
+
+}  // namespace
+
+void VerifyJob::Run() {
+  const FileDescriptor file = OpenTable(path, from_disk);
+  struct stat found;
+  if (fstat(file.Get(), &found) != 0) throw SystemError(errno, "stat " + path);
+  if (!S_ISREG(found.st_mode)) {
+    report_ = Unreadable("it is no regular file");
+    return;
+  }
+  const auto bytes = static_cast<uint64_t>(found.st_size);
+  if (bytes != expected_bytes || bytes > kTableBytesMax) {
+    report_ = Unreadable("it has " + std::to_string(bytes) + " bytes, not " + std::to_string(expected_bytes));
+    return;
+  }
+  // One page more, so that a full read shows the end of the file.
+  const size_t room = RoundUp(bytes) + kPageBytes;
+  PageMemory memory(static_cast<uint8_t*>(std::aligned_alloc(kPageBytes, room)));
+  if (!memory) throw SystemError(ENOMEM, "verify " + path);
+  const ssize_t count = ReadAll(file.Get(), memory.get(), room);
+  if (count < 0) {
+    report_ = Unreadable(SystemError(errno, "the disk can't read it").what());
+    return;
+  }
+  if (static_cast<uint64_t>(count) != bytes) {
+    report_ = Unreadable("it can be read up to byte " + std::to_string(count));
+    return;
+  }
+  report_ = CheckTable({memory.get(), static_cast<size_t>(bytes)});
+}
+
+namespace {
+
+napi_value MakeKey(napi_env env, const std::string& key) {
+  return MakeBytes(env, {reinterpret_cast<const uint8_t*>(key.data()), key.size()});
+}
+
+}  // namespace
+
+napi_value VerifyJob::Result(napi_env env) {
+  napi_value result;
+  Check(napi_create_object(env, &result));
+  if (report_.is_sound()) {
+    SetProperty(env, result, "entries", MakeNumber(env, static_cast<double>(report_.entries)));
+    SetProperty(env, result, "smallestKey", MakeKey(env, report_.smallest_key));
+    SetProperty(env, result, "largestKey", MakeKey(env, report_.largest_key));
+    return result;
+  }
+  SetProperty(env, result, "reason", MakeString(env, report_.reason));
+  SetProperty(env, result, "offset", MakeNumber(env, static_cast<double>(report_.offset)));
+  if (report_.from) SetProperty(env, result, "from", MakeKey(env, *report_.from));
+  if (report_.to) SetProperty(env, result, "to", MakeKey(env, *report_.to));
+  return result;
+}
+
+}  // namespace coffer

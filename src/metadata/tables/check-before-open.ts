@@ -1,0 +1,137 @@
+// What must be right before LevelDB opens a database. LevelDB reads logs to their end and refuses any damage, also a last
+// record that a power cut has torn; and it drops what lies behind some damages without a word.
+
+import { copyFile, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import createDebug from 'debug'
+import { StoreError } from '../../errors.ts'
+import { metadataDamaged } from '../level-damage.ts'
+import type { Version } from './contract.ts'
+import { codeOf, listLogs, readWhole, tableName } from './files.ts'
+import { hasSoundFooter } from './footer.ts'
+import { readLog } from './log-file.ts'
+import type { LogDamage } from './log-file.ts'
+import { readVersion } from './read-version.ts'
+
+const log = createDebug('coffer:metadata')
+
+const KEPT_FOLDER = 'kept-logs'
+/** Copies of logs that are kept: each has 16 MiB and is of interest until the next few starts have gone well. */
+const KEPT_LOGS_MAX = 8
+/** A write that another process has in flight is over by then. */
+const SETTLE_MS = 50
+
+/**
+ * Cuts the torn end of the last log off. Each batch is synced, so it holds at most the one batch that was in flight, which
+ * was never acknowledged. The caller holds the store's lock.
+ * @param keepAside where a log is copied before it is cut; default: `kept-logs` in the directory
+ * @throws StoreError METADATA_DAMAGED for damage elsewhere, and nothing is changed; METADATA_UNREADABLE, DISK_FULL
+ */
+export async function checkBeforeOpen(
+  directory: string,
+  keepAside = join(directory, KEPT_FOLDER),
+): Promise<void> {
+  try {
+    const { manifest, version, findings } = await readVersion(directory)
+    const damage = findings.find(({ file, isTornEnd }) => file === manifest && !isTornEnd)
+    if (damage !== undefined && version !== undefined) {
+      throw metadataDamaged(directory, `${damage.file} ${damage.what}`)
+    }
+    // LevelDB says what is missing, or makes a new database.
+    if (version === undefined) return
+    await checkFooters(directory, version)
+    await checkLogs(directory, version, keepAside)
+  } catch (error) {
+    throw openingError(error)
+  }
+}
+
+/** LevelDB asks for as much memory as a footer says: of a damaged one, more than there is, which ends the process. */
+async function checkFooters(directory: string, { tables }: Version): Promise<void> {
+  for (const table of tables.values()) {
+    const name = tableName(table.number)
+    if (await hasSoundFooter(join(directory, name), table.bytes)) continue
+    throw metadataDamaged(directory, `the table ${name} has no sound footer`)
+  }
+}
+
+async function checkLogs(directory: string, version: Version, keepAside: string): Promise<void> {
+  const { logNumber, previousLogNumber } = version
+  const logs = await listLogs(
+    directory,
+    number => number >= logNumber || number === previousLogNumber,
+  )
+  // A start that was cut off leaves a new log behind, which is empty: then the one before may be torn.
+  let hasLaterRecords = false
+  for (const { name } of logs.toReversed()) {
+    const bytes = await readWhole(directory, name)
+    const { records, damage } = readLog(bytes, true)
+    if (damage !== undefined) {
+      if (!damage.isAtEnd || hasLaterRecords) {
+        throw metadataDamaged(directory, `the log ${name} ${damage.what} (at byte ${damage.at})`)
+      }
+      await cut(directory, name, bytes, damage, keepAside)
+    }
+    hasLaterRecords ||= records.length > 0
+  }
+}
+
+async function cut(
+  directory: string,
+  name: string,
+  bytes: Buffer,
+  damage: LogDamage,
+  keepAside: string,
+): Promise<void> {
+  // LevelDB has the lock that tells whether another process is at work, and gives it up when a second file on it is closed.
+  await sleep(SETTLE_MS)
+  if (!bytes.equals(await readWhole(directory, name))) {
+    throw new StoreError('STORE_IN_USE', 'Another process is writing to this store.')
+  }
+  await mkdir(keepAside, { recursive: true, mode: 0o700 })
+  const copy = await copyTo(join(directory, name), keepAside, name)
+  log('%s %s at byte %d, and is cut there; %s is as it was', name, damage.what, damage.at, copy)
+  const file = await open(join(directory, name), 'r+')
+  try {
+    await file.truncate(damage.at)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** A durable copy under a name that is not taken. @returns its path */
+async function copyTo(path: string, folder: string, name: string): Promise<string> {
+  const taken = (await readdir(folder)).toSorted()
+  const stem = (number: number): string => `${String(number).padStart(6, '0')}-${name}`
+  const last = Number.parseInt(taken.at(-1) ?? '0', 10)
+  for (const old of taken.slice(0, Math.max(0, taken.length - KEPT_LOGS_MAX + 1))) {
+    await rm(join(folder, old))
+  }
+  const copy = join(folder, stem((Number.isNaN(last) ? 0 : last) + 1))
+  await copyFile(path, copy, constants.COPYFILE_EXCL)
+  for (const written of [copy, folder]) {
+    const file = await open(written, 'r')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+  return copy
+}
+
+function openingError(error: unknown): unknown {
+  const code = codeOf(error)
+  if (code === 'ENOSPC') {
+    const text = "The store's disk is full, and a start needs some room. Make some, then start."
+    return new StoreError('DISK_FULL', text, { cause: error })
+  }
+  if (error instanceof StoreError) return error
+  if (typeof code !== 'string' && !(error instanceof RangeError)) return error
+  return new StoreError('METADATA_UNREADABLE', 'The metadata database does not open.', {
+    cause: error,
+  })
+}
