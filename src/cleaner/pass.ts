@@ -110,7 +110,10 @@ export class Pass {
     // What was put before the watcher came is in LevelDB after this.
     await metadata.commit()
     pace.check()
-    await this.#parts.verifyMetadata()
+    await this.#parts.verifyMetadata().catch((error: unknown) => {
+      pace.check()
+      throw error
+    })
     await markExtents(this.#parts, this.#liveness, () => pace.step())
     return planPass({
       records: blocks.records(),

@@ -20,6 +20,8 @@ export interface TrashOptions {
   /** freed block files are kept so long */
   readonly keepSeconds: number
   readonly keyRetirement: KeyRetirement
+  /** @throws StoreError METADATA_DAMAGED */
+  readonly verifyMetadata: () => Promise<void>
   /** why nothing may be deleted now; undefined when all is well */
   readonly heldBecause: () => string | undefined
   /** a group's active key; files of the trash that are sealed with it keep no other key from being erased */
@@ -91,10 +93,11 @@ export class TrashCollector implements CleanerTrash {
   }
 
   /**
-   * Deletes everything in the trash. Durable when it resolves.
-   * @throws CofferError TRASH_HELD
+   * Verifies the metadata and deletes everything in the trash. Durable when it resolves.
+   * @throws CofferError TRASH_HELD; StoreError METADATA_DAMAGED
    */
   async empty(group?: number): Promise<TrashReport> {
+    await this.#options.verifyMetadata()
     const held = this.#options.heldBecause()
     if (held !== undefined) throw new CofferError('TRASH_HELD', `The trash is kept: ${held}`)
     const report = await this.#delete({ kind: 'all', ...(group !== undefined && { group }) })

@@ -8,6 +8,7 @@ import type { MetadataCopies } from '../recovery/index.ts'
 import type { InFlight, RecentChunks, StreamStore } from '../stream/index.ts'
 import type { InodeNumber, Vfs } from '../vfs/index.ts'
 import type { BlockRecordKeeper } from './block-records.ts'
+import type { MetadataHealth } from './metadata-health.ts'
 import type { SpaceGuard } from './space-guard.ts'
 
 /** Each is undefined until it has been made. */
@@ -24,6 +25,7 @@ export interface Circle {
   filter: FilterKeeper | undefined
   copies: MetadataCopies | undefined
   space: SpaceGuard | undefined
+  health: MetadataHealth | undefined
   readOnlyReason: string | undefined
 }
 
@@ -41,6 +43,7 @@ export function emptyCircle(): Circle {
     filter: undefined,
     copies: undefined,
     space: undefined,
+    health: undefined,
     readOnlyReason: undefined,
   }
 }

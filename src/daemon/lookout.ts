@@ -42,6 +42,10 @@ export class Lookout {
     this.#delay.disable()
   }
 
+  #lookAtMetadata(): void {
+    this.#storage.lookAtMetadata().catch((error: unknown) => log('tables: %O', error))
+  }
+
   #tickTrash(): void {
     this.#storage.tickTrash().catch((error: unknown) => log('trash: %O', error))
   }
@@ -61,6 +65,7 @@ export class Lookout {
     this.#storage.reportQuotas()
     this.#storage.cleaner.tick()
     this.#tickTrash()
+    this.#lookAtMetadata()
     this.#storage.scanner.tick()
     this.#storage.damage.tick(nowMs)
     void alerting.mailer.tick(nowMs)

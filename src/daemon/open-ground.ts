@@ -13,6 +13,7 @@ import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { MetadataHealth } from './metadata-health.ts'
 import { openBlocks } from './open-blocks.ts'
 import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
@@ -37,6 +38,7 @@ export interface Ground {
   readonly metadata: MetadataStore
   readonly circle: Circle
   readonly alerting: Alerting
+  readonly health: MetadataHealth
   readonly groups: StorageGroups
   readonly superblock: Superblock
   readonly schedules: ScheduleBook
@@ -66,12 +68,16 @@ export async function openGround(
     recorded: options.recorded,
   })
   circle.alerts = alerting.board
+  const health = new MetadataHealth({ metadata, alerts: alerting.board, storePath: directory.path })
+  circle.health = health
+  // Of the last run; the verification after the start raises it again.
+  alerting.board.clear('METADATA_DAMAGED')
   for (const code of OVER_AT_START) alerting.board.clear(code)
   const groups = new StorageGroups()
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
   const schedules = new ScheduleBook(metadata, localZone())
-  const early = { options, metadata, circle, alerting, groups, superblock, schedules }
+  const early = { options, metadata, circle, alerting, health, groups, superblock, schedules }
   const encryption = buildEncryption(early)
   const ids = new BlockIds(metadata)
   const { blocks, census } = await openBlocks({
@@ -113,10 +119,10 @@ export async function openGround(
 function buildTrash(
   ground: Pick<
     Ground,
-    'options' | 'metadata' | 'circle' | 'alerting' | 'encryption' | 'blocks' | 'usage'
+    'options' | 'metadata' | 'alerting' | 'health' | 'encryption' | 'blocks' | 'usage'
   >,
 ): TrashCollector {
-  const { options, metadata, alerting, encryption, blocks, usage } = ground
+  const { options, metadata, alerting, health, encryption, blocks, usage } = ground
   const { board } = alerting
   return new TrashCollector({
     blocks,
@@ -124,10 +130,10 @@ function buildTrash(
     metadata,
     nowSeconds: () => options.now().seconds,
     ...options.trash,
+    verifyMetadata: () => health.verify(),
     heldBecause: () => {
-      if (board.isRaised('METADATA_DAMAGED')) return 'the metadata database is damaged.'
       if (board.isRaised('EVIDENCE_DISAGREES')) return 'two records of what is in use disagree.'
-      return undefined
+      return health.trouble
     },
     activeKeyId: group =>
       encryption.isLocked(group) ? undefined : encryption.policyOf(group).keyId,

@@ -40,6 +40,7 @@ export function openMetadata(
         circle.alerts?.raise('COMMIT_NOTE', `The commit note can't be written: ${reason}`)
       }
     },
+    damaged: ({ file, what }) => circle.health?.found(file, what),
     failed: error => {
       log('commit failed: %O', error)
       circle.readOnlyReason = error.message

@@ -74,6 +74,7 @@ async function assemble(
     await writeDurably('format', options.directory.format, FORMAT_LINE)
   }
   upkeep.copies.start()
+  ground.health.verify().catch((error: unknown) => log('verifying the metadata: %O', error))
   const rebuildParts = {
     metadata,
     index,

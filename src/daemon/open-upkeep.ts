@@ -94,7 +94,7 @@ function cleanerOf(
     copied: () => copies.caughtUp(),
     usage: ground.usage,
     trash: ground.trash,
-    verifyMetadata: async () => undefined,
+    verifyMetadata: () => ground.health.verify(),
     book,
     nowSeconds: () => options.now().seconds,
     clientBytes: options.clientBytes,
@@ -112,6 +112,7 @@ function scanningOf(
   const { options, metadata, blocks, groups, encryption, alerting, superblock } = ground
   return {
     metadata,
+    health: ground.health,
     data,
     blocks,
     groups,

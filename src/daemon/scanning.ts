@@ -19,10 +19,12 @@ import type { Vfs } from '../vfs/index.ts'
 import { parseBlockRecord } from './block-records.ts'
 import type { DataPath } from './data-path.ts'
 import type { Encryption } from './encryption.ts'
+import type { MetadataHealth } from './metadata-health.ts'
 import type { StorageGroups } from './storage-groups.ts'
 
 export interface ScanningOptions {
   readonly metadata: MetadataStore
+  readonly health: MetadataHealth
   readonly data: DataPath
   readonly blocks: BlockStore
   readonly groups: StorageGroups
@@ -54,7 +56,7 @@ export function buildScanner(options: ScanningOptions): Scanner {
 export function scanParts(
   options: Omit<ScanningOptions, 'book' | 'events' | 'vfs' | 'windowAt'>,
 ): ScanParts {
-  const { metadata, data, blocks, groups, encryption } = options
+  const { metadata, health, data, blocks, groups, encryption } = options
   const exists = (id: number): boolean => groups.list().some(group => group.id === id)
   return {
     metadata,
@@ -80,6 +82,10 @@ export function scanParts(
     },
     isCleaning: options.isCleaning,
     hashOf: nameHash(options.nameHashKey),
+    verifyDatabase: async () => {
+      const findings = await health.findings(true)
+      return findings.map(({ file, what }) => `The metadata database is damaged, ${file}: ${what}.`)
+    },
     parseBlockRecord,
   }
 }

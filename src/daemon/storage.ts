@@ -17,6 +17,7 @@ import type { Alerting } from './alerting.ts'
 import type { CommitNote } from './commit-note.ts'
 import type { Encryption } from './encryption.ts'
 import type { DamageWatch } from './damage-watch.ts'
+import type { MetadataHealth } from './metadata-health.ts'
 import type { LifetimeCounters } from './lifetime-counters.ts'
 import type { QuotaGuard } from './quota-guard.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -66,6 +67,7 @@ export interface StorageParts {
   readonly space: SpaceGuard
   readonly quota: QuotaGuard
   readonly trash: TrashCollector
+  readonly health: MetadataHealth
   readonly blocks: BlockStore
   readonly streams: StreamStore
   readonly note: CommitNote
@@ -167,6 +169,11 @@ export class Storage {
     await this.trash.expire()
   }
 
+  /** Verifies new tables of the metadata database. Called regularly. */
+  async lookAtMetadata(): Promise<void> {
+    await this.#parts.health.look()
+  }
+
   /** Raises and clears what is to be said about quotas. */
   reportQuotas(): void {
     this.#parts.quota.report(this.alerts)
@@ -183,10 +190,11 @@ export class Storage {
     const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, repairer } = this.#parts
     const { copies, filter } = this.#parts
     await this.damage.stop()
-    await repairer.close()
-    await scanner.close()
+    // They are told to stop before a verification that they wait for is ended: then it is no failure of theirs.
+    const closings = [repairer.close(), scanner.close(), cleaner.close()]
+    await this.metadata.monitor.stop()
+    await Promise.all(closings)
     await vfs.stop()
-    await cleaner.close()
     await this.trash.settled()
     if (this.readOnlyReason === undefined) await streams.flushAll()
     this.alerting.stopping()

@@ -109,9 +109,13 @@ export class MetadataStore implements MetadataReader, Committer {
   #failure: Error | undefined
   #hasBegun = false
   #isClosed = false
-  /** What LevelDB throws in a read: damage gets our words. */
+  /** What LevelDB throws in a read: damage gets our words, and is told. */
   readonly #damaged = (error: unknown): never => {
-    throw damageOf(error, this.#options.directory)
+    const damage = damageOf(error, this.#options.directory)
+    if (damage !== error && damage instanceof Error) {
+      this.#options.damaged?.({ file: 'metadata', what: damage.message })
+    }
+    throw damage
   }
   readonly #warming = new AbortController()
   #warmed: Promise<void> = Promise.resolve()

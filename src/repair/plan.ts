@@ -11,6 +11,7 @@ import { inodeOf } from './evidence.ts'
 import type { Evidence, Remains } from './evidence.ts'
 
 const WHY_QUARANTINE = 'The data is not there; reading it gives EIO, and the file is quarantined.'
+const WHY_DATABASE = 'A database is made anew from a copy: see "coffer recover".'
 const WHY_LOST =
   'Inodes and counters both say that there were more extents: they have been lost. See "coffer recover metadata".'
 const WHY_UNKNOWN = 'Nothing in the store tells what is right.'
@@ -64,6 +65,8 @@ class Planner {
 
   consider(found: Discovery): void {
     switch (found.check) {
+      case 'database-files':
+        return this.#leave(found, WHY_DATABASE)
       case 'record-readable':
         return this.#record(found)
       case 'counter-inode':

@@ -1,6 +1,8 @@
 // What a scan checks, one line an invariant. The words say how it is in a whole store.
 
 export const CHECKS = {
+  'database-files':
+    'the files of the metadata database have the checksums and the order that they should have',
   'record-readable':
     'every record has the checksum, the version and the fields that it should have',
   'table-known': 'every record belongs to a table that this version knows',

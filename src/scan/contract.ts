@@ -64,5 +64,7 @@ export interface ScanParts {
   /** the place of a name in its directory */
   readonly hashOf: (name: string) => number
   /** @throws StoreError UNKNOWN_VERSION */
+  /** Verifies the files of the metadata database, past the page cache. @returns what is wrong, in words */
+  readonly verifyDatabase: () => Promise<readonly string[]>
   readonly parseBlockRecord: (key: Uint8Array, value: Uint8Array) => BlockRecord
 }

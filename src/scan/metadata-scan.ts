@@ -40,6 +40,7 @@ const CHECKED_ELSEWHERE: ReadonlySet<number> = new Set([
 const TABLES: ReadonlySet<number> = new Set(Object.values(TABLE))
 
 export const METADATA_PHASES = [
+  'database',
   'records',
   'block records',
   'names',
@@ -71,6 +72,8 @@ export async function scanMetadata(parts: ScanParts, options: MetadataScanOption
   try {
     const { group, suspects, found, step, phase } = options
     const base = { parts, snapshot, group, suspects, found, step }
+    phase('database')
+    for (const text of await parts.verifyDatabase()) found('database-files', text, undefined)
     phase('records')
     await checkOtherRecords(base)
     const containers = await checkContainerRecords(base)

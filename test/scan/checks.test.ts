@@ -76,6 +76,7 @@ async function storeOf(test: { teardown(done: () => Promise<void>): void }) {
         },
         isCleaning: () => false,
         hashOf: nameHash(superblock.subarray(1)),
+        verifyDatabase: async () => [],
         parseBlockRecord,
         ...parts,
       },
@@ -128,7 +129,13 @@ t.test('each check finds what breaks its invariant, and the others stay silent',
     },
   )
   t.ok(key.found.some(({ check, text }) => check === 'block-key' && text.includes('key 3')))
-  const tested = new Set<CheckName>(['block-key', ...breaks.map(([check]) => check)])
+  const database = await scan(() => {}, { verifyDatabase: async () => ['000005.ldb is cut'] })
+  t.same(database.found, [{ check: 'database-files', text: '000005.ldb is cut' }])
+  const tested = new Set<CheckName>([
+    'block-key',
+    'database-files',
+    ...breaks.map(([check]) => check),
+  ])
   t.same(
     CHECK_NAMES.filter(check => !tested.has(check)),
     [],
