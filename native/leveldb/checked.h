@@ -10,6 +10,11 @@
 #define NDEBUG
 #endif
 
+// Each read computes a checksum: with the processor's instruction that costs a tenth.
+#if defined(__SSE4_2__)
+#define LEVELDB_PLATFORM_POSIX_SSE
+#endif
+
 // Function-like macros match the constructors' initialisers only. A macro isn't expanded within itself.
 #define verify_checksums(value) verify_checksums(true)
 #define paranoid_checks(value) paranoid_checks(true)

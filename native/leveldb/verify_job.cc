@@ -8,10 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <memory>
 #include <span>
 
+#include "common/arena.h"
 #include "common/coded_error.h"
 #include "common/file_descriptor.h"
 #include "common/napi_util.h"
@@ -25,11 +24,6 @@ constexpr size_t kPageBytes = 4096;
 constexpr uint64_t kTableBytesMax = uint64_t{1} << 30;
 /** One read per so many bytes, as large as disks like them. */
 constexpr size_t kPieceBytes = size_t{1} << 20;
-
-struct FreeDeleter {
-  void operator()(uint8_t* memory) const { std::free(memory); }
-};
-using PageMemory = std::unique_ptr<uint8_t, FreeDeleter>;
 
 FileDescriptor OpenTable(const std::string& path, bool from_disk) {
   // What stands in a table's place is neither followed nor waited for.
@@ -83,9 +77,8 @@ void VerifyJob::Run() {
   }
   // One page more, so that a full read shows the end of the file.
   const size_t room = RoundUp(bytes) + kPageBytes;
-  PageMemory memory(static_cast<uint8_t*>(std::aligned_alloc(kPageBytes, room)));
-  if (!memory) throw SystemError(ENOMEM, "verify " + path);
-  const ssize_t count = ReadAll(file.Get(), memory.get(), room);
+  const Mapping memory(room, false);
+  const ssize_t count = ReadAll(file.Get(), memory.data(), room);
   if (count < 0) {
     report_ = Unreadable(SystemError(errno, "the disk can't read it").what());
     return;
@@ -94,7 +87,7 @@ void VerifyJob::Run() {
     report_ = Unreadable("it can be read up to byte " + std::to_string(count));
     return;
   }
-  report_ = CheckTable({memory.get(), static_cast<size_t>(bytes)});
+  report_ = CheckTable({memory.data(), static_cast<size_t>(bytes)});
 }
 
 namespace {

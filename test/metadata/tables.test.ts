@@ -90,7 +90,7 @@ t.test('verifyDatabase tells files that are cut, missing, or have sectors of oth
       await change(join(directory, name), () => edited)
       const findings = await verifyDatabase(directory)
       // A log that ends behind a whole record is as sound as one that was never longer.
-      if (/log$/.test(name) && edited.length < bytes.length && findings.length === 0) continue
+      if (name.endsWith('log') && edited.length < bytes.length && findings.length === 0) continue
       t.ok(findings.length > 0, `${name} with ${edited.length} of ${bytes.length} bytes`)
     }
   }

@@ -1,5 +1,7 @@
 // A bit is flipped in a table, and LevelDB reads it by every way there is. Each has to say so, and none may leave anything out.
 
+import { spawnSync } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/metadata/database.ts'
 import type { Database } from '../../src/metadata/database.ts'
@@ -122,3 +124,19 @@ t.test(
     await t.rejects(OfflineMetadata.open(directory), DAMAGED)
   },
 )
+
+t.test('openDatabase refuses a LevelDB that verifies nothing', async t => {
+  const directory = await scratch(t)
+  const module = new URL('../../src/metadata/database.js', import.meta.url).href
+  const script = `
+    const { openDatabase } = await import(${JSON.stringify(module)})
+    await openDatabase({ directory: ${JSON.stringify(directory)}, createIfMissing: true }).then(
+      () => console.log('open'),
+      error => console.log(error.code, error.message),
+    )`
+  // Makes the loader prefer the prebuilt binding.
+  const env = { ...process.env, PREBUILDS_ONLY: '1' }
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env })
+  t.match(stdout.toString(), /^LEVELDB_UNCHECKED .*npm run setup/)
+  t.same(await readdir(directory), [], 'nothing is made')
+})
