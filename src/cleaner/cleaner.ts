@@ -1,6 +1,7 @@
 // The cleaner in operation: starts passes when it is asked to or when it is time, one at a time, and says how they went.
 
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { PassParts } from './contract.ts'
 import { Pace, PassStopped } from './pace.ts'
 import { Pass } from './pass.ts'
@@ -278,6 +279,7 @@ export class Cleaner {
       outcome = error instanceof PassStopped ? 'stopped' : 'failed'
       text = error instanceof Error ? error.message : String(error)
       if (outcome === 'failed') this.#options.alerts.raise('PASS_FAILED', text)
+      if (outcome === 'failed') reportInternalError('a pass of the cleaner', error)
     }
     return this.#end(pass, outcome, text, droppedCount)
   }

@@ -7,6 +7,7 @@ import type { BlockStore } from '../blocks/index.ts'
 import { AppendGatherer, ChunkIndex, Deduplicator, HitCheck } from '../dedupe/index.ts'
 import type { ChunkDoubter } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint, cutAndFingerprintNow } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
@@ -149,7 +150,11 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     lost: (inode, error) => {
       reportLoss(options, inode, error)
-      options.pagesChanged(inode).catch((failure: unknown) => log('pages of a loss: %O', failure))
+      options
+        .pagesChanged(inode)
+        .catch((failure: unknown) =>
+          reportInternalError('dropping the pages of lost data', failure),
+        )
     },
     commit: () => metadata.commit(),
   })

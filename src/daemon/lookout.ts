@@ -2,6 +2,7 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { ClockWatch, MassDeleteWatch, SpaceWatch, StallWatch } from '../alerts/index.ts'
+import { reporterOf, reportInternalError } from '../internal-errors.ts'
 import type { Storage } from './storage.ts'
 
 const INTERVAL_MS = 1000
@@ -30,7 +31,14 @@ export class Lookout {
     this.#delay.enable()
     // An alert of the last run may be out of date.
     this.#space.look(storage.space)
-    this.#timer = setInterval(() => this.#look(performance.now()), INTERVAL_MS)
+    this.#timer = setInterval(() => {
+      // A look that fails must not end the daemon: the timer has no caller.
+      try {
+        this.#look(performance.now())
+      } catch (error) {
+        reportInternalError('the regular checks', error)
+      }
+    }, INTERVAL_MS)
     this.#timer.unref()
   }
 
@@ -55,6 +63,6 @@ export class Lookout {
     this.#storage.cleaner.tick()
     this.#storage.scanner.tick()
     this.#storage.damage.tick(nowMs)
-    void alerting.mailer.tick(nowMs)
+    alerting.mailer.tick(nowMs).catch(reporterOf('sending mail'))
   }
 }

@@ -1,14 +1,12 @@
 // The metadata of a store, opened for this daemon: what its commits do besides, and whether it can be trusted.
 
-import createDebug from 'debug'
 import { StoreError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { Circle } from './circle.ts'
 import type { CommitNote } from './commit-note.ts'
 import type { StoreDirectory } from './store-directory.ts'
-
-const log = createDebug('coffer:daemon')
 
 /** Opens the database, or makes it in a new store. @throws StoreError STORE_IN_USE, METADATA_UNREADABLE */
 export function openMetadata(
@@ -34,13 +32,13 @@ export function openMetadata(
         if (circle.records?.takeClosed() === true) await note.sync()
       } catch (error) {
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
-        log('commit note: %O', error)
+        reportInternalError('writing the commit note', error)
         const reason = error instanceof Error ? error.message : String(error)
         circle.alerts?.raise('COMMIT_NOTE', `The commit note can't be written: ${reason}`)
       }
     },
     failed: error => {
-      log('commit failed: %O', error)
+      reportInternalError('a commit', error)
       circle.readOnlyReason = error.message
       const text = `The store is read-only until it is started again: ${error.message}`
       circle.alerts?.raise('STORE_READ_ONLY', text)
