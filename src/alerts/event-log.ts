@@ -9,6 +9,8 @@ import type { AlertCode, Severity } from './kinds.ts'
 export type ActionCode =
   | 'DAEMON_STARTED'
   | 'DAEMON_STOPPED'
+  | 'STORE_NEW'
+  | 'MOUNT_NOT_EMPTY'
   | 'GROUP_ADDED'
   | 'GROUP_CHANGED'
   | 'GROUP_DELETED'

@@ -132,6 +132,11 @@ export const ALERT_KINDS = {
     'The daemon had not been stopped in order',
     'What was fsynced is there. Run again the backups that were under way; find the reason with "journalctl -k".',
   ),
+  METRICS_UNAVAILABLE: kind(
+    'warning',
+    'The metrics endpoint could not be opened',
+    'Free the port, or choose another with --metrics-port, and start again: "coffer stop", "coffer start".',
+  ),
   MAIL_FAILING: kind(
     'warning',
     "Mail can't be delivered",

@@ -1,7 +1,7 @@
 // Puts everything below the mount together, in order: metadata, what all stands on, the data path, vfs, what looks after it.
 
-import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
+import { reporterOf, reportInternalError } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import { BlockRecordKeeper } from './block-records.ts'
@@ -14,8 +14,7 @@ import { checkCommitNote, openMetadata, withRemedy } from './open-metadata.ts'
 import { openUpkeep } from './open-upkeep.ts'
 import { DEFAULT_GROUP } from './storage-groups.ts'
 import { Storage, type StorageOptions } from './storage.ts'
-
-const log = createDebug('coffer:daemon')
+import { StoreRegistry } from './store-registry.ts'
 
 /** @throws StoreError when the store can't be trusted or is in use; it is then left exactly as it was */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
@@ -29,7 +28,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   )
   try {
     checkCommitNote(note, metadata.sequence)
-    return await assemble(options, metadata, note, circle)
+    const storage = await assemble(options, metadata, note, circle)
+    await rememberStore(options)
+    return storage
   } catch (error) {
     circle.space?.stop()
     await circle.filter?.stop()
@@ -79,6 +80,15 @@ async function assemble(
   return new Storage({ ...ground, ...upkeep, vfs, streams, note, index, rebuildParts }, circle)
 }
 
+/** So that a later start knows that its disk is missing. A backup place that can't be written is said where it matters. */
+async function rememberStore(options: StorageOptions): Promise<void> {
+  const { directory, keystoreBackup, storePath, now } = options
+  const registry = new StoreRegistry(keystoreBackup)
+  await registry
+    .remember(storePath, directory.identity, new Date(now().seconds * 1000))
+    .catch(reporterOf('remembering the store'))
+}
+
 function openDataPath(ground: Ground): DataPath {
   const { options, metadata, circle, filter, blocks, groups, encryption } = ground
   const { alerting, space, quota } = ground
@@ -120,7 +130,7 @@ function buildVfs(ground: Ground, data: DataPath): Vfs {
 
 /** Nobody waits for it: a deletion that goes on at the next start. */
 function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
-  log('in the background: %O', error)
+  reportInternalError('work in the background', error)
   const reason = error instanceof Error ? error.message : String(error)
   alerts.raise('BACKGROUND_FAILURE', `Work in the background failed: ${reason}`)
 }

@@ -198,7 +198,7 @@ t.test('options of the daemon survive the way to its process', async t => {
     loadDaemon: async () => ({
       startDaemon: async given => {
         seen = given
-        return { stopped: Promise.resolve(), stop: async () => {} }
+        return { notices: [], stopped: Promise.resolve(), stop: async () => {} }
       },
     }),
   })
@@ -226,6 +226,7 @@ t.test('run', async t => {
 
   const broken = async () => ({
     startDaemon: async () => ({
+      notices: [],
       stopped: Promise.reject(new CofferError('X', 'The mount is gone.')),
       stop: async () => {},
     }),
@@ -241,6 +242,7 @@ t.test('run', async t => {
       let end = () => {}
       const stopped = new Promise<void>(resolve => (end = resolve))
       return {
+        notices: [],
         stopped,
         stop: async ({ force }: { force: boolean }) => {
           forces.push(force)
@@ -265,8 +267,10 @@ t.test('launching a process', async t => {
   const folder = await makeFolder(t)
   const log = join(folder, 'store', 'daemon.log')
 
-  const ready = 'console.error("hello"); process.send({ready: true}); setInterval(() => {}, 1000)'
-  const pid = await launchDaemon(['-e', ready], log)
+  const ready =
+    'console.error("hello"); process.send({ready: true, notices: ["New."]}); setInterval(() => {}, 1000)'
+  const { pid, notices } = await launchDaemon(['-e', ready], log)
+  t.strictSame(notices, ['New.'])
   t.ok(process.kill(pid, 0), 'it runs on')
   process.kill(pid)
   t.equal(await readFile(log, 'utf8'), 'hello\n')
@@ -287,8 +291,8 @@ t.test('launching a process', async t => {
 
 t.test('stop waits for the process to be gone', async t => {
   const log = join(await makeFolder(t), 'log')
-  const script = 'process.send({ready: true}); setTimeout(() => {}, 300)'
-  const pid = await launchDaemon(['-e', script], log)
+  const script = 'process.send({ready: true, notices: []}); setTimeout(() => {}, 300)'
+  const { pid } = await launchDaemon(['-e', script], log)
   const io = await serve(t, { pid })
   const before = performance.now()
   t.match(await run('stop', io), { status: 0, out: 'The daemon has ended.\n' })
