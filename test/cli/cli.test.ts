@@ -10,6 +10,7 @@ import t from 'tap'
 import { socketPath } from '../../src/cli/common.ts'
 import { toArgs, toDaemonOptions } from '../../src/cli/daemon-options.ts'
 import type { CliIo } from '../../src/cli/io.ts'
+import { daemonEnvironment } from '../../src/cli/daemon-environment.ts'
 import { launchDaemon } from '../../src/cli/launch.ts'
 import type { DaemonOptions } from '../../src/daemon/contract.ts'
 import { CofferError } from '../../src/errors.ts'
@@ -203,6 +204,8 @@ t.test('options of the daemon survive the way to its process', async t => {
     }),
   })
   t.strictSame(seen, options)
+  t.ok(toArgs({ ...options, create: true }).includes('--create'))
+  t.equal(toDaemonOptions(io, { ...argv, create: false }).create, undefined)
   t.match(toArgs({ ...options, transport: 'fuse-native' }).join(' '), '--transport=fuse-native')
   const asleep = toDaemonOptions(io, { ...argv, letProcessorsSleep: true })
   t.equal(asleep.letProcessorsSleep, true)
@@ -276,6 +279,16 @@ t.test('launching a process', async t => {
   t.equal(await readFile(log, 'utf8'), 'hello\n')
 
   const error = 'process.send({error: {code: "LOCKED", message: "The store is locked."}})'
+  t.same(
+    daemonEnvironment({
+      NODE_OPTIONS: 'x',
+      LD_PRELOAD: 'y',
+      PATH: 'p',
+      LC_ALL: 'C',
+      COFFER_X: '1',
+    }),
+    { PATH: 'p', LC_ALL: 'C', COFFER_X: '1' },
+  )
   await t.rejects(launchDaemon(['-e', `${error}; process.disconnect()`], log), {
     code: 'LOCKED',
     message: 'The store is locked.',

@@ -47,6 +47,7 @@ export class MountedCoffer {
   readonly mount: string
   readonly socket: string
   readonly keystoreBackup: string
+  readonly launcher = LAUNCHER
 
   /** @param disk where the store and the keystores' backup lie; otherwise beside the mount point */
   constructor(disk?: string) {
