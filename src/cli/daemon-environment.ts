@@ -3,9 +3,19 @@
 
 /** Names that are kept. Certificates: relays whose certificates only this machine trusts. */
 const KEPT = new Set([
-  ...['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'DEBUG', 'XDG_RUNTIME_DIR', 'UV_THREADPOOL_SIZE'],
-  ...['NOTIFY_SOCKET', 'CREDENTIALS_DIRECTORY'],
-  ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
+  'PATH',
+  'HOME',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'DEBUG',
+  'XDG_RUNTIME_DIR',
+  'UV_THREADPOOL_SIZE',
+  'NOTIFY_SOCKET',
+  'CREDENTIALS_DIRECTORY',
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
 ])
 const KEPT_PREFIXES = ['LC_', 'COFFER_']
 /** A test of the addon with sanitizers loads them so. */

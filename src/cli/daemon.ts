@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import type { Argv } from 'yargs'
 
 import type { SystemStatus } from '../control/methods.ts'
-import type { CreationMode } from '../daemon/contract.ts'
+import type { CreationMode, DaemonOptions } from '../daemon/contract.ts'
 import { listAlerts } from './alerts.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { daemonOptions, toArgs, toDaemonOptions } from './daemon-options.ts'
 import { formatDuration, formatPairs } from './format.ts'
 import type { CliIo } from './io.ts'
+import type { LaunchedDaemon } from './launch.ts'
 
 // What only one of these commands needs is loaded by it, so that the others start sooner.
 
@@ -32,14 +33,7 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
           ),
       async argv => {
         const options = toDaemonOptions(io, argv)
-        const { launchDaemon, refuseSecondDaemon } = await import('./launch.ts')
-        await refuseSecondDaemon(options.socket)
-        const { checkBeforeStart } = await import('../daemon/before-start.ts')
-        const create = await checkBeforeStart(options, creationMode(argv.create))
-        const entry = process.argv[1] ?? ''
-        const log = join(options.store, 'daemon.log')
-        const args = toArgs({ ...options, create })
-        const started = await launchDaemon([...process.execArgv, entry, 'run', ...args], log)
+        const started = await startInBackground(options, creationMode(argv.create))
         const text = [...started.notices, `The store is mounted on ${options.mount}.`]
         print(io, argv, { ...started, ...options }, () => `${text.join('\n')}\n`)
       },
@@ -90,6 +84,20 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
         print(io, argv, reply, writeStatus)
       },
     )
+}
+
+/** @throws CofferError before anything is made where the start can't be right, else what the daemon says */
+async function startInBackground(
+  options: DaemonOptions,
+  mode: CreationMode,
+): Promise<LaunchedDaemon> {
+  const { launchDaemon, refuseSecondDaemon } = await import('./launch.ts')
+  await refuseSecondDaemon(options.socket)
+  const { checkBeforeStart } = await import('../daemon/before-start.ts')
+  const create = await checkBeforeStart(options, mode)
+  const entry = process.argv[1] ?? ''
+  const args = [...process.execArgv, entry, 'run', ...toArgs({ ...options, create })]
+  return await launchDaemon(args, join(options.store, 'daemon.log'))
 }
 
 /** Of `start`: without the option a store is made where the machine knows of none. */

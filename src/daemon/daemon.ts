@@ -34,7 +34,7 @@ const NOBODY: ControlCaller = { notify: () => false, gone: new AbortController()
 /** @throws CofferError with a sentence for the administrator when it can't start; nothing is left behind then */
 export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon> {
   const logger = createLogger(options.logLevel ?? 'info', process.env)
-  setInternalErrorSink(logger.internalError)
+  setInternalErrorSink((where, error) => logger.internalError(where, error))
   // Both end the process, as Node does by itself; the log gets their stack before.
   process.on('uncaughtExceptionMonitor', (error, origin) => logger.fatal(origin, error))
   await checkBeforeStart(options, options.create === true ? 'create' : 'never')

@@ -8,8 +8,13 @@ import { StoreError } from '../errors.ts'
 const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])
 /** What a creation that was cut off leaves, before FORMAT makes it a store. */
 const UNFINISHED = new Set([
-  ...['metadata', 'blocks', 'copies', 'keystores'],
-  ...['FORMAT.new', 'identity', 'identity.new'],
+  'metadata',
+  'blocks',
+  'copies',
+  'keystores',
+  'FORMAT.new',
+  'identity',
+  'identity.new',
 ])
 
 /**

@@ -26,17 +26,23 @@ const TABLE: readonly [title: string, findings: Findings, ...codes: (string | un
   [
     'known, and begun',
     { ...fresh, known, state: 'begun' },
-    ...['STORE_MISSING', 'STORE_MISSING', 'STORE_MISSING'],
+    'STORE_MISSING',
+    'STORE_MISSING',
+    'STORE_MISSING',
   ],
   [
     'its disk is in fstab and not mounted',
     { ...fresh, hints: { ...NO_HINTS, unmounted: '/srv' } },
-    ...['STORE_MISSING', 'STORE_MISSING', 'STORE_MISSING'],
+    'STORE_MISSING',
+    'STORE_MISSING',
+    'STORE_MISSING',
   ],
   [
     'a unit names it',
     { ...fresh, hints: { ...NO_HINTS, namedBy: '/etc/systemd/system/coffer@.service' } },
-    ...[undefined, 'NOT_A_STORE', 'NOT_A_STORE'],
+    undefined,
+    'NOT_A_STORE',
+    'NOT_A_STORE',
   ],
 ]
 
