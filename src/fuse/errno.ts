@@ -3,7 +3,6 @@
 import { FilesystemError } from '../errors.ts'
 import { reportInternalError } from '../internal-errors.ts'
 
-
 const NUMBERS: ReadonlyMap<string, number> = new Map(
   Object.entries({
     EPERM: 1,

@@ -44,7 +44,9 @@ t.test('a store that is gone is not made anew', { skip }, async t => {
   await coffer.stop()
   await rename(coffer.store, `${coffer.store}-elsewhere`)
   for (const option of ['--create', '--no-create']) {
-    await t.rejects(coffer.start(option), { message: /was a store before.*remove .*stores.*\.json/ })
+    await t.rejects(coffer.start(option), {
+      message: /was a store before.*remove .*stores.*\.json/,
+    })
   }
   await t.rejects(coffer.start(), { message: /was a store before/ })
   await t.rejects(stat(coffer.store), { code: 'ENOENT' }, 'nothing was made')
