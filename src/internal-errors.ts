@@ -1,4 +1,4 @@
-// Errors that nobody foresaw, on their way to the daemon's log. Everything that catches one hands it over here; the daemon
+// Unforeseen errors, on their way to the log of the daemon. Every place that catches one hands it over here; the daemon
 // says where they go. A failure of operation (CofferError) is none: its sentence reaches the administrator by itself.
 
 import createDebug from 'debug'

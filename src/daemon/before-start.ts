@@ -59,7 +59,7 @@ export function findRefusal(findings: Findings, mode: CreationMode): StoreError 
         'Mount it, then start again.',
     )
   }
-  // FORMAT says that somebody asked for it; there is nothing but FORMAT yet.
+  // FORMAT is there and nothing else: the creation was asked for, and is finished.
   if (mode === 'create' || state === 'begun') return undefined
   if (mode === 'never') {
     return new StoreError(

@@ -14,7 +14,7 @@ import { checkBeforeStart } from './before-start.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
 import { JobBoard } from './job-board.ts'
-import { createLogger, type Logger } from './logger.ts'
+import { createLogger, logFatalErrors, type Logger } from './logger.ts'
 import { startMetricsServer } from './metrics-server.ts'
 import { countEntries, makeMountPoint } from './mount-directory.ts'
 import { openStorage } from './open-storage.ts'
@@ -35,8 +35,7 @@ const NOBODY: ControlCaller = { notify: () => false, gone: new AbortController()
 export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon> {
   const logger = createLogger(options.logLevel ?? 'info', process.env)
   setInternalErrorSink((where, error) => logger.internalError(where, error))
-  // Both end the process, as Node does by itself; the log gets their stack before.
-  process.on('uncaughtExceptionMonitor', (error, origin) => logger.fatal(origin, error))
+  logFatalErrors(logger)
   await checkBeforeStart(options, options.create === true ? 'create' : 'never')
   const directory = await openStoreDirectory(options.store)
   lockStore(directory.lock, options.store)

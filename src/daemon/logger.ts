@@ -109,3 +109,8 @@ export function createLogger(
     },
   }
 }
+
+/** Uncaught exceptions and unhandled rejections: they end the process, as ever, and the log has their stack. */
+export function logFatalErrors(logger: Logger): void {
+  process.on('uncaughtExceptionMonitor', (error, origin) => logger.fatal(origin, error))
+}
