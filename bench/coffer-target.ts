@@ -59,6 +59,7 @@ export class CofferTarget implements Target {
     const options = [
       `--socket=${this.socket}`,
       `--store=${this.store}`,
+      '--create',
       `--mount=${this.#mount}`,
       `--keystore-backup=${join(this.#base, 'keystore-backup')}`,
       ...(this.#isSealed ? [`--passphrase-file=${GROUP}=${this.#passphrase}`] : []),

@@ -29,6 +29,14 @@ export const DURABLE_STEPS = [
   'format.sync',
   'format.rename',
   'format.directory-sync',
+  'identity.write',
+  'identity.sync',
+  'identity.rename',
+  'identity.directory-sync',
+  'registry.write',
+  'registry.sync',
+  'registry.rename',
+  'registry.directory-sync',
   'keystore.write',
   'keystore.sync',
   'keystore.rename',
@@ -45,7 +53,8 @@ export const DURABLE_STEPS = [
 export type DurableStep = (typeof DURABLE_STEPS)[number]
 
 /** Small files that are written whole or not at all; see durable-file.ts. */
-export type DurableFile = 'format' | 'keystore' | 'mail-password' | 'repair-backup'
+export type DurableFile =
+  'format' | 'identity' | 'registry' | 'keystore' | 'mail-password' | 'repair-backup'
 
 export const FAULT_KINDS = ['kill', 'EIO', 'ENOSPC', 'short'] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]

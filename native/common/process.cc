@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cerrno>
+#include <limits>
 
 #include "common/file_descriptor.h"
 #include "common/napi_util.h"
@@ -52,12 +54,55 @@ napi_value SetIoFlusher(napi_env env, napi_callback_info) {
   return MakeBool(env, prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0);
 }
 
+/** The kernel's name of a limit. */
+int ResourceOf(const std::string& name) {
+  if (name == "core") return RLIMIT_CORE;
+  if (name == "fileSize") return RLIMIT_FSIZE;
+  if (name == "openFiles") return RLIMIT_NOFILE;
+  throw ArgumentError("unknown limit " + name);
+}
+
+double NumberOf(rlim_t limit) {
+  return limit == RLIM_INFINITY ? std::numeric_limits<double>::infinity() : static_cast<double>(limit);
+}
+
+rlim_t LimitOf(napi_env env, napi_value value) {
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok) throw ArgumentError("a limit is a number");
+  if (number == std::numeric_limits<double>::infinity()) return RLIM_INFINITY;
+  if (!(number >= 0 && number <= 9007199254740991.0)) throw ArgumentError("a limit is not negative");
+  return static_cast<rlim_t>(number);
+}
+
+/** getLimit(name): [soft, hard]. Infinity = unlimited. */
+napi_value GetLimit(Call& call) {
+  rlimit limit;
+  const std::string name = StringOf(call.env, call.arguments[0]);
+  if (getrlimit(ResourceOf(name), &limit) != 0) throw SystemError(errno, "can't read the limit " + name);
+  napi_value pair;
+  Check(napi_create_array_with_length(call.env, 2, &pair));
+  Check(napi_set_element(call.env, pair, 0, MakeNumber(call.env, NumberOf(limit.rlim_cur))));
+  Check(napi_set_element(call.env, pair, 1, MakeNumber(call.env, NumberOf(limit.rlim_max))));
+  return pair;
+}
+
+/** setLimit(name, soft, hard): boolean. false = not permitted. */
+napi_value SetLimit(Call& call) {
+  const std::string name = StringOf(call.env, call.arguments[0]);
+  const rlimit limit = {LimitOf(call.env, call.arguments[1]), LimitOf(call.env, call.arguments[2])};
+  if (setrlimit(ResourceOf(name), &limit) == 0) return MakeBool(call.env, true);
+  if (errno == EPERM) return MakeBool(call.env, false);
+  throw SystemError(errno, "can't set the limit " + name);
+}
+
 }  // namespace
 
 void RegisterProcess(napi_env env, napi_value exports) {
   SetFunction(env, exports, "lockFileExclusive", LockFileExclusive);
   SetFunction(env, exports, "setDumpable", SetDumpable);
   SetFunction(env, exports, "setIoFlusher", SetIoFlusher);
+  Export<GetLimit>(env, exports, "getLimit", nullptr);
+  Export<SetLimit>(env, exports, "setLimit", nullptr);
 }
 
 }  // namespace coffer

@@ -1,4 +1,5 @@
-// What the daemon asks of the kernel for its own process: a lock on the store, no core dumps, no waiting on itself.
+// What the daemon asks of the kernel for its own process: a lock on the store, no core dumps, no waiting on itself,
+// its resource limits.
 
 #pragma once
 

@@ -10,6 +10,8 @@ export type ActionCode =
   | 'ALERT_ACKNOWLEDGED'
   | 'DAEMON_STARTED'
   | 'DAEMON_STOPPED'
+  | 'STORE_NEW'
+  | 'MOUNT_NOT_EMPTY'
   | 'GROUP_ADDED'
   | 'GROUP_CHANGED'
   | 'GROUP_DELETED'

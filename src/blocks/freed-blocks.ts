@@ -1,15 +1,13 @@
 // Block files on their way out of the store: freed by a commit, kept in the trash, brought back or deleted.
 
 import assert from 'node:assert'
-import createDebug from 'debug'
 import type { DeletionProof } from '../deletion-proof.ts'
+import { reporterOf } from '../internal-errors.ts'
 import type { BlockRecord } from './block-store.ts'
 import type { BlockRegistry } from './block-registry.ts'
 import { codeOf } from './errors.ts'
 import { readBlockHeader } from './scan.ts'
 import type { PlacedBlock, Trash } from './trash.ts'
-
-const log = createDebug('coffer:blocks')
 
 export class FreedBlocks {
   readonly #registry: BlockRegistry
@@ -42,7 +40,7 @@ export class FreedBlocks {
   async settle(): Promise<void> {
     const movable = this.#movable
     this.#movable = []
-    await this.#trash.take(movable).catch((error: unknown) => log('to the trash: %O', error))
+    await this.#trash.take(movable).catch(reporterOf('moving freed block files to the trash'))
   }
 
   /** In the order in which they were freed. */

@@ -2,6 +2,7 @@
 
 import { EvidenceError } from '../deletion-proof.ts'
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { PassParts } from './contract.ts'
 import { Pace, PassStopped } from './pace.ts'
 import { Pass } from './pass.ts'
@@ -285,6 +286,7 @@ export class Cleaner {
       text = error instanceof Error ? error.message : String(error)
       if (error instanceof EvidenceError) this.#options.alerts.raise('EVIDENCE_DISAGREES', text)
       if (outcome === 'failed') this.#options.alerts.raise('PASS_FAILED', text)
+      if (outcome === 'failed') reportInternalError('a pass of the cleaner', error)
     }
     return this.#end(pass, outcome, text, droppedCount)
   }

@@ -20,7 +20,7 @@ export function socketPath(io: CliIo, option: string | undefined): string {
   if (chosen !== undefined && chosen !== '') return resolve(chosen)
   if (io.isRoot) return '/run/coffer/coffer.sock'
   const runtime = io.env['XDG_RUNTIME_DIR']
-  if (runtime !== undefined && runtime !== '') return `${runtime}/coffer.sock`
+  if (runtime !== undefined && runtime !== '') return resolve(runtime, 'coffer.sock')
   throw new UsageError('XDG_RUNTIME_DIR is not set; name the control socket with --socket.')
 }
 

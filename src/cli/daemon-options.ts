@@ -30,6 +30,10 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       requiresArg: true,
       describe: 'Directory where it appears as a filesystem',
     })
+    .option('create', {
+      type: 'boolean',
+      describe: 'Make a new store where there is none',
+    })
     .option('allow-other', {
       type: 'boolean',
       default: false,
@@ -95,6 +99,7 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
 
 interface DaemonArgs {
   store: string
+  create?: boolean | undefined
   mount: string
   socket: string | undefined
   allowOther: boolean
@@ -111,11 +116,12 @@ interface DaemonArgs {
   logLevel?: LogLevel | undefined
 }
 
-/** With absolute paths: the daemon may leave the directory it was started in. */
+/** With absolute paths: the daemon leaves the directory that it was started in. */
 export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
   const { keystoreBackup, massDeletePercent, transport, logLevel } = argv
   return {
     store: resolve(argv.store),
+    ...(argv.create === true && { create: true }),
     mount: resolve(argv.mount),
     socket: socketPath(io, argv.socket),
     allowOther: argv.allowOther,
@@ -173,6 +179,7 @@ export function toArgs(options: DaemonOptions): string[] {
   // `--x=value`: a value may begin with a dash.
   return [
     `--store=${store}`,
+    ...(options.create === true ? ['--create'] : []),
     `--mount=${mount}`,
     `--socket=${socket}`,
     ...(allowOther ? ['--allow-other'] : []),

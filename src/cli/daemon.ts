@@ -6,11 +6,13 @@ import type { Argv } from 'yargs'
 
 import type { SystemStatus } from '../control/methods.ts'
 import { countOpen, listAlerts, openAlerts } from './alerts.ts'
+import type { CreationMode, DaemonOptions } from '../daemon/contract.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { daemonOptions, toArgs, toDaemonOptions } from './daemon-options.ts'
 import { formatDuration, formatPairs } from './format.ts'
 import type { CliIo } from './io.ts'
+import type { LaunchedDaemon } from './launch.ts'
 
 // What only one of these commands needs is loaded by it, so that the others start sooner.
 
@@ -20,28 +22,32 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
       'start',
       'Start the daemon; returns when the store is mounted',
       args =>
-        daemonOptions(args).example(
-          '$0 start --store /srv/store --mount /mnt/coffer',
-          'Both are created',
-        ),
+        daemonOptions(args)
+          .example(
+            '$0 start --store /srv/store --mount /mnt/coffer',
+            'A first start makes the store',
+          )
+          .example(
+            '$0 start --store /srv/store --mount /mnt/coffer --no-create',
+            'Refused while the disk of /srv/store is missing',
+          ),
       async argv => {
         const options = toDaemonOptions(io, argv)
-        const { launchDaemon, refuseSecondDaemon } = await import('./launch.ts')
-        await refuseSecondDaemon(options.socket)
-        const entry = process.argv[1] ?? ''
-        const log = join(options.store, 'daemon.log')
-        const pid = await launchDaemon([...process.execArgv, entry, 'run', ...toArgs(options)], log)
-        print(io, argv, { pid, ...options }, () => `The store is mounted on ${options.mount}.\n`)
+        const started = await startInBackground(options, creationMode(argv.create))
+        const text = [...started.notices, `The store is mounted on ${options.mount}.`]
+        print(io, argv, { ...started, ...options }, () => `${text.join('\n')}\n`)
       },
     )
     .command(
       'run',
       'Run the daemon in the foreground',
       args =>
-        daemonOptions(args).example(
-          '$0 run --store /srv/store --mount /mnt/coffer --log-level warn',
-          'As in a container',
-        ),
+        daemonOptions(args)
+          .example(
+            '$0 run --store /srv/store --mount /mnt/coffer --log-level warn',
+            'As in a container',
+          )
+          .example('$0 run --store /srv/store --mount /mnt/coffer --create', 'The first time'),
       async argv => {
         const { runDaemon } = await import('./run.ts')
         await runDaemon(io, toDaemonOptions(io, argv))
@@ -78,6 +84,26 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
         print(io, argv, reply, writeStatus)
       },
     )
+}
+
+/** @throws CofferError before anything is made where the start can't be right, else what the daemon says */
+async function startInBackground(
+  options: DaemonOptions,
+  mode: CreationMode,
+): Promise<LaunchedDaemon> {
+  const { launchDaemon, refuseSecondDaemon } = await import('./launch.ts')
+  await refuseSecondDaemon(options.socket)
+  const { checkBeforeStart } = await import('../daemon/before-start.ts')
+  const create = await checkBeforeStart(options, mode)
+  const entry = process.argv[1] ?? ''
+  const args = [...process.execArgv, entry, 'run', ...toArgs({ ...options, create })]
+  return await launchDaemon(args, join(options.store, 'daemon.log'))
+}
+
+/** Of `start`: without the option a store is made where the machine knows of none. */
+function creationMode(create: boolean | undefined): CreationMode {
+  if (create === undefined) return 'if-new'
+  return create ? 'create' : 'never'
 }
 
 function writeStatus(status: SystemStatus): string {

@@ -52,7 +52,7 @@ export function processIo(): CliIo {
     askSecret: askTerminalSecretly,
     readStdin,
     interrupted,
-    loadDaemon: async () => await import('../daemon/index.ts'),
+    loadDaemon: async () => await import('../daemon/start.ts'),
     loadRecovery: async () => await import('../daemon/index.ts'),
   }
 }

@@ -7,9 +7,17 @@ import { dirname } from 'node:path'
 
 import { connectControl } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
+import { daemonEnvironment } from './daemon-environment.ts'
 
 /** What the daemon's process sends to the one that launched it, which is the same program. */
-export type LaunchMessage = { ready: true } | { error: { code: string; message: string } }
+export type LaunchMessage =
+  { ready: true; notices: readonly string[] } | { error: { code: string; message: string } }
+
+export interface LaunchedDaemon {
+  readonly pid: number
+  /** what the administrator should know, a sentence each */
+  readonly notices: readonly string[]
+}
 
 /**
  * Found out early: otherwise the second daemon would say that the store is locked, which helps less.
@@ -23,10 +31,13 @@ export async function refuseSecondDaemon(socket: string): Promise<void> {
 }
 
 /**
- * Run `node ...args` detached, with its output appended to `logPath`; returns its pid once it is ready.
+ * Runs `node ...args` detached, with its output appended to `logPath`; returns once it is ready.
  * @throws CofferError with the daemon's own code and sentence when it can't start
  */
-export async function launchDaemon(args: readonly string[], logPath: string): Promise<number> {
+export async function launchDaemon(
+  args: readonly string[],
+  logPath: string,
+): Promise<LaunchedDaemon> {
   await mkdir(dirname(logPath), { recursive: true, mode: 0o700 })
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW
   const log = await open(logPath, flags, 0o600).catch((cause: unknown) => {
@@ -37,9 +48,10 @@ export async function launchDaemon(args: readonly string[], logPath: string): Pr
   try {
     const child = spawn(process.execPath, args, {
       detached: true,
+      env: daemonEnvironment(process.env),
       stdio: ['ignore', log.fd, log.fd, 'ipc'],
     })
-    await new Promise<void>((resolve, reject) => {
+    const notices = await new Promise<readonly string[]>((resolve, reject) => {
       child.once('error', reject)
       child.once('exit', (code, signal) => {
         const how = signal === null ? `with status ${code}` : `by ${signal}`
@@ -48,14 +60,14 @@ export async function launchDaemon(args: readonly string[], logPath: string): Pr
       })
       child.on('message', value => {
         const message = value as LaunchMessage
-        if ('ready' in message) resolve()
+        if ('ready' in message) resolve(message.notices)
         else reject(new CofferError(message.error.code, message.error.message))
       })
     }).finally(() => {
       if (child.connected) child.disconnect()
       child.unref()
     })
-    return child.pid ?? 0
+    return { pid: child.pid ?? 0, notices }
   } finally {
     await log.close()
   }

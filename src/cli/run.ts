@@ -30,7 +30,7 @@ async function startTelling(io: CliIo, options: DaemonOptions): Promise<RunningD
   try {
     const { startDaemon } = await io.loadDaemon()
     const daemon = await startDaemon(options)
-    await tellLauncher({ ready: true })
+    await tellLauncher({ ready: true, notices: daemon.notices })
     await tellSupervisor()
     return daemon
   } catch (error) {

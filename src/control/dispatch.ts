@@ -5,6 +5,7 @@ import createDebug from 'debug'
 import { z } from 'zod'
 
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { VERSION } from '../version.ts'
 import { discover, isMethodName, methods } from './methods.ts'
 import type { MethodName } from './methods.ts'
@@ -114,7 +115,7 @@ function wordError(method: string, error: unknown): RpcError {
     debug('%s failed with %s: %s', method, error.code, error.message)
     return { code: rpcErrorCodes.domain, message: error.message, data: { code: error.code } }
   }
-  debug('%s failed unexpectedly: %O', method, error)
+  reportInternalError(`control method ${method}`, error)
   const message = `An internal error kept ${method} from completing; the daemon's log has the details.`
   return { code: rpcErrorCodes.internal, message }
 }

@@ -8,11 +8,12 @@ import type { Server, Socket } from 'node:net'
 import createDebug from 'debug'
 
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { answerLine, failure } from './dispatch.ts'
 import { LineSplitter } from './lines.ts'
 import { MAX_LINE_BYTES, rpcErrorCodes } from './protocol.ts'
 import type { RpcNotification, RpcResponse } from './protocol.ts'
-import { claimSocketPath } from './socket-path.ts'
+import { claimSocketPath, unusableSocket } from './socket-path.ts'
 import type { ControlCaller, ControlTarget } from './target.ts'
 import { Turns } from './turns.ts'
 
@@ -37,7 +38,7 @@ export interface ControlServer {
 
 /**
  * Serve `target` on a Unix socket.
- * @throws CofferError SOCKET_IN_USE when a live daemon holds the path
+ * @throws CofferError SOCKET_IN_USE when a live daemon holds the path, SOCKET_UNUSABLE and the like when it can't be bound
  */
 export async function startControlServer(
   path: string,
@@ -76,7 +77,9 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
   } finally {
     process.umask(umask)
   }
-  await listening
+  await listening.catch((cause: Error) => {
+    throw unusableSocket(path, cause)
+  })
   // An error of accept (out of descriptors) passes; the daemon must not die of it.
   server.on('error', error => debug('accept failed: %O', error))
 }
@@ -204,7 +207,7 @@ class Connection {
       this.#socket.write(this.#turns.charge(() => encode(response)))
     } catch (error) {
       // A result that JSON can't express: the target's mistake, which must not end the daemon.
-      debug('an answer could not be sent: %O', error)
+      reportInternalError('an answer of the control socket', error)
       this.destroy()
     } finally {
       this.#inFlight -= 1

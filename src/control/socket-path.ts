@@ -13,8 +13,23 @@ const MAX_PATH_BYTES = 107
 /** The socket's directory is created for its owner alone: whoever connects controls the store. */
 const DIRECTORY_MODE = 0o700
 
-/** Make `path` free to listen on. */
+/** The error for a path that the system refuses. */
+export function unusableSocket(path: string, cause: Error): CofferError {
+  const text = `The socket ${path} can't be opened: ${cause.message}. Choose another path.`
+  return new CofferError('SOCKET_UNUSABLE', text, { cause })
+}
+
+/** Makes `path` free to listen on. @throws CofferError SOCKET_IN_USE, SOCKET_UNUSABLE, SOCKET_PATH_… */
 export async function claimSocketPath(path: string): Promise<void> {
+  try {
+    await claim(path)
+  } catch (error) {
+    if (error instanceof CofferError || !(error instanceof Error)) throw error
+    throw unusableSocket(path, error)
+  }
+}
+
+async function claim(path: string): Promise<void> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new CofferError(
       'SOCKET_PATH_TOO_LONG',

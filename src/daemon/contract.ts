@@ -11,9 +11,14 @@ export const transportNames = ['device', 'fuse-native'] as const satisfies reado
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+/** Whether a store may be made: when asked for, where there never was one, or in no case. */
+export type CreationMode = 'create' | 'if-new' | 'never'
+
 export interface DaemonOptions {
-  /** Directory of the store; created when missing. */
+  /** Directory of the store. */
   store: string
+  /** Make a new store where there is none; otherwise that is an error. */
+  create?: boolean
   /** Where the filesystem appears; created when missing. */
   mount: string
   /** Path of the control socket. */
@@ -89,6 +94,9 @@ export interface RecoveryReport {
 }
 
 export interface RunningDaemon {
+  /** Sentences for the administrator who started it: a new store, files that the mount hides. */
+  readonly notices: readonly string[]
+
   /** Settles when the daemon has ended: resolved after an orderly end, rejected with what broke. */
   stopped: Promise<void>
 

@@ -1,70 +1,86 @@
-// The daemon: opens the store, mounts it, serves the control socket, and ends all of it in order.
+// Starts the daemon: opens the store, mounts it, serves the control socket. A start that fails undoes what it did, once.
 
-import { mkdir } from 'node:fs/promises'
 import createDebug from 'debug'
 import { startControlServer } from '../control/index.ts'
-import type { ControlCaller } from '../control/index.ts'
-import { CofferError, StoreError } from '../errors.ts'
+import type { ControlCaller, ControlTarget } from '../control/index.ts'
+import { StoreError } from '../errors.ts'
 import { clearDeadMount, mountFilesystem } from '../fuse/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
+import { reporterOf, reportInternalError, setInternalErrorSink } from '../internal-errors.ts'
 import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-device.ts'
 import { VERSION } from '../version.ts'
 import type { Timestamp } from '../vfs/index.ts'
+import { checkBeforeStart } from './before-start.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
 import { controlTarget } from './control-target.ts'
 import { JobBoard } from './job-board.ts'
-import { createLogger } from './logger.ts'
-import { Lookout } from './lookout.ts'
-import { MemoryKeeper } from './memory-keeper.ts'
-import { LoopDelay } from './loop-delay.ts'
+import { createLogger, logFatalErrors, type Logger } from './logger.ts'
 import { startMetricsServer } from './metrics-server.ts'
+import { countEntries, makeMountPoint } from './mount-directory.ts'
 import { openStorage } from './open-storage.ts'
+import { Daemon } from './running-daemon.ts'
 import type { Storage } from './storage.ts'
 import { defaultKeystoreBackup, unlockFromFiles } from './start-keys.ts'
-import { checkMountPoint, openStoreDirectory } from './store-directory.ts'
-import { Throughput } from './throughput.ts'
+import { openStoreDirectory, type StoreDirectory } from './store-directory.ts'
 
 const log = createDebug('coffer:daemon')
 
 /** The QoreStor guide's smallest quota. */
 const QUOTA_BYTES_MIN = 100 * 2 ** 30
 const NOTHING_YET = { bytesRead: 0, bytesWritten: 0 }
-/** Who asks when nobody waits on the control socket. */
+/** The caller of a method that was not called over the control socket. */
 const NOBODY: ControlCaller = { notify: () => false, gone: new AbortController().signal }
 /** A day: an administrator who finds something missing in the morning can still bring it back. */
 const TRASH_SECONDS = 24 * 3600
-const SAMPLE_INTERVAL_MS = 1000
-/** Intervals are days: a minute late is early enough. */
-const ROTATION_CHECK_INTERVAL_MS = 60 * 1000
 
 /** @throws CofferError with a sentence for the administrator when it can't start; nothing is left behind then */
 export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon> {
-  const undo: (() => Promise<void>)[] = []
-  try {
-    return await start(options, undo)
-  } catch (error) {
-    for (const step of undo.reverse()) {
-      await step().catch((failure: unknown) => log('while undoing a failed start: %O', failure))
-    }
-    throw error
-  }
-}
-
-async function start(
-  options: DaemonOptions,
-  undo: (() => Promise<void>)[],
-): Promise<RunningDaemon> {
   const logger = createLogger(options.logLevel ?? 'info', process.env)
+  setInternalErrorSink((where, error) => logger.internalError(where, error))
+  logFatalErrors(logger)
+  await checkBeforeStart(options, options.create === true ? 'create' : 'never')
   const directory = await openStoreDirectory(options.store)
   lockStore(directory.lock, options.store)
   if (await clearDeadMount(options.mount)) log('took a dead mount away from %s', options.mount)
-  await mkdir(options.mount, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    // Something is there already; whether it can be mounted on is checked next.
-    if (error.code !== 'EEXIST') throw error
-  })
-  const mountPoint = await checkMountPoint(options.mount, directory.path)
+  const mountPoint = await makeMountPoint(options.mount)
+  const hiddenCount = await countEntries(mountPoint)
   const late: { mount?: FuseMount } = {}
-  const storage = await openStorage({
+  const storage = await openStorageFor(options, directory, late, logger)
+  const notices = recordNotices(storage, directory, mountPoint, hiddenCount)
+  const mount = await mountStorage(options, storage, mountPoint).catch(async (error: unknown) => {
+    await storage.close().catch(failedUndoing)
+    throw error
+  })
+  late.mount = mount
+  const { massDeletePercent } = options
+  const daemon = new Daemon({
+    storage,
+    mount,
+    nowSeconds: () => wallClock().seconds,
+    massDeleteShare: massDeletePercent === undefined ? undefined : massDeletePercent / 100,
+    notices,
+  })
+  try {
+    await serve(options, directory, storage, mount, daemon)
+  } catch (error) {
+    // The one way to end: unmounting has the daemon close the storage.
+    await daemon.stop({ force: true }).catch(failedUndoing)
+    throw error
+  }
+  const text = `Version ${VERSION} serves ${directory.path} on ${mountPoint}.`
+  storage.alerting.events.record('DAEMON_STARTED', 'info', text)
+  return daemon
+}
+
+const failedUndoing = reporterOf('undoing a failed start')
+
+function openStorageFor(
+  options: DaemonOptions,
+  directory: StoreDirectory,
+  late: { mount?: FuseMount },
+  logger: Logger,
+): Promise<Storage> {
+  return openStorage({
     directory,
     now: wallClock,
     keystoreBackup: options.keystoreBackup ?? defaultKeystoreBackup(),
@@ -72,6 +88,7 @@ async function start(
       keepSeconds: options.trashSeconds ?? TRASH_SECONDS,
       keyRetirement: options.keyRetirement ?? 'wait',
     },
+    storePath: options.store,
     pagesChanged: async inode => late.mount?.invalidateInode(inode),
     recorded: event => logger.event(event),
     clientBytes: () => {
@@ -88,22 +105,54 @@ async function start(
       for (const each of forgotten) each?.catch((error: unknown) => log('%O', error))
     },
   })
-  undo.push(() => storage.close())
-  // No key may be in a core dump, and nobody of the same user may look into this process.
+}
+
+/** @returns sentences for the administrator who starts it */
+function recordNotices(
+  storage: Storage,
+  directory: StoreDirectory,
+  mountPoint: string,
+  hiddenCount: number,
+): string[] {
+  const { events } = storage.alerting
+  const notices: string[] = []
+  if (directory.isNew) {
+    const text = `A new store was created in ${directory.path}.`
+    events.record('STORE_NEW', 'info', text)
+    notices.push(text)
+  }
+  if (hiddenCount > 0) {
+    const entries = hiddenCount === 1 ? '1 entry' : `${hiddenCount} entries`
+    const text = `${mountPoint} is not empty: the mount hides ${entries}.`
+    events.record('MOUNT_NOT_EMPTY', 'warning', text)
+    notices.push(text)
+  }
+  return notices
+}
+
+async function mountStorage(
+  options: DaemonOptions,
+  storage: Storage,
+  mountPoint: string,
+): Promise<FuseMount> {
+  // No key may be in a core dump, and no other process of the same user may look into this one.
   if (!setDumpable(false)) log('core dumps could not be turned off')
   await unlockFromFiles(storage, options.passphraseFiles ?? [])
   const { allowOther, transport = 'device', letProcessorsSleep = false } = options
-  const mount = await mountFilesystem(
-    { mountPoint, allowOther, transport, letProcessorsSleep },
-    storage.vfs,
-  )
-  late.mount = mount
-  undo.push(() => mount.unmount({ force: true }))
+  const how = { mountPoint, allowOther, transport, letProcessorsSleep }
+  const mount = await mountFilesystem(how, storage.vfs)
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
-  const { massDeletePercent } = options
-  const massDeleteShare = massDeletePercent === undefined ? undefined : massDeletePercent / 100
-  const daemon = new Daemon(storage, mount, massDeleteShare)
-  const jobs = new JobBoard(() => wallClock().seconds)
+  return mount
+}
+
+/** Opens the control socket, and the metrics where they are wanted. @throws CofferError SOCKET_* */
+async function serve(
+  options: DaemonOptions,
+  directory: StoreDirectory,
+  storage: Storage,
+  mount: FuseMount,
+  daemon: Daemon,
+): Promise<void> {
   const target = controlTarget({
     storage,
     mount,
@@ -118,23 +167,32 @@ async function start(
     quotaBytesMin: options.quotaBytesMin ?? QUOTA_BYTES_MIN,
     throughput: daemon.throughput,
     loopDelay: daemon.loopDelay,
-    jobs,
+    jobs: new JobBoard(() => wallClock().seconds),
     unmount: how => daemon.unmount(how),
   })
-  if (options.metrics !== undefined) {
-    const metrics = await startMetricsServer(options.metrics, () =>
-      target['stats.prometheus']({}, NOBODY),
-    )
-    undo.push(() => metrics.close())
-    daemon.serve(metrics)
+  const server = await startControlServer(options.socket, target)
+  await daemon.serve(server)
+  await serveMetrics(options, storage, daemon, target)
+}
+
+/** Metrics that can't be served are an alert: the mount matters more. */
+async function serveMetrics(
+  { metrics }: DaemonOptions,
+  { alerts }: Storage,
+  daemon: Daemon,
+  target: ControlTarget,
+): Promise<void> {
+  try {
+    if (metrics !== undefined) {
+      const write = () => target['stats.prometheus']({}, NOBODY)
+      await daemon.serve(await startMetricsServer(metrics, write))
+    }
+    alerts.clear('METRICS_UNAVAILABLE')
+  } catch (error) {
+    reportInternalError('opening the metrics endpoint', error)
+    const reason = error instanceof Error ? error.message : String(error)
+    alerts.raise('METRICS_UNAVAILABLE', reason)
   }
-  daemon.serve(await startControlServer(options.socket, target))
-  storage.alerting.events.record(
-    'DAEMON_STARTED',
-    'info',
-    `Version ${VERSION} serves ${directory.path} on ${mountPoint}.`,
-  )
-  return daemon
 }
 
 /** The lock ends with the process. @throws StoreError STORE_IN_USE */
@@ -145,88 +203,6 @@ function lockStore(path: string, store: string): void {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
     if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw cause
     throw new StoreError('STORE_IN_USE', `Another daemon has the store ${store} open.`, { cause })
-  }
-}
-
-interface Server {
-  close(): Promise<void>
-}
-
-class Daemon implements RunningDaemon {
-  readonly stopped: Promise<void>
-  readonly throughput = new Throughput()
-  readonly loopDelay = new LoopDelay()
-  readonly #storage: Storage
-  readonly #mount: FuseMount
-  readonly #sampler: NodeJS.Timeout
-  readonly #rotation: NodeJS.Timeout
-  readonly #lookout: Lookout
-  readonly #memory = new MemoryKeeper()
-  readonly #servers: Server[] = []
-  #unmounting: Promise<void> | undefined
-
-  constructor(storage: Storage, mount: FuseMount, massDeleteShare: number | undefined) {
-    this.#storage = storage
-    this.#mount = mount
-    this.#sampler = setInterval(() => {
-      const { bytesWritten, bytesRead } = mount.statistics
-      this.throughput.sample(performance.now(), bytesWritten, bytesRead)
-    }, SAMPLE_INTERVAL_MS)
-    this.#sampler.unref()
-    this.#rotation = setInterval(() => {
-      storage.encryption.tick().then(
-        () => storage.alerts.clear('KEY_ROTATION_FAILED'),
-        (error: unknown) => {
-          const reason = error instanceof Error ? error.message : String(error)
-          storage.alerts.raise('KEY_ROTATION_FAILED', `A key rotation failed: ${reason}`)
-        },
-      )
-    }, ROTATION_CHECK_INTERVAL_MS)
-    this.#rotation.unref()
-    this.#lookout = new Lookout(storage, () => wallClock().seconds, massDeleteShare)
-    // Whoever unmounts: once the mount is gone, what it wrote is committed and the rest ends.
-    this.stopped = mount.closed.then(() => this.#end())
-  }
-
-  /** It ends with the daemon. */
-  serve(server: Server): void {
-    this.#servers.push(server)
-  }
-
-  /** @throws CofferError MOUNT_BUSY when files are open and it is not forced; the daemon then goes on */
-  async stop(how: { force: boolean }): Promise<void> {
-    await this.unmount(how)
-    await this.stopped
-  }
-
-  /** The first half of stopping, and the one that may be refused; the second follows by itself. */
-  unmount(how: { force: boolean }): Promise<void> {
-    this.#unmounting ??= this.#mount
-      .unmount(how)
-      .catch((cause: unknown) => {
-        const text = 'The mount is in use; close its files or use --force.'
-        throw new CofferError('MOUNT_BUSY', text, { cause })
-      })
-      .finally(() => {
-        this.#unmounting = undefined
-      })
-    return this.#unmounting
-  }
-
-  async #end(): Promise<void> {
-    clearInterval(this.#sampler)
-    clearInterval(this.#rotation)
-    this.#lookout.stop()
-    this.loopDelay.stop()
-    await this.#memory.stop()
-    try {
-      await this.#storage.close()
-    } finally {
-      // The kernel ends the session first and then drops its cache of the mount, which can take longer than all of this;
-      // who asked for the end is answered after that, so the control socket has to be there.
-      await this.#unmounting?.catch(() => {})
-      await Promise.all(this.#servers.map(server => server.close()))
-    }
   }
 }
 

@@ -9,6 +9,7 @@ import { BLOCK_PAGE_BYTES, scanBlockFile } from '../blocks/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { ExtentMap, Healer, InFlight, StoredReader } from '../stream/index.ts'
 import { EXTENT_PAGE_BYTES } from '../stream/index.ts'
+import { reportInternalError, reporterOf } from '../internal-errors.ts'
 import type { FileInfo } from '../vfs/index.ts'
 
 const log = createDebug('coffer:daemon')
@@ -72,7 +73,7 @@ export class DamageWatch {
     if (sinceMs < INTERVAL_MS && !this.#hasNews(nowMs, sinceMs)) return
     this.#lastMs = nowMs
     this.#tookMs = 0
-    this.look().catch((error: unknown) => log('looking at damage: %O', error))
+    this.look().catch(reporterOf('looking at damage'))
   }
 
   /** Data has come again that damaged block files hold, or some were found damaged or freed; and now it is calm. */
@@ -115,7 +116,9 @@ export class DamageWatch {
   async #look(): Promise<void> {
     const { alerts, blocks } = this.#options
     this.#seen = this.#latestNews()
-    await this.#heal().catch((error: unknown) => log('healing: %O', error))
+    await this.#heal().catch((error: unknown) => {
+      if (!this.#isStopped) reportInternalError('healing', error)
+    })
     // All that are remembered, also those that are only counted.
     const subjects = (code: 'DAMAGED_FILE' | 'DAMAGED_BLOCK' | 'DATA_LOST'): number[] =>
       alerts.ofCode(code).map(({ subject }) => Number(subject))

@@ -8,6 +8,7 @@ import { AppendGatherer, ChunkIndex, Deduplicator, HitCheck } from '../dedupe/in
 import type { ChunkDoubter } from '../dedupe/index.ts'
 import { FilesystemError } from '../errors.ts'
 import type { UsageCounters } from '../evidence/index.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { allocateArena, cutAndFingerprint, cutAndFingerprintNow } from '../native/data-path.ts'
 import type { CutParameters } from '../native/data-path.ts'
@@ -144,7 +145,11 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     },
     lost: (inode, error) => {
       reportLoss(options, inode, error)
-      options.pagesChanged(inode).catch((failure: unknown) => log('pages of a loss: %O', failure))
+      options
+        .pagesChanged(inode)
+        .catch((failure: unknown) =>
+          reportInternalError('dropping the pages of lost data', failure),
+        )
     },
     commit: () => metadata.commit(),
   })

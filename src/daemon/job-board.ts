@@ -2,11 +2,9 @@
 // here outlives the daemon; what has to is an event or an alert. Telling never disturbs the work: `report` only
 // remembers, and whoever watches comes to look.
 
-import createDebug from 'debug'
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { phaseEtaSeconds } from './job-eta.ts'
-
-const log = createDebug('coffer:jobs')
 
 /** Ended jobs that are remembered. */
 export const ENDED_JOBS_MAX = 20
@@ -161,7 +159,7 @@ class BoardJob implements Job, WatchedJob {
   }
 
   fail(error: unknown): void {
-    log('job %d (%s) failed: %O', this.id, this.#kind, error)
+    reportInternalError(`job ${this.id} (${this.#kind})`, error)
     this.#conclude(wordFailure(error))
   }
 

@@ -1,11 +1,9 @@
 // Looks once a second at what may become an alert, and lets the mailer do what is due.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import createDebug from 'debug'
 import { ClockWatch, MassDeleteWatch, SpaceWatch, StallWatch } from '../alerts/index.ts'
+import { reporterOf, reportInternalError } from '../internal-errors.ts'
 import type { Storage } from './storage.ts'
-
-const log = createDebug('coffer:daemon')
 
 const INTERVAL_MS = 1000
 const DELAY_RESOLUTION_MS = 20
@@ -33,7 +31,14 @@ export class Lookout {
     this.#delay.enable()
     // An alert of the last run may be out of date.
     this.#space.look(storage.space)
-    this.#timer = setInterval(() => this.#look(performance.now()), INTERVAL_MS)
+    this.#timer = setInterval(() => {
+      // A look that fails must not end the daemon: the timer has no caller.
+      try {
+        this.#look(performance.now())
+      } catch (error) {
+        reportInternalError('the regular checks', error)
+      }
+    }, INTERVAL_MS)
     this.#timer.unref()
   }
 
@@ -43,11 +48,11 @@ export class Lookout {
   }
 
   #lookAtMetadata(): void {
-    this.#storage.lookAtMetadata().catch((error: unknown) => log('tables: %O', error))
+    this.#storage.lookAtMetadata().catch(reporterOf('verifying new tables'))
   }
 
   #tickTrash(): void {
-    this.#storage.tickTrash().catch((error: unknown) => log('trash: %O', error))
+    this.#storage.tickTrash().catch(reporterOf('emptying the trash'))
   }
 
   #look(nowMs: number): void {
@@ -68,6 +73,6 @@ export class Lookout {
     this.#lookAtMetadata()
     this.#storage.scanner.tick()
     this.#storage.damage.tick(nowMs)
-    void alerting.mailer.tick(nowMs)
+    alerting.mailer.tick(nowMs).catch(reporterOf('sending mail'))
   }
 }

@@ -2,10 +2,8 @@
 // C library's allocator, which has an arena for each thread, keeps what it has once been given.
 
 import { setFlagsFromString } from 'node:v8'
-import createDebug from 'debug'
+import { reporterOf } from '../internal-errors.ts'
 import { trimMemory } from '../native/data-path.ts'
-
-const log = createDebug('coffer:daemon')
 
 /** Some 60 MiB are given back each time under load; that they are touched again costs nothing beside it. */
 const TRIM_INTERVAL_MS = 30_000
@@ -23,7 +21,7 @@ export class MemoryKeeper {
   constructor() {
     setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
     this.#timer = setInterval(() => {
-      this.#trimming = trimMemory().catch((error: unknown) => log('trimming: %O', error))
+      this.#trimming = trimMemory().catch(reporterOf('trimming memory'))
     }, TRIM_INTERVAL_MS)
     this.#timer.unref()
   }

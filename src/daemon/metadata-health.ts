@@ -3,6 +3,7 @@
 
 import type { AlertBoard } from '../alerts/index.ts'
 import { StoreError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 
 /** Of findings, in an alert's text; the scan lists all of them. */
@@ -47,6 +48,13 @@ export class MetadataHealth {
     this.#isVerified = true
   }
 
+  /** The same beside the work that goes on; what is found is an alert. */
+  verifyBeside(): void {
+    this.verify().catch((error: unknown) => {
+      if (!isStopped(error)) reportInternalError('verifying the metadata', error)
+    })
+  }
+
   /** The same for a scan, which tells of each. @param fromDisk past the page cache */
   async findings(fromDisk: boolean) {
     return await this.#options.metadata.verify({ fromDisk })
@@ -57,7 +65,11 @@ export class MetadataHealth {
     const { metadata } = this.#options
     if (metadata.sequence === this.#seenSequence) return
     this.#seenSequence = metadata.sequence
-    await metadata.monitor.look()
+    try {
+      await metadata.monitor.look()
+    } catch (error) {
+      if (!isStopped(error)) throw error
+    }
   }
 
   /** Something of the database was found damaged, by a verification or by a read. */
@@ -66,6 +78,11 @@ export class MetadataHealth {
     const text = `${file}: ${what}. See what "coffer recover --store ${storePath} --dry-run" can bring back.`
     alerts.raise('METADATA_DAMAGED', text)
   }
+}
+
+/** The database is being closed. */
+function isStopped(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
 }
 
 function inWords(findings: readonly string[]): string {

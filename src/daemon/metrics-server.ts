@@ -7,6 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import createDebug from 'debug'
 import { claimSocketPath } from '../control/index.ts'
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { MetricsPlace } from './contract.ts'
 import type { PrometheusText } from './prometheus.ts'
 
@@ -110,7 +111,7 @@ class Page {
       const { contentType, text } = await this.#text()
       end(response, 200, text, contentType)
     } catch (error) {
-      log('metrics: %O', error)
+      reportInternalError('the metrics', error)
       end(response, 500, 'The statistics could not be collected.\n')
     }
   }

@@ -1,11 +1,11 @@
 // What all of a storage stands on: alerts, groups, keys, block files, room, the filter of the index.
 
 import { totalmem } from 'node:os'
-import createDebug from 'debug'
 import type { BlockStore } from '../blocks/index.ts'
 import { localZone, ScheduleBook, TrashCollector } from '../cleaner/index.ts'
 import { FilterKeeper } from '../dedupe/index.ts'
 import { UsageCounters } from '../evidence/index.ts'
+import { reporterOf } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { openAlerting, type Alerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
@@ -21,8 +21,6 @@ import { StorageGroups } from './storage-groups.ts'
 import type { StorageOptions } from './storage.ts'
 import { Superblock } from './superblock.ts'
 import { upgradeFromFormat2 } from './upgrade.ts'
-
-const log = createDebug('coffer:daemon')
 
 /** Of alerts about what lies in the trash, as opposed to what is part of the store. */
 const TRASH_SUBJECT = 'trash'
@@ -142,7 +140,7 @@ function buildTrash(
     deleted: groups => {
       for (const group of groups) {
         if (encryption.isLocked(group)) continue
-        encryption.retireUnusedKeys(group).catch((error: unknown) => log('keys: %O', error))
+        encryption.retireUnusedKeys(group).catch(reporterOf('retiring keys'))
       }
     },
   })

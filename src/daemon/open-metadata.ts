@@ -1,14 +1,12 @@
 // The metadata of a store, opened for this daemon: what its commits do besides, and whether it can be trusted.
 
-import createDebug from 'debug'
 import { StoreError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { openMetadataStore } from '../metadata/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import type { Circle } from './circle.ts'
 import type { CommitNote } from './commit-note.ts'
 import type { StoreDirectory } from './store-directory.ts'
-
-const log = createDebug('coffer:daemon')
 
 /** Opens the database, or makes it in a new store. @throws StoreError as openDatabase does */
 export function openMetadata(
@@ -35,14 +33,14 @@ export function openMetadata(
         circle.alerts?.clear('COMMIT_NOTE')
       } catch (error) {
         // A note that says too little finds less, but what it finds is true: no reason to stop writing.
-        log('commit note: %O', error)
+        reportInternalError('writing the commit note', error)
         const reason = error instanceof Error ? error.message : String(error)
         circle.alerts?.raise('COMMIT_NOTE', `The commit note can't be written: ${reason}`)
       }
     },
     damaged: ({ file, what }) => circle.health?.found(file, what),
     failed: error => {
-      log('commit failed: %O', error)
+      reportInternalError('a commit', error)
       circle.readOnlyReason = error.message
       const text = `The store is read-only until it is started again: ${error.message}`
       circle.alerts?.raise('STORE_READ_ONLY', text)

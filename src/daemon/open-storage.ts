@@ -1,7 +1,7 @@
 // Puts everything below the mount together, in order: metadata, what all stands on, the data path, vfs, what looks after it.
 
-import createDebug from 'debug'
 import type { AlertBoard } from '../alerts/index.ts'
+import { reporterOf, reportInternalError } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { Vfs } from '../vfs/index.ts'
 import { writeDurably } from '../durable-file.ts'
@@ -16,8 +16,7 @@ import { openUpkeep } from './open-upkeep.ts'
 import { DEFAULT_GROUP } from './storage-groups.ts'
 import { FORMAT_LINE } from './store-directory.ts'
 import { Storage, type StorageOptions } from './storage.ts'
-
-const log = createDebug('coffer:daemon')
+import { StoreRegistry } from './store-registry.ts'
 
 /** @throws StoreError when the store can't be trusted or is in use; it is then left exactly as it was */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
@@ -31,7 +30,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   )
   try {
     checkCommitNote(note, metadata.sequence)
-    return await assemble(options, metadata, note, circle)
+    const storage = await assemble(options, metadata, note, circle)
+    await rememberStore(options)
+    return storage
   } catch (error) {
     circle.space?.stop()
     await circle.filter?.stop()
@@ -74,7 +75,7 @@ async function assemble(
     await writeDurably('format', options.directory.format, FORMAT_LINE)
   }
   upkeep.copies.start()
-  ground.health.verify().catch((error: unknown) => log('verifying the metadata: %O', error))
+  ground.health.verifyBeside()
   const rebuildParts = {
     metadata,
     index,
@@ -86,6 +87,15 @@ async function assemble(
   }
   const { streams } = data
   return new Storage({ ...ground, ...upkeep, vfs, streams, note, index, rebuildParts }, circle)
+}
+
+/** So that a later start knows that its disk is missing. A backup place that can't be written is said where it matters. */
+async function rememberStore(options: StorageOptions): Promise<void> {
+  const { directory, keystoreBackup, storePath, now } = options
+  const registry = new StoreRegistry(keystoreBackup)
+  await registry
+    .remember(storePath, directory.identity, new Date(now().seconds * 1000))
+    .catch(reporterOf('remembering the store'))
 }
 
 function openDataPath(ground: Ground): DataPath {
@@ -139,7 +149,7 @@ function endAlertsOfMissing({ alerting, groups }: Ground, vfs: Vfs): void {
 
 /** Nobody waits for it: a deletion that goes on at the next start. */
 function reportBackgroundFailure(alerts: AlertBoard, error: unknown): void {
-  log('in the background: %O', error)
+  reportInternalError('work in the background', error)
   const reason = error instanceof Error ? error.message : String(error)
   alerts.raise('BACKGROUND_FAILURE', `Work in the background failed: ${reason}`)
 }

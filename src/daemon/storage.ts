@@ -34,6 +34,8 @@ export interface StorageOptions {
   readonly now: () => Timestamp
   /** folder of the second copies of keystores, shared by several stores */
   readonly keystoreBackup: string
+  /** the store's path as the administrator wrote it */
+  readonly storePath: string
   /** the kernel must forget a file's pages */
   readonly pagesChanged: (inode: InodeNumber) => Promise<void>
   /** for the daemon's log */
@@ -100,6 +102,7 @@ export class Storage {
   readonly trash: TrashCollector
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
+  #closing: Promise<void> | undefined
 
   constructor(parts: StorageParts, circle: Readonly<Circle>) {
     this.vfs = parts.vfs
@@ -185,8 +188,13 @@ export class Storage {
     await this.metadata.commit()
   }
 
-  /** Stores what is unflushed, commits, ends. */
-  async close(): Promise<void> {
+  /** Stores what is unflushed, commits, ends. Every further call waits for the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, repairer } = this.#parts
     const { copies, filter } = this.#parts
     await this.damage.stop()

@@ -1,6 +1,7 @@
 // The store's directory: what lies where, and the file that says that it is a store and of which version.
 //
 //   FORMAT      one line: coffer store 3
+//   identity    32 hexadecimal digits, see store-identity.ts
 //   lock        held by the daemon
 //   commit-note the last commit's number, see commit-note.ts
 //   chunk-filter  between two runs, see dedupe/filter-file.ts
@@ -16,21 +17,21 @@
 import { mkdir, readdir, readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
-import { TRASH_FOLDER } from '../blocks/index.ts'
-import { CofferError, StoreError } from '../errors.ts'
+import { StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
+import { openIdentity } from './store-identity.ts'
 import { checkStoreShape } from './store-shape.ts'
+import { refuseRemains, storeStateOf } from './store-state.ts'
 
 const FORMAT_VERSION = 3
 /** Its stores are upgraded by their first start; see upgrade.ts. */
 const OLD_FORMAT_LINE = 'coffer store 2\n'
 export const FORMAT_LINE = `coffer store ${FORMAT_VERSION}\n`
-/** What may lie in a directory that is to become a store: made before the daemon looks. */
-const HARMLESS = new Set(['daemon.log', 'lost+found', 'lock'])
-
 export interface StoreDirectory {
   readonly path: string
   readonly format: string
+  /** random, 32 hexadecimal digits: the same wherever the store is mounted */
+  readonly identity: string
   readonly metadata: string
   readonly blocks: string
   readonly copies: string
@@ -48,47 +49,34 @@ export interface StoreDirectory {
 }
 
 /**
- * Opens the directory as a store, or makes it one when it is missing or empty.
+ * Opens the directory as a store, or makes it one where there is none; whether that is wanted has been decided before.
  * @throws StoreError NOT_A_STORE, UNKNOWN_VERSION, FOREIGN_FILE
  */
 export async function openStoreDirectory(path: string): Promise<StoreDirectory> {
   await makeDirectoryDurably(path)
   const real = await realpath(path)
   await checkStoreShape(real)
-  const formatPath = join(real, 'FORMAT')
-  let isNew = false
   const line = await readFormat(real)
-  if (line === undefined) {
-    const names = (await readdir(real)).filter(name => !HARMLESS.has(name))
-    const isUnfinished = names.every(name =>
-      ['metadata', 'blocks', 'copies', 'keystores', 'FORMAT.new'].includes(name),
-    )
-    if (names.length > 0 && !isUnfinished) {
-      throw new StoreError('NOT_A_STORE', `${path} is neither a coffer store nor empty.`)
-    }
-    if (names.includes('metadata') && (await readdir(join(real, 'metadata'))).length > 0) {
-      throw new StoreError('NOT_A_STORE', `${path} holds metadata but its FORMAT file is missing.`)
-    }
-    isNew = true
-  } else checkFormat(path, line)
+  if (line === undefined) refuseRemains(path, await storeStateOf(real))
+  else checkFormat(path, line)
   for (const name of ['metadata', 'blocks', 'copies', 'keystores']) {
     await durably('store.folder', () => mkdir(join(real, name), { recursive: true, mode: 0o700 }))
   }
-  if (isNew) await writeDurably('format', formatPath, FORMAT_LINE)
-  // A start that was cut off right after FORMAT leaves no database (LevelDB names it in CURRENT) and no blocks. Block
-  // files without metadata are another matter: they must never be taken for leftovers of a new store.
-  const hasDatabase = (await readdir(join(real, 'metadata'))).includes('CURRENT')
-  const hasBlocks = (await readdir(join(real, 'blocks'))).some(name => name !== TRASH_FOLDER)
-  const hasCopies = (await readdir(join(real, 'copies'))).length > 0
+  const identity = await openIdentity(join(real, 'identity'))
+  // Last: from here on it is a store.
+  if (line === undefined) await writeDurably('format', join(real, 'FORMAT'), FORMAT_LINE)
+  // A start that was cut off right after FORMAT leaves no database and no blocks. Block files without metadata are another
+  // matter: they must never be taken for leftovers of a new store.
   return {
     ...placesIn(real),
-    isNew: !hasDatabase && !hasBlocks && !hasCopies,
+    identity,
+    isNew: (await storeStateOf(real)) === 'begun',
     isOld: line === OLD_FORMAT_LINE,
   }
 }
 
 /** A directory that is a store, or the remains of one. */
-export interface FoundStore extends Omit<StoreDirectory, 'isNew' | 'isOld'> {
+export interface FoundStore extends Omit<StoreDirectory, 'isNew' | 'isOld' | 'identity'> {
   readonly hasFormat: boolean
 }
 
@@ -121,7 +109,7 @@ function checkFormat(path: string, line: string): void {
   )
 }
 
-function placesIn(real: string): Omit<StoreDirectory, 'isNew' | 'isOld'> {
+function placesIn(real: string): Omit<StoreDirectory, 'isNew' | 'isOld' | 'identity'> {
   return {
     path: real,
     format: join(real, 'FORMAT'),
@@ -136,17 +124,4 @@ function placesIn(real: string): Omit<StoreDirectory, 'isNew' | 'isOld'> {
     diagnostics: join(real, 'diagnostics'),
     repairs: join(real, 'repairs'),
   }
-}
-
-/** @throws CofferError MOUNT_POINT when the path can't be mounted on */
-export async function checkMountPoint(path: string, store: string): Promise<string> {
-  const real = await realpath(path).catch((error: Error) => {
-    throw new CofferError('MOUNT_POINT', `The mount point ${path} does not exist.`, {
-      cause: error,
-    })
-  })
-  if (real === store || store.startsWith(`${real}/`)) {
-    throw new CofferError('MOUNT_POINT', 'The store can not lie below its own mount point.')
-  }
-  return real
 }

@@ -10,6 +10,8 @@ import { StoreError } from '../errors.ts'
 const FILES = [
   'FORMAT',
   'FORMAT.new',
+  'identity',
+  'identity.new',
   'lock',
   'commit-note',
   'chunk-filter',

@@ -1,9 +1,7 @@
 // Errno numbers by name, as Linux has them on x86-64 and arm64. The only place where an error's code becomes a number.
 
-import createDebug from 'debug'
 import { FilesystemError } from '../errors.ts'
-
-const log = createDebug('coffer:fuse')
+import { reportInternalError } from '../internal-errors.ts'
 
 const NUMBERS: ReadonlyMap<string, number> = new Map(
   Object.entries({
@@ -81,6 +79,6 @@ export function errnoOf(error: unknown): number {
     const number = NUMBERS.get(error.code)
     if (number !== undefined) return number
   }
-  if (log.enabled) log('a request failed with EIO: %O', error)
+  reportInternalError('a request of the mount', error)
   return EIO
 }

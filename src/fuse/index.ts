@@ -6,7 +6,7 @@ import { checkMountPoint } from './mount-point.ts'
 import type { FuseMount, Transport, TransportName } from './transport.ts'
 
 export { clearDeadMount } from './dead-mount.ts'
-export { mountedType, MountError } from './mount-point.ts'
+export { mountedType, MountError, parseMountInfo, unescapePath } from './mount-point.ts'
 export { operationFamilies, type Latencies, type OperationFamily } from './latencies.ts'
 export type { LatencyHistogram, LatencySummary } from './latency-histogram.ts'
 export type { FuseMount, MountStatistics, TransportName } from './transport.ts'

@@ -38,7 +38,7 @@ export function parseMountInfo(text: string): MountedPath[] {
 }
 
 /** Blanks, tabs, newlines and backslashes come as three octal digits. */
-function unescapePath(path: string): string {
+export function unescapePath(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   )

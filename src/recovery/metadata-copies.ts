@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import { DeletionProof } from '../deletion-proof.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import type { MetadataView, MetadataWriter } from '../metadata/index.ts'
 import { isCopied, nameOf } from './copy-format.ts'
 import {
@@ -220,7 +221,7 @@ export class MetadataCopies implements MetadataWriter {
 
   /** What is on disk stays readable up to where it came; nothing is written behind it. */
   #giveUp(error: unknown, generations: readonly (CopyGeneration | undefined)[]): void {
-    log('given up: %O', error)
+    reportInternalError('copying the metadata', error)
     if (generations.includes(this.#next)) this.#next = undefined
     if (this.#current !== undefined && generations.includes(this.#current)) {
       this.#current.close()

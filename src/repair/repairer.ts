@@ -3,6 +3,7 @@
 // store is by then, and keep only the first findings of each check.
 
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { LostFiles, pathsOf, scanMetadata, Suspects } from '../scan/index.ts'
 import type { Discovery, LostFile, ScanPace, ScanParts, ScanProgress } from '../scan/index.ts'
 import type { Action, LeftAlone, RepairPlan } from './actions.ts'
@@ -153,6 +154,7 @@ export class Repairer {
       else outcome = doneCount > 0 ? 'repaired' : 'clean'
     } catch (error) {
       outcome = run.pace.isStopped ? 'stopped' : 'failed'
+      if (outcome === 'failed') reportInternalError('a repair', error)
       text = error instanceof Error ? error.message : String(error)
     }
     run.report = { ...run.report, outcome, text, endedSeconds: nowSeconds() }

@@ -2,6 +2,7 @@
 // that say what it says.
 
 import { CofferError } from '../errors.ts'
+import { reportInternalError } from '../internal-errors.ts'
 import { HARMLESS } from './checks.ts'
 import type { ScanPace, ScanParts } from './contract.ts'
 import { DataScan } from './data-scan.ts'
@@ -185,6 +186,7 @@ export class Scanner {
       text = notes(run)
     } catch (error) {
       outcome = run.pace.isStopped ? 'stopped' : 'failed'
+      if (outcome === 'failed') reportInternalError('a scan', error)
       text = error instanceof Error ? error.message : String(error)
     }
     return this.#end(run, outcome, text, paths)

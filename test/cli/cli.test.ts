@@ -10,6 +10,7 @@ import t from 'tap'
 import { socketPath } from '../../src/cli/common.ts'
 import { toArgs, toDaemonOptions } from '../../src/cli/daemon-options.ts'
 import type { CliIo } from '../../src/cli/io.ts'
+import { daemonEnvironment } from '../../src/cli/daemon-environment.ts'
 import { launchDaemon } from '../../src/cli/launch.ts'
 import type { DaemonOptions } from '../../src/daemon/contract.ts'
 import { CofferError } from '../../src/errors.ts'
@@ -200,11 +201,13 @@ t.test('options of the daemon survive the way to its process', async t => {
     loadDaemon: async () => ({
       startDaemon: async given => {
         seen = given
-        return { stopped: Promise.resolve(), stop: async () => {} }
+        return { notices: [], stopped: Promise.resolve(), stop: async () => {} }
       },
     }),
   })
   t.strictSame(seen, options)
+  t.ok(toArgs({ ...options, create: true }).includes('--create'))
+  t.equal(toDaemonOptions(io, { ...argv, create: false }).create, undefined)
   t.match(toArgs({ ...options, transport: 'fuse-native' }).join(' '), '--transport=fuse-native')
   const asleep = toDaemonOptions(io, { ...argv, letProcessorsSleep: true })
   t.equal(asleep.letProcessorsSleep, true)
@@ -228,6 +231,7 @@ t.test('run', async t => {
 
   const broken = async () => ({
     startDaemon: async () => ({
+      notices: [],
       stopped: Promise.reject(new CofferError('X', 'The mount is gone.')),
       stop: async () => {},
     }),
@@ -243,6 +247,7 @@ t.test('run', async t => {
       let end = () => {}
       const stopped = new Promise<void>(resolve => (end = resolve))
       return {
+        notices: [],
         stopped,
         stop: async ({ force }: { force: boolean }) => {
           forces.push(force)
@@ -267,13 +272,25 @@ t.test('launching a process', async t => {
   const folder = await makeFolder(t)
   const log = join(folder, 'store', 'daemon.log')
 
-  const ready = 'console.error("hello"); process.send({ready: true}); setInterval(() => {}, 1000)'
-  const pid = await launchDaemon(['-e', ready], log)
+  const ready =
+    'console.error("hello"); process.send({ready: true, notices: ["New."]}); setInterval(() => {}, 1000)'
+  const { pid, notices } = await launchDaemon(['-e', ready], log)
+  t.strictSame(notices, ['New.'])
   t.ok(process.kill(pid, 0), 'it runs on')
   process.kill(pid)
   t.equal(await readFile(log, 'utf8'), 'hello\n')
 
   const error = 'process.send({error: {code: "LOCKED", message: "The store is locked."}})'
+  t.same(
+    daemonEnvironment({
+      NODE_OPTIONS: 'x',
+      LD_PRELOAD: 'y',
+      PATH: 'p',
+      LC_ALL: 'C',
+      COFFER_X: '1',
+    }),
+    { PATH: 'p', LC_ALL: 'C', COFFER_X: '1' },
+  )
   await t.rejects(launchDaemon(['-e', `${error}; process.disconnect()`], log), {
     code: 'LOCKED',
     message: 'The store is locked.',
@@ -289,8 +306,8 @@ t.test('launching a process', async t => {
 
 t.test('stop waits for the process to be gone', async t => {
   const log = join(await makeFolder(t), 'log')
-  const script = 'process.send({ready: true}); setTimeout(() => {}, 300)'
-  const pid = await launchDaemon(['-e', script], log)
+  const script = 'process.send({ready: true, notices: []}); setTimeout(() => {}, 300)'
+  const { pid } = await launchDaemon(['-e', script], log)
   const io = await serve(t, { pid })
   const before = performance.now()
   t.match(await run('stop', io), { status: 0, out: 'The daemon has ended.\n' })

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 
+import { setInternalErrorSink } from '../../src/internal-errors.ts'
 import { connectControl } from '../../src/control/client.ts'
 import { MAX_LINE_BYTES } from '../../src/control/protocol.ts'
 import { startControlServer } from '../../src/control/server.ts'
@@ -151,7 +152,10 @@ t.test('errors of the target', async t => {
   )
   t.match(domain.error, { code: -32000, message: 'There is no a.', data: { code: 'NOT_FOUND' } })
 
+  const reported: unknown[][] = []
+  t.teardown(setInternalErrorSink((where, error) => reported.push([where, error])))
   const internal = await ask(t, path, '{"jsonrpc":"2.0","id":1,"method":"alerts.show"}\n')
+  t.match(reported, [['control method alerts.show', { message: /secret/ }]])
   t.equal(internal.error?.code, -32603)
   t.notMatch(internal.error?.message, /secret/, 'details stay in the log')
 })

@@ -6,6 +6,7 @@ import { ENDED_JOBS_MAX, JobBoard } from '../../src/daemon/job-board.ts'
 import type { JobEnd } from '../../src/daemon/job-board.ts'
 import { phaseEtaSeconds } from '../../src/daemon/job-eta.ts'
 import { CofferError } from '../../src/errors.ts'
+import { setInternalErrorSink } from '../../src/internal-errors.ts'
 
 function boardOf() {
   const clock = { seconds: 1_000_000 }
@@ -91,7 +92,13 @@ t.test('the first end counts', async t => {
     message: 'The group is locked.',
   })
   const broken = board.begin('scan', 'x')
+  const reported: unknown[][] = []
+  const reset = setInternalErrorSink((where, error) => reported.push([where, error]))
+  t.teardown(reset)
+  board.begin('scan', 'x').fail(new CofferError('GROUP_LOCKED', 'The group is locked.'))
+  t.strictSame(reported, [], 'what can happen in operation is no internal error')
   broken.fail(new TypeError('secret detail'))
+  t.match(reported, [[`job ${broken.id} (scan)`, { message: 'secret detail' }]])
   t.match(board.get(broken.id).view().end, { state: 'failed', code: 'INTERNAL' })
   t.notMatch(JSON.stringify(board.list()), /secret/)
 })

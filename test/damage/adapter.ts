@@ -61,7 +61,10 @@ export class Store {
   static async open(directory: string): Promise<Store> {
     const clock = { aheadSeconds: 0 }
     const now = (): number => Math.floor(Date.now() / 1000) + clock.aheadSeconds
-    return new Store(await OpenStore.open(directory, { now, trash: { keepSeconds: TRASH_SECONDS } }), clock)
+    return new Store(
+      await OpenStore.open(directory, { now, trash: { keepSeconds: TRASH_SECONDS } }),
+      clock,
+    )
   }
 
   close(): Promise<void> {

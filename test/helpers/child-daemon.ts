@@ -90,6 +90,7 @@ export class ChildDaemon {
     })
     this.#options = {
       store: this.store,
+      create: true,
       mount: this.mount,
       socket: join(this.#base, 'coffer.sock'),
       keystoreBackup: join(disk, 'keystore-backup'),

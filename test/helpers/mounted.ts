@@ -47,6 +47,7 @@ export class MountedCoffer {
   readonly mount: string
   readonly socket: string
   readonly keystoreBackup: string
+  readonly launcher = LAUNCHER
 
   /** @param disk where the store and the keystores' backup lie; otherwise beside the mount point */
   constructor(disk?: string) {
@@ -81,7 +82,7 @@ export class MountedCoffer {
 
   /** `coffer run`: the daemon as a child of the test, mounted and ready. */
   async runInForeground(): Promise<ChildProcess> {
-    const options = [...this.#options, '--socket', this.socket]
+    const options = [...this.#options, '--create', '--socket', this.socket]
     const child = spawn('env', [...UNHOOKED, 'run', ...options], { stdio: 'ignore' })
     for (;;) {
       const isReady = await this.coffer('status').then(

@@ -40,6 +40,7 @@ export class OpenStore {
       directory: await openStoreDirectory(join(directory, 'store')),
       now: () => ({ seconds: now(), nanoseconds: 0 }),
       keystoreBackup: join(directory, 'keystore-backup'),
+      storePath: join(directory, 'store'),
       pagesChanged: async () => {},
       recorded: () => {},
       entryChanged: () => {},

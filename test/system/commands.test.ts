@@ -30,6 +30,7 @@ const started = z.object({
   socket: z.string(),
   allowOther: z.boolean(),
   keystoreBackup: z.string(),
+  notices: z.array(z.string()),
 })
 
 async function runLine(

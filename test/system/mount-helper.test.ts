@@ -37,7 +37,7 @@ mount --bind "$BASE/fstab" /etc/fstab
 `
 
 const MOUNTS = `
-mount -t coffer -o "socket=$BASE/own.sock,allow_other" "$BASE/own" "$BASE/mnt"
+mount -t coffer -o "socket=$BASE/own.sock,allow_other,create,keystore-backup=$BASE/kb" "$BASE/own" "$BASE/mnt"
 grep -c " $BASE/mnt .*fuse.coffer.*allow_other" /proc/self/mountinfo
 umount "$BASE/mnt"
 ${AS_USER} bash -euo pipefail -c 'mount "$HOME/mnt"
@@ -67,9 +67,10 @@ const skipReason =
 test('mount -t coffer', { skip: mountSkipReason }, async t => {
   const coffer = new MountedCoffer()
   t.teardown(() => coffer.remove())
-  const { store, mount, socket } = coffer
-  const options = `rw,noauto,user,nosuid,nodev,allow_other,socket=${socket}`
-  await run(HELPER, [store, mount, '-o', options])
+  const { store, mount, socket, keystoreBackup } = coffer
+  const options = `keystore-backup=${keystoreBackup},rw,noauto,user,nosuid,nodev,allow_other,socket=${socket}`
+  await t.rejects(run(HELPER, [store, mount, '-o', options]), { code: 32, message: /--create/ })
+  await run(HELPER, [store, mount, '-o', `${options},create`])
   const mounts = await readFile('/proc/self/mountinfo', 'utf8')
   const line = mounts.split('\n').find(each => each.includes(` ${mount} `))
   t.match(line, /fuse\.coffer .*allow_other/)
@@ -87,7 +88,7 @@ test('mount(8) with the helper in its place', { skip: skipReason }, async t => {
   chmodSync(base, 0o755)
   for (const folder of [home, join(base, 'mnt'), join(home, 'mnt')]) mkdirSync(folder)
   for (const folder of [home, join(home, 'mnt')]) chownSync(folder, USER_ID, USER_ID)
-  const options = `noauto,user,allow_other,socket=${home}/sock`
+  const options = `noauto,user,allow_other,create,keystore-backup=${home}/kb,socket=${home}/sock`
   writeFileSync(join(base, 'fstab'), `${home}/store ${home}/mnt coffer ${options} 0 0\n`)
   const env = { ...process.env, BASE: base, HOME: home, HELPER }
   const script = `${PREPARE}${MOUNTS}`
@@ -99,6 +100,9 @@ test('the systemd unit', async t => {
   const text = await readFile(UNIT, 'utf8')
   t.match(text, /^ExecStart=\/usr\/local\/bin\/coffer run --store=\S+ --mount=\S+/m)
   t.match(text, /^Type=notify$/m)
+  t.match(text, /^RequiresMountsFor=\/srv\/%i /m)
+  t.match(text, /^AssertPathExists=\/srv\/%i\/FORMAT$/m)
+  t.notMatch(text, /^ExecStart=.*--create/m)
   if (!existsSync(SYSTEMD_ANALYZE)) return
   // the program has to be there
   const folder = t.testdir()

@@ -1,0 +1,81 @@
+// The stores that this machine has opened: one small file a path, beside the second copies of the keystores and so away
+// from the store's disk. A start that finds no store in a known path knows that its disk is missing.
+//
+//   KEYSTORE-BACKUP/stores/HASH.json    {"version":1,"path":…,"identity":…,"firstSeen":…}
+//
+// HASH is of the path without symbolic links, and of the path as it was given when that differs: a symbolic link on the
+// disk itself is gone with the disk.
+
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
+import { resolvePath } from './places.ts'
+
+const VERSION = 1
+const FOLDER = 'stores'
+
+export interface KnownStore {
+  /** remove it to have the store forgotten */
+  readonly file: string
+  /** an ISO time; undefined when the file can't be read: that it exists is enough */
+  readonly firstSeen: string | undefined
+}
+
+export class StoreRegistry {
+  readonly #folder: string
+
+  constructor(keystoreBackup: string) {
+    this.#folder = join(keystoreBackup, FOLDER)
+  }
+
+  /** What is known of a store in this path, whether or not it is there now. */
+  async find(path: string): Promise<KnownStore | undefined> {
+    for (const each of await this.#pathsOf(path)) {
+      const file = this.#fileOf(each)
+      const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+        return ''
+      })
+      if (text !== undefined) return { file, firstSeen: parse(text)?.firstSeen }
+    }
+    return undefined
+  }
+
+  /** Remembers the store durably, unless it is known. @throws an Error of the filesystem */
+  async remember(path: string, identity: string, now: Date): Promise<void> {
+    for (const each of await this.#pathsOf(path)) {
+      const file = this.#fileOf(each)
+      const known = parse(await readFile(file, 'utf8').catch(() => ''))
+      if (known?.identity === identity) continue
+      await makeDirectoryDurably(this.#folder)
+      const line = { version: VERSION, path: each, identity, firstSeen: now.toISOString() }
+      await writeDurably('registry', file, `${JSON.stringify(line)}\n`)
+    }
+  }
+
+  async #pathsOf(path: string): Promise<Set<string>> {
+    return new Set([await resolvePath(path), resolve(path)])
+  }
+
+  #fileOf(path: string): string {
+    const hash = createHash('sha256').update('coffer store path').update(path).digest('hex')
+    return join(this.#folder, `${hash.slice(0, 32)}.json`)
+  }
+}
+
+/** By hand: a start checks this before it loads the libraries that it needs later. */
+function parse(text: string): { identity: string; firstSeen: string } | undefined {
+  try {
+    const record: unknown = JSON.parse(text)
+    if (typeof record !== 'object' || record === null || !('version' in record)) return undefined
+    if (record.version !== VERSION || !('identity' in record && 'firstSeen' in record))
+      return undefined
+    const { identity, firstSeen } = record
+    if (typeof identity !== 'string' || typeof firstSeen !== 'string') return undefined
+    // It becomes part of a sentence.
+    return Number.isNaN(Date.parse(firstSeen)) ? undefined : { identity, firstSeen }
+  } catch {
+    return undefined
+  }
+}
