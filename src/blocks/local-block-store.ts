@@ -75,7 +75,7 @@ export class LocalBlockStore implements BlockStore {
     this.#reader = new FileReader(options.directory, options.lookupKey)
     this.#syncer = new Syncer(file => this.#letGoIfClosed(file))
     // A file of an earlier life may hold pages beyond its record; writing there again would use nonces twice.
-    for (const record of [...registry.live()]) {
+    for (const record of registry.live()) {
       if (!record.isClosed) registry.remember({ ...record, isClosed: true })
     }
   }

@@ -213,7 +213,8 @@ t.test(
     const report = await store.storage.cleaner.start('manual').done
     t.equal(report.outcome, 'failed')
     t.match(report.text, /is in use, says the reference counters: 1 extents map 10 bytes/)
-    t.ok(before.every(async name => (await blockFiles(directory)).includes(name)))
+    const after = await blockFiles(directory)
+  t.ok(before.every(name => after.includes(name)))
     t.same([...store.storage.blockRecords()].filter(({ block }) => block === 1).length, 1)
     await store.close()
   },
