@@ -214,7 +214,7 @@ t.test(
     t.equal(report.outcome, 'failed')
     t.match(report.text, /is in use, says the reference counters: 1 extents map 10 bytes/)
     const after = await blockFiles(directory)
-  t.ok(before.every(name => after.includes(name)))
+    t.ok(before.every(name => after.includes(name)))
     t.same([...store.storage.blockRecords()].filter(({ block }) => block === 1).length, 1)
     await store.close()
   },
