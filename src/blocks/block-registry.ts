@@ -14,6 +14,9 @@ export class BlockRegistry {
   /** the cleaner is about to free them */
   readonly #condemned = new Set<number>()
   readonly #quarantined = new Map<number, string>()
+  /** records of the trash in the order in which they were freed; undefined when it has changed since */
+  #trashInOrder: readonly BlockRecord[] | undefined
+  #trashBytes = 0
 
   constructor(records: Iterable<BlockRecord>) {
     for (const record of records) this.#place(record)
@@ -31,13 +34,29 @@ export class BlockRegistry {
     return this.#live.values()
   }
 
-  trash(): Iterable<BlockRecord> {
-    return this.#trash.values()
+  /** Freed block files, in the order in which they were freed. */
+  trash(): readonly BlockRecord[] {
+    this.#trashInOrder ??= [...this.#trash.values()].sort(inOrderOfFreeing)
+    return this.#trashInOrder
+  }
+
+  /** What the files of the trash take. */
+  get trashBytes(): number {
+    return this.#trashBytes
   }
 
   /** Why block files are quarantined, by id. */
   get quarantined(): ReadonlyMap<number, string> {
     return this.#quarantined
+  }
+
+  /** Ids of the keys that block files of a group have by their records, also in the trash. */
+  keyIdsOf(group: number): Set<number> {
+    const ids = new Set<number>()
+    for (const record of [...this.#live.values(), ...this.#trash.values()]) {
+      if (record.group === group) ids.add(record.keyId)
+    }
+    return ids
   }
 
   /** New data may refer to what the block file holds. */
@@ -76,7 +95,7 @@ export class BlockRegistry {
   /** The record leaves with the coming commit; the file is gone, or was never made. */
   forget(block: number): void {
     this.#live.delete(block)
-    this.#trash.delete(block)
+    this.#takeFromTrash(block)
     this.#quarantined.delete(block)
     this.#condemned.delete(block)
     this.#changed.delete(block)
@@ -104,12 +123,28 @@ export class BlockRegistry {
 
   #place(record: BlockRecord): void {
     const { block, freedSeconds, quarantine } = record
-    const [into, outOf] =
-      freedSeconds === null ? [this.#live, this.#trash] : [this.#trash, this.#live]
-    outOf.delete(block)
-    into.set(block, record)
+    this.#takeFromTrash(block)
+    if (freedSeconds === null) this.#live.set(block, record)
+    else {
+      this.#live.delete(block)
+      this.#trash.set(block, record)
+      this.#trashBytes += record.lengthBytes
+      this.#trashInOrder = undefined
+    }
     if (freedSeconds === null && quarantine !== null) this.#quarantined.set(block, quarantine)
     else this.#quarantined.delete(block)
     if (freedSeconds !== null) this.#condemned.delete(block)
   }
+
+  #takeFromTrash(block: number): void {
+    const record = this.#trash.get(block)
+    if (record === undefined) return
+    this.#trash.delete(block)
+    this.#trashBytes -= record.lengthBytes
+    this.#trashInOrder = undefined
+  }
+}
+
+function inOrderOfFreeing(a: BlockRecord, b: BlockRecord): number {
+  return (a.freedSeconds ?? 0) - (b.freedSeconds ?? 0) || a.block - b.block
 }

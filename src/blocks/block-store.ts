@@ -138,7 +138,9 @@ export interface BlockStore {
   /** Moves the files that were freed before the last commit to the trash. What fails is done by the next start. */
   settleFreed(): Promise<void>
   /** Records of the block files in the trash, in the order in which they were freed. */
-  trashed(): BlockRecord[]
+  trashed(): readonly BlockRecord[]
+  /** what these take */
+  readonly trashedBytes: number
   /**
    * Deletes files of the trash for good. Their records leave with the coming commit.
    * @returns those whose file's header is another one's, or can't be read: they are left alone

@@ -44,11 +44,8 @@ export class FreedBlocks {
   }
 
   /** In the order in which they were freed. */
-  list(): BlockRecord[] {
-    const records = [...this.#registry.trash()]
-    return records.sort(
-      (a, b) => (a.freedSeconds ?? 0) - (b.freedSeconds ?? 0) || a.block - b.block,
-    )
+  list(): readonly BlockRecord[] {
+    return this.#registry.trash()
   }
 
   /** @returns those whose file is another one's: they are left alone */

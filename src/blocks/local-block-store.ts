@@ -173,8 +173,12 @@ export class LocalBlockStore implements BlockStore {
     return this.#freed.settle()
   }
 
-  trashed(): BlockRecord[] {
+  trashed(): readonly BlockRecord[] {
     return this.#freed.list()
+  }
+
+  get trashedBytes(): number {
+    return this.#registry.trashBytes
   }
 
   deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<number[]> {
@@ -230,9 +234,7 @@ export class LocalBlockStore implements BlockStore {
   }
 
   keyIdsOf(group: number): Set<number> {
-    const ids = new Set<number>()
-    for (const record of this.#registry.live()) if (record.group === group) ids.add(record.keyId)
-    for (const record of this.#registry.trash()) if (record.group === group) ids.add(record.keyId)
+    const ids = this.#registry.keyIdsOf(group)
     for (const file of this.#files.values()) {
       const record = file.record()
       if (record.group === group) ids.add(record.keyId)

@@ -12,7 +12,7 @@ import { planTrash, type TrashRequest } from './trash-plan.ts'
 export interface TrashOptions {
   readonly blocks: Pick<
     BlockStore,
-    'trashed' | 'deleteTrashed' | 'restoreTrashed' | 'quarantine' | 'hasBlock'
+    'trashed' | 'trashedBytes' | 'deleteTrashed' | 'restoreTrashed' | 'quarantine' | 'hasBlock'
   >
   readonly usage: { of(block: number): BlockUsage }
   readonly metadata: { commit(): Promise<void>; touched(recordCount?: number): void }
@@ -49,7 +49,8 @@ export class TrashCollector implements CleanerTrash {
 
   /** What lies in the trash. */
   get content(): TrashReport {
-    return sumOf(this.#options.blocks.trashed())
+    const { blocks } = this.#options
+    return { files: blocks.trashed().length, bytes: blocks.trashedBytes }
   }
 
   /** When the oldest of its files was freed, in seconds since 1970; undefined when it is empty. */
@@ -67,7 +68,8 @@ export class TrashCollector implements CleanerTrash {
 
   /** Bytes that would be given up if room were needed. */
   get reclaimableBytes(): number {
-    return this.#options.heldBecause() === undefined ? this.content.bytes : 0
+    const { blocks } = this.#options
+    return this.#options.heldBecause() === undefined ? blocks.trashedBytes : 0
   }
 
   /** Why nothing leaves the trash now; undefined when all is well. */

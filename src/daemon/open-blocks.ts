@@ -44,7 +44,7 @@ export async function openBlocks(options: OpenBlocksOptions): Promise<OpenBlocks
   const { strays } = blocks.reconciled
   if (strays.length === 0) alerts.clear('STRAY_BLOCK_FILE')
   else {
-    const text = `${strays.length} block files have no record, and were left alone: ${strays[0]} and so on.`
+    const text = `${strays.length} block files without a record were left alone. The first is ${strays[0]}.`
     alerts.raise('STRAY_BLOCK_FILE', text)
   }
   return { blocks, census }

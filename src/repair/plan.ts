@@ -13,9 +13,9 @@ import type { Evidence, Remains } from './evidence.ts'
 const WHY_QUARANTINE = 'The data is not there; reading it gives EIO, and the file is quarantined.'
 const WHY_DATABASE = 'A database is made anew from a copy: see "coffer recover".'
 const WHY_LOST =
-  'Inodes and counters both say that there were more extents: they have been lost. See "coffer recover metadata".'
+  'Inodes and counters both say that there were more extents: they have been lost. See "coffer recover".'
 const WHY_UNKNOWN = 'Nothing in the store tells what is right.'
-const WHY_RECOVER = 'Such a record is mended from a copy: see "coffer recover metadata".'
+const WHY_RECOVER = 'Such a record is mended from a copy: see "coffer recover".'
 
 /** @returns actions in the order of their stages; within one, in the order of the findings */
 export function planRepair(found: readonly Discovery[], evidence: Evidence): RepairPlan {

@@ -3,7 +3,7 @@
 import { inodeKey, PendingGroups, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
-import { EXTENT_PAGE_BYTES, endOf } from './extent.ts'
+import { EXTENT_PAGE_BYTES, endOf, mappedBytes } from './extent.ts'
 import type { Extent, ExtentPage } from './extent.ts'
 import { fileOf, numberOfPage, pageKey, pageName, pageOf, parsedKey } from './extent-keys.ts'
 import { ExtentRecord } from './extent-record.ts'
@@ -123,7 +123,7 @@ export class ExtentMap implements CommitParticipant {
     for (let page = firstPage; page <= lastPage; page++) {
       const pageBytes = page * EXTENT_PAGE_BYTES
       const record = this.#record(pageName(inode, page))
-      const isReached = record !== undefined && startsBy(record, startBytes - pageBytes)
+      const isReached = record !== undefined && record.hasStartBy(startBytes - pageBytes)
       if (page === firstPage && !isReached) found.push(...this.#reaching(inode, page, startBytes))
       if (record === undefined) continue
       const toPlace = record.firstStartingAt(endBytes - pageBytes)
@@ -286,18 +286,17 @@ export class ExtentMap implements CommitParticipant {
     const prefix = inodeKey(TABLE.extents, inode)
     this.#discardPending(prefix.toString('latin1'))
     let count = 0
-    const drop = (key: Uint8Array, value: Uint8Array | undefined): boolean => {
+    const drop = (key: Uint8Array): boolean => {
       const name = Buffer.from(key).toString('latin1')
       if (this.#pending.get(name) === null) return false
-      this.#drop(name, value && parsedOrNothing(value))
+      // Not what the range says: the cleaner may have changed the page since it began.
+      this.#drop(name, this.#recordOrNothing(name))
       return true
     }
     // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever. What it referred to
     // stays counted, so nothing of it is freed before a repair has counted anew.
-    const pages = this.#metadata.range(prefix, prefixEnd(prefix), key => drop(key, undefined))
-    for await (const { key, value } of pages) {
-      if (drop(key, value) && ++count >= countMax) return true
-    }
+    const pages = this.#metadata.range(prefix, prefixEnd(prefix), drop)
+    for await (const { key } of pages) if (drop(key) && ++count >= countMax) return true
     return false
   }
 
@@ -354,6 +353,15 @@ export class ExtentMap implements CommitParticipant {
     return value && ExtentRecord.parse(value)
   }
 
+  /** A record that can't be read is deleted with its file all the same. */
+  #recordOrNothing(name: string): ExtentRecord | undefined {
+    try {
+      return this.#peek(name)
+    } catch {
+      return undefined
+    }
+  }
+
   #remember(name: string, record: ExtentRecord): void {
     this.#forget(name)
     this.#clean.set(name, record)
@@ -401,23 +409,5 @@ export class ExtentMap implements CommitParticipant {
     const before = this.#pending.size
     change()
     this.#touched(this.#pending.size - before)
-  }
-}
-
-/** Whether the record has an extent at this offset within the page, or before it. */
-function startsBy(record: ExtentRecord, offsetBytes: number): boolean {
-  return record.count > 0 && record.firstStartingAt(offsetBytes + 1) > 0
-}
-
-function mappedBytes(extents: readonly Extent[]): number {
-  return extents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
-}
-
-/** A record that makes no sense is deleted with its file all the same. */
-function parsedOrNothing(value: Uint8Array): ExtentRecord | undefined {
-  try {
-    return ExtentRecord.parse(value)
-  } catch {
-    return undefined
   }
 }

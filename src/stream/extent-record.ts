@@ -78,6 +78,11 @@ export class ExtentRecord {
     return this.#first(place => this.#startBytes(place) >= offsetBytes)
   }
 
+  /** Whether an extent starts at this offset within the page, or before it. */
+  hasStartBy(offsetBytes: number): boolean {
+    return this.count > 0 && this.firstStartingAt(offsetBytes + 1) > 0
+  }
+
   #first(isIt: (place: number) => boolean): number {
     let [low, high] = [0, this.count]
     while (low < high) {

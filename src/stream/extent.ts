@@ -33,3 +33,8 @@ export interface ExtentPage {
 export function endOf(extent: Extent): number {
   return extent.startBytes + extent.lengthBytes
 }
+
+/** What the extents cover together. */
+export function mappedBytes(extents: readonly Extent[]): number {
+  return extents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+}

@@ -123,8 +123,19 @@ export class FileStream implements FlushOwner, RunHolder {
     if (offsetBytes + data.length > FILE_BYTES_MAX) throw new FilesystemError('EFBIG')
     this.#services.checkAccess(this.group)
     const reserving = this.#services.reserve(this.group, data.length)
-    if (reserving !== undefined) return reserving.then(() => this.#write(offsetBytes, data))
+    if (reserving !== undefined) return this.#writeWhenReserved(reserving, offsetBytes, data)
     return this.#write(offsetBytes, data)
+  }
+
+  async #writeWhenReserved(
+    reserving: Promise<void>,
+    offsetBytes: number,
+    data: Uint8Array,
+  ): Promise<void> {
+    await reserving
+    // The group may have been locked meanwhile.
+    this.#services.checkAccess(this.group)
+    await this.#write(offsetBytes, data)
   }
 
   #write(offsetBytes: number, data: Uint8Array): void | Promise<void> {

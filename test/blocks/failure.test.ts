@@ -60,7 +60,8 @@ t.test('a full disk is ENOSPC, and writing goes on when there is room again', as
 
 t.test('a file that can not be created fails its appends, not the store', async t => {
   const directory = await temporaryDirectory(t)
-  const store = await openStore(directory, { nextBlockId: () => 77 })
+  let next = 77
+  const store = await openStore(directory, { nextBlockId: () => next++ })
   const path = join(directory, '1', '000000')
   await mkdir(join(path, '0000004d.blk'), { recursive: true })
   await t.rejects(store.append(CLEAR, [randomChunk(10)], 1), { code: 'EIO' })
