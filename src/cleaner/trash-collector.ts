@@ -30,8 +30,6 @@ export interface TrashOptions {
   readonly disagreed: (text: string) => void
   /** nothing disagreed about any file that was asked for */
   readonly agreed: () => void
-  /** files of these storage groups have been deleted: keys may be unused now */
-  readonly deleted: (groups: ReadonlySet<number>) => void
 }
 
 export interface TrashReport {
@@ -42,6 +40,7 @@ export interface TrashReport {
 export class TrashCollector implements CleanerTrash {
   readonly #options: TrashOptions
   #work: Promise<unknown> = Promise.resolve()
+  #emptiedGroups = new Set<number>()
 
   constructor(options: TrashOptions) {
     this.#options = options
@@ -132,6 +131,13 @@ export class TrashCollector implements CleanerTrash {
     return sumOf(all)
   }
 
+  /** Storage groups whose files were deleted since the last call: keys may be unused now. */
+  takeEmptiedGroups(): ReadonlySet<number> {
+    const groups = this.#emptiedGroups
+    this.#emptiedGroups = new Set()
+    return groups
+  }
+
   /** A deletion that is under way has ended. */
   async settled(): Promise<void> {
     await this.#work.catch(() => undefined)
@@ -139,7 +145,7 @@ export class TrashCollector implements CleanerTrash {
 
   async #delete(request: TrashRequest): Promise<TrashReport> {
     return await this.#inTurn(async () => {
-      const { blocks, metadata, disagreed, agreed, deleted, heldBecause } = this.#options
+      const { blocks, metadata, disagreed, agreed, heldBecause } = this.#options
       if (heldBecause() !== undefined) return { files: 0, bytes: 0 }
       let isAgreed = true
       const proved: BlockRecord[] = []
@@ -163,7 +169,7 @@ export class TrashCollector implements CleanerTrash {
       const gone = proved.filter(({ block }) => !refused.has(block))
       if (gone.length > 0) {
         metadata.touched(gone.length)
-        deleted(new Set(gone.map(({ group }) => group)))
+        for (const { group } of gone) this.#emptiedGroups.add(group)
       }
       return sumOf(gone)
     })

@@ -5,7 +5,6 @@ import type { BlockStore } from '../blocks/index.ts'
 import { localZone, ScheduleBook, TrashCollector } from '../cleaner/index.ts'
 import { FilterKeeper } from '../dedupe/index.ts'
 import { UsageCounters } from '../evidence/index.ts'
-import { reporterOf } from '../internal-errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { openAlerting, type Alerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
@@ -137,12 +136,6 @@ function buildTrash(
       encryption.isLocked(group) ? undefined : encryption.policyOf(group).keyId,
     disagreed: text => board.raise('EVIDENCE_DISAGREES', text, TRASH_SUBJECT),
     agreed: () => board.clear('EVIDENCE_DISAGREES', TRASH_SUBJECT),
-    deleted: groups => {
-      for (const group of groups) {
-        if (encryption.isLocked(group)) continue
-        encryption.retireUnusedKeys(group).catch(reporterOf('retiring keys'))
-      }
-    },
   })
 }
 

@@ -166,10 +166,18 @@ export class Storage {
     return this.#parts.blocks.records()
   }
 
-  /** Deletes from the trash what has been there long enough, and more where room is short. Called regularly. */
+  /**
+   * Deletes from the trash what has been there long enough, and more where room is short; erases the keys that only these
+   * files had. Called regularly.
+   */
   async tickTrash(): Promise<void> {
     await this.#parts.space.relieve()
     await this.trash.expire()
+    // A pass that runs erases keys itself.
+    if (this.cleaner.running !== undefined) return
+    for (const group of this.trash.takeEmptiedGroups()) {
+      if (!this.encryption.isLocked(group)) await this.encryption.retireUnusedKeys(group)
+    }
   }
 
   /** Verifies new tables of the metadata database. Called regularly. */
