@@ -27,13 +27,17 @@ async function keep(store: OpenStore, name: string, content: Buffer): Promise<vo
   say(`kept ${name} ${sha256(content)}`)
 }
 
+/** Longer than a test: what is freed stays in the trash. */
+const KEEP_SECONDS = 3600
+
 /** From here on the test counts the points that are reached. */
 function begin(): void {
   writeSync(STDERR, 'begin\n')
 }
 
 async function prepared(): Promise<OpenStore> {
-  const store = await OpenStore.open(directory)
+  const trash = { keepSeconds: operation === 'undo free' ? KEEP_SECONDS : 0 }
+  const store = await OpenStore.open(directory, { trash })
   store.storage.groups.add(GROUP, 'fast')
   store.addContainer('v', GROUP)
   store.addContainer('other')
@@ -51,11 +55,14 @@ async function run(store: OpenStore): Promise<void> {
     case 'write':
       await keep(store, 'v/new', contentOf(20, 700_000))
       return
-    case 'clean': {
-      const { outcome, text } = await store.storage.cleaner.start('manual').done
-      if (outcome === 'failed') throw new Error(text)
+    case 'clean':
+      await clean(store)
       return
-    }
+    case 'undo free':
+      await store.storage.trash.undoFree()
+      await clean(store)
+      await store.storage.trash.empty()
+      return
     case 'delete': {
       const { vfs } = store.storage
       say('changing other/f')
@@ -80,6 +87,11 @@ async function run(store: OpenStore): Promise<void> {
   }
 }
 
+async function clean(store: OpenStore): Promise<void> {
+  const { outcome, text } = await store.storage.cleaner.start('manual').done
+  if (outcome === 'failed') throw new Error(text)
+}
+
 /** What has to work after a failure that left the store writable: deletes, the cleaner, and writing again. */
 async function goOn(store: OpenStore): Promise<void> {
   if (store.storage.readOnlyReason !== undefined) {
@@ -97,12 +109,13 @@ async function goOn(store: OpenStore): Promise<void> {
 async function main(): Promise<void> {
   if (operation === 'start') begin()
   const store = await prepared()
-  if (operation === 'clean') {
+  if (operation === 'clean' || operation === 'undo free') {
     store.storage.groups.update(GROUP, { compression: 'none' })
     say('changing v/f0')
     store.remove('v/f0')
     await store.sync()
   }
+  if (operation === 'undo free') await clean(store)
   if (operation === 'repair') {
     const { vfs } = store.storage
     const inode = vfs.lookup(vfs.containerByName('v').root, 'f0')?.attributes.inode ?? 0

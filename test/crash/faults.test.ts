@@ -26,6 +26,7 @@ const OPERATIONS = [
   'recover-unknown',
   'write',
   'clean',
+  'undo free',
   'delete',
   'password',
   'repair',

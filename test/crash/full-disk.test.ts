@@ -190,7 +190,8 @@ async function writeOnce(client: Client): Promise<string> {
 
 t.test('coffer on a disk that somebody else fills', { skip: await skipReason() }, async t => {
   const disk = await SmallDisk.mount(t)
-  const daemon = new ChildDaemon({ disk: disk.path })
+  // A trash would be given up before anything is refused.
+  const daemon = new ChildDaemon({ disk: disk.path, trashSeconds: 0 })
   t.teardown(() => daemon.remove())
   await daemon.start()
   await daemon.call('container.add', { name: 'c' })

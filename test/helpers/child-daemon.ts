@@ -22,6 +22,8 @@ export interface ChildDaemonOptions {
   /** group => passphrase: a start unlocks them, by files */
   readonly passphrases?: Readonly<Record<string, string>>
   readonly env?: Environment
+  /** how long freed block files are kept; as the daemon does without it */
+  readonly trashSeconds?: number
 }
 
 interface Held {
@@ -79,7 +81,7 @@ export class ChildDaemon {
   #host: Host | undefined
   #control: ControlClient | undefined
 
-  constructor({ disk, passphrases = {}, env = {} }: ChildDaemonOptions) {
+  constructor({ disk, passphrases = {}, env = {}, trashSeconds }: ChildDaemonOptions) {
     this.#base = mkdtempSync(join(tmpdir(), 'coffer-child-'))
     this.mount = join(this.#base, 'mnt')
     this.store = join(disk, 'store')
@@ -96,6 +98,7 @@ export class ChildDaemon {
       keystoreBackup: join(disk, 'keystore-backup'),
       allowOther: false,
       passphraseFiles,
+      ...(trashSeconds !== undefined && { trashSeconds }),
     }
     this.#env = env
   }
