@@ -24,6 +24,9 @@ namespace coffer {
 
 namespace {
 
+/** Names have 255 bytes, and keys little more: a longer one would let a small file ask for much memory. */
+constexpr uint64_t kKeyBytesMax = 4096;
+
 constexpr size_t kTrailerBytes = 5;
 constexpr size_t kHandlesBytes = 40;
 constexpr size_t kFooterBytes = kHandlesBytes + 8;
@@ -136,6 +139,7 @@ void DecodeBlock(std::span<const uint8_t> contents, uint64_t at, std::string& ke
     const uint64_t shared = reader.Varint(UINT32_MAX);
     const uint64_t rest = reader.Varint(UINT32_MAX);
     const uint64_t value_bytes = reader.Varint(UINT32_MAX);
+    if (shared + rest > kKeyBytesMax) throw Fault(at, "a key is longer than any that is written");
     if (shared > key.size() || (is_restart && shared != 0)) throw Fault(at, "a key shares more than there is");
     if (is_restart) restart++;
     key.resize(shared);

@@ -93,6 +93,14 @@ export interface OpenRegion {
 export type DamageReason =
   'missing' | 'truncated' | 'header' | 'authentication' | 'decompression' | 'table' | 'io'
 
+/** What became of files of the trash that were to be deleted. */
+export interface TrashDeletion {
+  readonly deleted: readonly number[]
+  /** their files have the header of another block file, or none that can be read: they are left alone */
+  readonly foreign: readonly number[]
+  readonly errors: readonly { readonly block: number; readonly message: string }[]
+}
+
 export interface BlockStore {
   /**
    * Packs the chunks, in order, into regions, seals and verifies them in native threads and appends them to the group's
@@ -135,17 +143,16 @@ export interface BlockStore {
    * @param nowSeconds since 1970
    */
   free(proofs: readonly DeletionProof<number>[], nowSeconds: number): void
-  /** Moves the files that were freed before the last commit to the trash. What fails is done by the next start. */
+  /** Moves the files that were freed before the last commit to the trash. What fails is tried again by the next call. */
   settleFreed(): Promise<void>
-  /** Records of the block files in the trash, in the order in which they were freed. */
+  /** Records of all freed block files, in the order in which they were freed. */
+  freed(): readonly BlockRecord[]
+  /** The same of those whose files have been moved to the trash. */
   trashed(): readonly BlockRecord[]
   /** what these take */
   readonly trashedBytes: number
-  /**
-   * Deletes files of the trash for good. Their records leave with the coming commit.
-   * @returns those whose file's header is another one's, or can't be read: they are left alone
-   */
-  deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<number[]>
+  /** Deletes files of the trash for good. Their records leave with the coming commit. */
+  deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<TrashDeletion>
   /** Brings block files of the trash back. The coming commit makes them part of the store again. @returns their ids */
   restoreTrashed(blocks: readonly number[]): Promise<number[]>
 

@@ -1,6 +1,6 @@
 // What can go wrong below the contract, in words that callers branch on.
 
-import { StoreError } from '../errors.ts'
+import { FilesystemError, StoreError } from '../errors.ts'
 import type { DamageReason } from './block-store.ts'
 
 /** A region that can't be trusted. Callers answer EIO and raise an alert. */
@@ -29,6 +29,8 @@ export function codeOf(error: unknown): string {
 /** A failed read in the contract's words. A programmer's mistake stays what it is. */
 export function damageOf(error: unknown, block: number, page: number): unknown {
   if (error instanceof DamagedRegionError || error instanceof TypeError) return error
+  // A locked group says nothing about its block files.
+  if (error instanceof FilesystemError) return error
   const code = codeOf(error)
   const reason = code.startsWith(DAMAGE_PREFIX) ? code.slice(DAMAGE_PREFIX.length) : 'io'
   return new DamagedRegionError(block, page, reason as DamageReason, { cause: error })

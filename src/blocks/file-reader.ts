@@ -17,6 +17,7 @@ const OPEN_FILES_MAX = 256
 const GUESS_FACTOR = 1.25
 const GUESS_BYTES_WITHOUT_RECORD = 256 * 1024
 
+/** @returns undefined for a key that the group doesn't have. @throws FilesystemError ENOKEY while the group is locked */
 export type LookupKey = (group: number, keyId: number) => Uint8Array | undefined
 
 /** Where a region begins, and where the next one does if that is known. */

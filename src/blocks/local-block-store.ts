@@ -19,6 +19,7 @@ import {
   type NewChunk,
   type OpenRegion,
   type SealingPolicy,
+  type TrashDeletion,
 } from './block-store.ts'
 import { appendError, checkChunk, checkPolicy, locationsOf } from './append-checks.ts'
 import type { BlockRegistry } from './block-registry.ts'
@@ -173,15 +174,19 @@ export class LocalBlockStore implements BlockStore {
     return this.#freed.settle()
   }
 
+  freed(): readonly BlockRecord[] {
+    return this.#registry.trash()
+  }
+
   trashed(): readonly BlockRecord[] {
-    return this.#freed.list()
+    return this.#freed.moved()
   }
 
   get trashedBytes(): number {
-    return this.#registry.trashBytes
+    return this.#freed.movedBytes
   }
 
-  deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<number[]> {
+  deleteTrashed(proofs: readonly DeletionProof<number>[]): Promise<TrashDeletion> {
     return this.#freed.delete(proofs)
   }
 

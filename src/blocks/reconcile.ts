@@ -2,14 +2,14 @@
 // that was freed goes to the trash, and so does one that no commit can know of. Nothing is deleted or cut here. A file
 // with an id that was given out and without a record is no leftover: its record was lost, and it is left alone.
 
-import { readdir, stat } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StoreError } from '../errors.ts'
 import { BLOCK_FILE_BYTES_MAX, BLOCK_PAGE_BYTES, type BlockRecord } from './block-store.ts'
 import { codeOf } from './errors.ts'
 import { blockOfName, blockPath, FOLDER_NAME, GROUP_NAME } from './paths.ts'
 import { readBlockHeader, scanBlockFile } from './scan.ts'
-import type { PlacedBlock, Trash } from './trash.ts'
+import type { Moves, PlacedBlock, Trash } from './trash.ts'
 
 /** A file at the place of a block file. */
 export interface BlockFilePlace extends PlacedBlock {
@@ -122,13 +122,18 @@ export async function reconcile(
   plan: ReconcilePlan,
   nowSeconds: number,
 ): Promise<BlockRecord[]> {
-  await trash.giveBack(plan.restored)
-  await trash.take([...plan.freed, ...plan.uncommitted])
+  throwFirst(await trash.giveBack(plan.restored))
+  throwFirst(await trash.take([...plan.freed, ...plan.uncommitted]))
   const records: BlockRecord[] = []
   for (const placed of [...plan.uncommitted, ...plan.unrecorded]) {
     records.push(await recordOf(trash, placed, nowSeconds))
   }
   return records
+}
+
+function throwFirst({ errors }: Moves): void {
+  const [first] = errors
+  if (first !== undefined) throw first.error
 }
 
 async function recordOf(
@@ -138,7 +143,7 @@ async function recordOf(
 ): Promise<BlockRecord> {
   const path = trash.pathOf(placed)
   const header = await readBlockHeader(path)
-  const { size } = await stat(path)
+  const { size } = await lstat(path)
   const pages = Math.floor(size / BLOCK_PAGE_BYTES)
   return {
     block: placed.block,

@@ -1,5 +1,6 @@
 // Walks a block file by its region headers, for rebuilding the index and for what a crash left behind.
 
+import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import {
   parseBlockHeader,
@@ -12,12 +13,15 @@ import { BLOCK_PAGE_BYTES } from './block-store.ts'
 /** Garbage is crossed in pieces of this many bytes instead of page by page. */
 const SCAN_WINDOW_BYTES = 64 * 1024
 
+/** What stands in a block file's place is neither followed nor waited for. */
+const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 /** A region as its header describes it; only opening it proves that it is whole. */
 export type ScannedRegion = ParsedRegionHeader
 
 /** The block file's header; undefined when there is none of a known version. */
 export async function readBlockHeader(path: string): Promise<ParsedBlockHeader | undefined> {
-  const file = await open(path, 'r')
+  const file = await open(path, READ_ONLY)
   try {
     const page = await readAt(file, 0, BLOCK_PAGE_BYTES)
     return parseBlockHeader(page) ?? undefined
@@ -34,7 +38,7 @@ export async function* scanBlockFile(
   path: string,
   from = BLOCK_PAGE_BYTES,
 ): AsyncGenerator<ScannedRegion, void, undefined> {
-  const file = await open(path, 'r')
+  const file = await open(path, READ_ONLY)
   try {
     let offset = Math.max(BLOCK_PAGE_BYTES, from)
     for (;;) {

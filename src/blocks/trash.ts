@@ -19,6 +19,12 @@ export interface PlacedBlock {
   readonly group: number
 }
 
+/** What became of each file. */
+export interface Moves {
+  readonly done: readonly PlacedBlock[]
+  readonly errors: readonly (PlacedBlock & { readonly error: unknown })[]
+}
+
 export class Trash {
   readonly #directory: string
   readonly #path: string
@@ -46,44 +52,41 @@ export class Trash {
     })
   }
 
-  /**
-   * Moves block files from their places. Durable when it resolves.
-   * @returns those that had no file
-   */
-  async take(blocks: readonly PlacedBlock[]): Promise<PlacedBlock[]> {
-    const missing: PlacedBlock[] = []
+  /** Moves block files from their places. Durable when it resolves. Those without a file are left out. */
+  async take(blocks: readonly PlacedBlock[]): Promise<Moves> {
     const folders = new Set<string>()
-    for (const placed of blocks) {
+    const moves = await each(blocks, async placed => {
       const from = blockPath(this.#directory, placed.group, placed.block)
       const isMoved = await moved('trash.take', from.file, this.pathOf(placed))
       if (isMoved) folders.add(from.folder)
-      else missing.push(placed)
-    }
+      return isMoved
+    })
     await this.#sync(folders)
-    return missing
+    return moves
   }
 
-  /** Moves block files back to their places. Durable when it resolves. @returns those that had no file in the trash */
-  async giveBack(blocks: readonly PlacedBlock[]): Promise<PlacedBlock[]> {
-    const missing: PlacedBlock[] = []
+  /** Moves block files back to their places. Durable when it resolves. Those without a file in the trash are left out. */
+  async giveBack(blocks: readonly PlacedBlock[]): Promise<Moves> {
     const folders = new Set<string>()
-    for (const placed of blocks) {
+    const moves = await each(blocks, async placed => {
       const to = blockPath(this.#directory, placed.group, placed.block)
       for (const folder of await makeBlockFolders(this.#directory, to)) folders.add(folder)
-      if (!(await moved('trash.give-back', this.pathOf(placed), to.file))) missing.push(placed)
-    }
+      return await moved('trash.give-back', this.pathOf(placed), to.file)
+    })
     await this.#sync(folders)
-    return missing
+    return moves
   }
 
   /** Deletes files for good. Durable when it resolves. */
-  async delete(blocks: readonly PlacedBlock[]): Promise<void> {
-    for (const placed of blocks) {
+  async delete(blocks: readonly PlacedBlock[]): Promise<Moves> {
+    const moves = await each(blocks, async placed => {
       await durably('trash.delete', () => unlink(this.pathOf(placed))).catch((error: unknown) => {
         if (codeOf(error) !== 'ENOENT') throw error
       })
-    }
+      return true
+    })
     await this.#sync(new Set())
+    return moves
   }
 
   async #sync(folders: ReadonlySet<string>): Promise<void> {
@@ -106,4 +109,21 @@ async function moved(
     if (codeOf(error) === 'ENOENT') return false
     throw error
   }
+}
+
+/** One after the other; an error of one keeps no other from being done. @param work false: it has no part in `done` */
+async function each(
+  blocks: readonly PlacedBlock[],
+  work: (placed: PlacedBlock) => Promise<boolean>,
+): Promise<Moves> {
+  const done: PlacedBlock[] = []
+  const errors: (PlacedBlock & { error: unknown })[] = []
+  for (const { block, group } of blocks) {
+    try {
+      if (await work({ block, group })) done.push({ block, group })
+    } catch (error) {
+      errors.push({ block, group, error })
+    }
+  }
+  return { done, errors }
 }

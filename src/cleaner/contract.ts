@@ -60,6 +60,8 @@ export const keyRetirements = ['wait', 'empty-trash'] as const
 export type KeyRetirement = (typeof keyRetirements)[number]
 
 export interface CleanerTrash {
+  /** The listing of extents was compared with counters and inodes, and is whole. */
+  listingProved(): void
   /** Deletes what has been in the trash long enough. */
   expire(): Promise<void>
   /** Gives up the oldest until there is so much more room. @returns bytes that were given up */

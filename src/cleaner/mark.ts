@@ -4,8 +4,7 @@
 // the scan sees LevelDB as of its beginning. So every extent that exists at any moment from then on has been seen.
 
 import type { ChunkLocation } from '../blocks/index.ts'
-import { EvidenceError } from '../deletion-proof.ts'
-import { compareUsage, countersIn, countExtents } from '../evidence/index.ts'
+import { proveListing } from '../evidence/index.ts'
 import { forEachLocation } from '../stream/index.ts'
 import type { ExtentWatcher } from '../stream/index.ts'
 import type { PassParts } from './contract.ts'
@@ -41,21 +40,14 @@ export async function markExtents(
   liveness: Liveness,
   step: () => Promise<void>,
 ): Promise<void> {
-  const snapshot = metadata.snapshot()
-  try {
-    const { usage, disagreements } = await countExtents({
-      snapshot,
-      mappedBytesOf,
-      visit: record => {
-        forEachLocation(record, (block, ordinal, chunkLengthBytes) => {
-          liveness.markAt(block, ordinal, chunkLengthBytes)
-        })
-      },
-      step,
-    })
-    const all = [...compareUsage(usage, await countersIn(snapshot)), ...disagreements]
-    if (all.length > 0) throw new EvidenceError(`${all.join('; ')}.`)
-  } finally {
-    await snapshot.close()
-  }
+  await proveListing({
+    metadata,
+    mappedBytesOf,
+    visit: record => {
+      forEachLocation(record, (block, ordinal, chunkLengthBytes) => {
+        liveness.markAt(block, ordinal, chunkLengthBytes)
+      })
+    },
+    step,
+  })
 }

@@ -115,6 +115,7 @@ export class Pass {
       throw error
     })
     await markExtents(this.#parts, this.#liveness, () => pace.step())
+    this.#parts.trash.listingProved()
     return planPass({
       records: blocks.records(),
       liveBytes: block => this.#liveness.liveBytes(block),

@@ -12,7 +12,14 @@ import { planTrash, type TrashRequest } from './trash-plan.ts'
 export interface TrashOptions {
   readonly blocks: Pick<
     BlockStore,
-    'trashed' | 'trashedBytes' | 'deleteTrashed' | 'restoreTrashed' | 'quarantine' | 'hasBlock'
+    | 'records'
+    | 'trashed'
+    | 'trashedBytes'
+    | 'freed'
+    | 'deleteTrashed'
+    | 'restoreTrashed'
+    | 'quarantine'
+    | 'hasBlock'
   >
   readonly usage: { of(block: number): BlockUsage }
   readonly metadata: { commit(): Promise<void>; touched(recordCount?: number): void }
@@ -22,6 +29,15 @@ export interface TrashOptions {
   readonly keyRetirement: KeyRetirement
   /** @throws StoreError METADATA_DAMAGED */
   readonly verifyMetadata: () => Promise<void>
+  /**
+   * Compares all extents with counters and inodes. Counters alone prove nothing before that: they may have been lost.
+   * @throws EvidenceError, StoreError
+   */
+  readonly proveListing: () => Promise<void>
+  /** the listing doesn't agree with the counters, or can't be read */
+  readonly unproved: (text: string) => void
+  /** a file could not be deleted */
+  readonly failed: (text: string) => void
   /** why nothing may be deleted now; undefined when all is well */
   readonly heldBecause: () => string | undefined
   /** a group's active key; files of the trash that are sealed with it keep no other key from being erased */
@@ -41,6 +57,10 @@ export class TrashCollector implements CleanerTrash {
   readonly #options: TrashOptions
   #work: Promise<unknown> = Promise.resolve()
   #emptiedGroups = new Set<number>()
+  /** files that were asked for and stayed: they make no room */
+  readonly #stuck = new Set<number>()
+  /** extents, counters and inodes have agreed since the start */
+  #isProved = false
 
   constructor(options: TrashOptions) {
     this.#options = options
@@ -67,13 +87,26 @@ export class TrashCollector implements CleanerTrash {
 
   /** Bytes that would be given up if room were needed. */
   get reclaimableBytes(): number {
-    const { blocks } = this.#options
-    return this.#options.heldBecause() === undefined ? blocks.trashedBytes : 0
+    const { blocks, heldBecause } = this.#options
+    if (heldBecause() !== undefined) return 0
+    let bytes = blocks.trashedBytes
+    if (this.#stuck.size > 0) {
+      for (const { block, lengthBytes } of blocks.trashed()) {
+        if (this.#stuck.has(block)) bytes -= lengthBytes
+      }
+    }
+    return bytes
   }
 
   /** Why nothing leaves the trash now; undefined when all is well. */
   get heldBecause(): string | undefined {
     return this.#options.heldBecause()
+  }
+
+  listingProved(): void {
+    this.#isProved = true
+    // What kept a file may be over.
+    this.#stuck.clear()
   }
 
   async expire(): Promise<void> {
@@ -89,16 +122,22 @@ export class TrashCollector implements CleanerTrash {
     const { keyRetirement, activeKeyId, blocks } = this.#options
     const active = activeKeyId(group)
     if (keyRetirement === 'wait' || active === undefined) return
-    const needsOld = blocks.trashed().some(each => each.group === group && each.keyId !== active)
-    if (needsOld) await this.#delete({ kind: 'all', group })
+    // Of these keys only the trash has files: without them they can be erased.
+    const keyIds = new Set<number>()
+    for (const each of blocks.trashed()) if (each.group === group) keyIds.add(each.keyId)
+    for (const each of blocks.records()) if (each.group === group) keyIds.delete(each.keyId)
+    keyIds.delete(active)
+    if (keyIds.size > 0) await this.#delete({ kind: 'keys', group, keyIds })
   }
 
   /**
    * Verifies the metadata and deletes everything in the trash. Durable when it resolves.
-   * @throws CofferError TRASH_HELD; StoreError METADATA_DAMAGED
+   * @throws CofferError TRASH_HELD; EvidenceError; StoreError METADATA_DAMAGED
    */
   async empty(group?: number): Promise<TrashReport> {
     await this.#options.verifyMetadata()
+    await this.#options.proveListing()
+    this.listingProved()
     const held = this.#options.heldBecause()
     if (held !== undefined) throw new CofferError('TRASH_HELD', `The trash is kept: ${held}`)
     const report = await this.#delete({ kind: 'all', ...(group !== undefined && { group }) })
@@ -110,7 +149,8 @@ export class TrashCollector implements CleanerTrash {
   async undoFree(group?: number): Promise<TrashReport> {
     const { blocks, metadata } = this.#options
     const report = await this.#inTurn(async () => {
-      const chosen = planTrash(blocks.trashed(), {
+      // Also what has not been moved to the trash yet.
+      const chosen = planTrash(blocks.freed(), {
         kind: 'all',
         ...(group !== undefined && { group }),
       })
@@ -145,34 +185,60 @@ export class TrashCollector implements CleanerTrash {
 
   async #delete(request: TrashRequest): Promise<TrashReport> {
     return await this.#inTurn(async () => {
-      const { blocks, metadata, disagreed, agreed, heldBecause } = this.#options
-      if (heldBecause() !== undefined) return { files: 0, bytes: 0 }
-      let isAgreed = true
-      const proved: BlockRecord[] = []
-      const proofs: DeletionProof<number>[] = []
-      for (const record of planTrash(blocks.trashed(), request)) {
-        try {
-          proofs.push(this.#proofOf(record))
-          proved.push(record)
-        } catch (error) {
-          if (!(error instanceof EvidenceError)) throw error
-          isAgreed = false
-          disagreed(error.message)
-        }
-      }
-      const refused = new Set(await blocks.deleteTrashed(proofs))
-      for (const block of refused) {
-        isAgreed = false
-        disagreed(`Nothing was deleted: file ${block} of the trash has another header.`)
-      }
-      if (isAgreed) agreed()
-      const gone = proved.filter(({ block }) => !refused.has(block))
-      if (gone.length > 0) {
-        metadata.touched(gone.length)
-        for (const { group } of gone) this.#emptiedGroups.add(group)
-      }
-      return sumOf(gone)
+      const { blocks, heldBecause } = this.#options
+      if (heldBecause() !== undefined) return NOTHING
+      // A request for room passes over what has stayed before: the next ones may go.
+      const candidates =
+        request.kind === 'room'
+          ? blocks.trashed().filter(({ block }) => !this.#stuck.has(block))
+          : blocks.trashed()
+      const chosen = planTrash(candidates, request)
+      if (chosen.length === 0 || !(await this.#prove())) return NOTHING
+      return await this.#deleteProved(chosen)
     })
+  }
+
+  /** @returns whether extents, counters and inodes have agreed since the start */
+  async #prove(): Promise<boolean> {
+    if (this.#isProved) return true
+    try {
+      await this.#options.proveListing()
+      this.listingProved()
+    } catch (error) {
+      this.#options.unproved(error instanceof Error ? error.message : String(error))
+    }
+    return this.#isProved
+  }
+
+  async #deleteProved(chosen: readonly BlockRecord[]): Promise<TrashReport> {
+    const { blocks, metadata, disagreed, agreed, failed } = this.#options
+    const proofs: DeletionProof<number>[] = []
+    let isAgreed = true
+    for (const record of chosen) {
+      try {
+        proofs.push(this.#proofOf(record))
+      } catch (error) {
+        if (!(error instanceof EvidenceError)) throw error
+        isAgreed = false
+        disagreed(error.message)
+      }
+    }
+    const { deleted, foreign, errors } = await blocks.deleteTrashed(proofs)
+    for (const block of foreign) {
+      isAgreed = false
+      disagreed(`Nothing was deleted: file ${block} of the trash has another header.`)
+    }
+    for (const { block, message } of errors) {
+      failed(`File ${block} of the trash could not be deleted: ${message}`)
+    }
+    if (isAgreed) agreed()
+    const gone = new Set(deleted)
+    for (const { block, group } of chosen) {
+      if (gone.has(block)) this.#emptiedGroups.add(group)
+      else this.#stuck.add(block)
+    }
+    if (gone.size > 0) metadata.touched(gone.size)
+    return sumOf(chosen.filter(({ block }) => gone.has(block)))
   }
 
   /** @throws EvidenceError */
@@ -201,6 +267,8 @@ export class TrashCollector implements CleanerTrash {
     return done
   }
 }
+
+const NOTHING: TrashReport = { files: 0, bytes: 0 }
 
 function sumOf(records: readonly BlockRecord[]): TrashReport {
   let bytes = 0

@@ -7,6 +7,8 @@ export type TrashRequest =
   | { readonly kind: 'expired'; readonly nowSeconds: number; readonly keepSeconds: number }
   /** the oldest, until so many bytes are given up */
   | { readonly kind: 'room'; readonly bytes: number }
+  /** those of a group that keep keys from being erased */
+  | { readonly kind: 'keys'; readonly group: number; readonly keyIds: ReadonlySet<number> }
   /** all of a group, or of all groups */
   | { readonly kind: 'all'; readonly group?: number }
 
@@ -31,6 +33,10 @@ export function planTrash(
       }
       return chosen
     }
+    case 'keys':
+      return trashed.filter(({ group, keyId }) => {
+        return group === request.group && request.keyIds.has(keyId)
+      })
     case 'all':
       return trashed.filter(({ group }) => request.group === undefined || request.group === group)
   }

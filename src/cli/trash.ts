@@ -37,9 +37,15 @@ export function addTrashCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Glob
             client.call('maintenance.emptyTrash', { ...scopeOf(argv), dryRun }),
           )
         const listed = await call(true)
-        if (argv.dryRun) return print(io, argv, listed, formatListed)
+        if (argv.dryRun || listed.files === 0) {
+          return print(io, argv, listed, reply => formatListed(reply, 'delete for good'))
+        }
         const size = formatSize(listed.bytes)
-        await confirm(io, argv.yes, `${listed.files} block files (${size}) are deleted for good.`)
+        await confirm(
+          io,
+          argv.yes,
+          `${listed.files} block files (${size}) will be deleted for good.`,
+        )
         print(io, argv, await call(false), ({ files, bytes }) => {
           return `${files} block files (${formatSize(bytes)}) were deleted.\n`
         })
@@ -47,7 +53,7 @@ export function addTrashCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Glob
     )
     .command(
       'undo-free',
-      'Bring the block files in the trash back into the store',
+      'Bring freed block files back into the store; deleted files do not come back',
       args =>
         args
           .option('group', groupOption('Only this group'))
@@ -58,7 +64,9 @@ export function addTrashCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Glob
         const outcome = await withControl(io, argv, client =>
           client.call('maintenance.undoFree', { ...scopeOf(argv), dryRun }),
         )
-        print(io, argv, outcome, reply => (dryRun ? formatListed(reply) : formatUndone(reply)))
+        print(io, argv, outcome, reply =>
+          dryRun || reply.files === 0 ? formatListed(reply, 'bring back') : formatUndone(reply),
+        )
       },
     )
 }
@@ -75,13 +83,15 @@ function formatTrash(trash: TrashInfo): string {
   ])
 }
 
-function formatListed({ files, bytes }: TrashOutcome): string {
-  return `The trash holds ${files} block files (${formatSize(bytes)}).\n`
+function formatListed({ files, bytes }: TrashOutcome, what: string): string {
+  if (files === 0) return 'The trash is empty.\n'
+  return `It would ${what}: ${files} block files (${formatSize(bytes)}).\n`
 }
 
 function formatUndone({ files, bytes }: TrashOutcome): string {
   return (
     `${files} block files (${formatSize(bytes)}) are part of the store again. ` +
-    'The next pass of the cleaner frees those that nothing refers to.\n'
+    'Deleted files do not come back: this is for block files that files still refer to. ' +
+    'The next pass of the cleaner frees the others again.\n'
   )
 }

@@ -17,6 +17,7 @@ import { JobBoard } from './job-board.ts'
 import { createLogger, logFatalErrors, type Logger } from './logger.ts'
 import { startMetricsServer } from './metrics-server.ts'
 import { countEntries, makeMountPoint } from './mount-directory.ts'
+import { checkPlaces } from './places.ts'
 import { openStorage } from './open-storage.ts'
 import { Daemon } from './running-daemon.ts'
 import type { Storage } from './storage.ts'
@@ -140,6 +141,8 @@ async function mountStorage(
   await unlockFromFiles(storage, options.passphraseFiles ?? [])
   const { allowOther, transport = 'device', letProcessorsSleep = false } = options
   const how = { mountPoint, allowOther, transport, letProcessorsSleep }
+  // Once more: since the first look directories were made, and links may lead to them.
+  await checkPlaces(options, options.keystoreBackup ?? defaultKeystoreBackup())
   const mount = await mountFilesystem(how, storage.vfs)
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
   return mount

@@ -141,7 +141,9 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     reserve: (group, lengthBytes) => {
       if (options.isReadOnly()) throw new FilesystemError('EROFS')
       options.quota.reserve(group, lengthBytes)
-      return space.reserve(lengthBytes)
+      return space.reserve(lengthBytes)?.then(() => {
+        if (options.isReadOnly()) throw new FilesystemError('EROFS')
+      })
     },
     lost: (inode, error) => {
       reportLoss(options, inode, error)

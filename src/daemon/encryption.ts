@@ -119,9 +119,13 @@ export class Encryption {
     return keys.keyring
   }
 
+  /** @returns undefined for a key that the group doesn't have. @throws FilesystemError ENOKEY while the group is locked */
   lookupKey(id: number, keyId: number): Uint8Array | undefined {
     const keys = this.#keys.get(id)
-    if (keys?.isOpen !== true) return undefined
+    if (keys?.isOpen !== true) {
+      this.checkAccess(id)
+      return undefined
+    }
     const key = keys.keyring.keys.find(each => each.id === keyId)
     return key === undefined || key.state === 'retired' ? undefined : key.secret
   }

@@ -75,8 +75,12 @@ export class MetadataHealth {
   /** Something of the database was found damaged, by a verification or by a read. */
   found(file: string, what: string): void {
     const { alerts, storePath } = this.#options
-    const text = `${file}: ${what}. See what "coffer recover --store ${storePath} --dry-run" can bring back.`
-    alerts.raise('METADATA_DAMAGED', text)
+    const remedy = `See what "coffer recover --store ${storePath} --dry-run" can bring back.`
+    // What a read has met says so already.
+    alerts.raise(
+      'METADATA_DAMAGED',
+      what.includes('coffer recover') ? what : `${file}: ${what}. ${remedy}`,
+    )
   }
 }
 

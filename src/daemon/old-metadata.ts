@@ -24,7 +24,8 @@ export interface OldMetadata {
   readonly blocksTrouble: string | undefined
 }
 
-export async function lookAtOldMetadata(directory: string): Promise<OldMetadata> {
+/** @param isOld of format 2, which has neither totals nor counters */
+export async function lookAtOldMetadata(directory: string, isOld: boolean): Promise<OldMetadata> {
   const isThere = await access(join(directory, 'CURRENT')).then(
     () => true,
     () => false,
@@ -36,6 +37,7 @@ export async function lookAtOldMetadata(directory: string): Promise<OldMetadata>
     metadata = await OfflineMetadata.open(directory)
     sequence = metadata.sequence
     for await (const _ of copiedRecords(metadata));
+    if (isOld) return { sequence, trouble: undefined, blocksTrouble: undefined }
     const trouble = await lostExtents(metadata)
     return { sequence, trouble, blocksTrouble: await lostBlockRecords(metadata) }
   } catch (error) {
@@ -60,9 +62,8 @@ export async function* copiedRecords(
   }
 }
 
-/** What the listing of extents and the commits' counters say of each other; a store of format 2 has no counters. */
+/** What the listing of extents, the commits' counters and the inodes say of each other. */
 async function lostExtents(metadata: OfflineMetadata): Promise<string | undefined> {
-  if (committedBlockTotal(metadata) === undefined) return undefined
   const snapshot = metadata.snapshot()
   try {
     const { usage, disagreements } = await countExtents({
@@ -81,7 +82,7 @@ async function lostExtents(metadata: OfflineMetadata): Promise<string | undefine
 async function lostBlockRecords(metadata: OfflineMetadata): Promise<string | undefined> {
   try {
     const committed = committedBlockTotal(metadata)
-    if (committed === undefined) return undefined
+    if (committed === undefined) return 'It has lost the total of its block records.'
     const { census } = await loadBlockRecords(metadata)
     const disagreement = census.disagreement(committed)
     return disagreement === undefined ? undefined : `It has lost records: ${disagreement}.`

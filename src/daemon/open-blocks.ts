@@ -52,13 +52,10 @@ export async function openBlocks(options: OpenBlocksOptions): Promise<OpenBlocks
 
 /** @throws StoreError METADATA_DAMAGED */
 function checkCensus({ directory, metadata }: OpenBlocksOptions, census: BlockCensus): void {
+  // An upgrade that was cut off may have left a total; an older version may have run since.
+  if (directory.isNew || metadata.sequence === 0 || directory.isOld) return census.touch()
   const committed = committedBlockTotal(metadata)
-  if (committed === undefined) {
-    const isFirst = directory.isNew || metadata.sequence === 0 || directory.isOld
-    if (!isFirst) throw damaged('the total of block records is missing')
-    census.touch()
-    return
-  }
+  if (committed === undefined) throw damaged('the total of block records is missing')
   const disagreement = census.disagreement(committed)
   if (disagreement !== undefined) throw damaged(disagreement)
 }

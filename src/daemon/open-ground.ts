@@ -1,10 +1,11 @@
 // What all of a storage stands on: alerts, groups, keys, block files, room, the filter of the index.
 
 import { totalmem } from 'node:os'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { BlockStore } from '../blocks/index.ts'
 import { localZone, ScheduleBook, TrashCollector } from '../cleaner/index.ts'
 import { FilterKeeper } from '../dedupe/index.ts'
-import { UsageCounters } from '../evidence/index.ts'
+import { proveListing, UsageCounters } from '../evidence/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { openAlerting, type Alerting } from './alerting.ts'
 import { BlockIds } from './block-ids.ts'
@@ -12,6 +13,7 @@ import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { mappedBytesOf } from './mapped-bytes.ts'
 import { MetadataHealth } from './metadata-health.ts'
 import { openBlocks } from './open-blocks.ts'
 import { QuotaGuard } from './quota-guard.ts'
@@ -20,6 +22,9 @@ import { StorageGroups } from './storage-groups.ts'
 import type { StorageOptions } from './storage.ts'
 import { Superblock } from './superblock.ts'
 import { upgradeFromFormat2 } from './upgrade.ts'
+
+/** Of the event loop, for work beside clients: promise 11 allows 20 ms. */
+const SLICE_MS = 8
 
 /** Of alerts about what lies in the trash, as opposed to what is part of the store. */
 const TRASH_SUBJECT = 'trash'
@@ -67,8 +72,6 @@ export async function openGround(
   circle.alerts = alerting.board
   const health = new MetadataHealth({ metadata, alerts: alerting.board, storePath: directory.path })
   circle.health = health
-  // Of the last run; the verification after the start raises it again.
-  alerting.board.clear('METADATA_DAMAGED')
   for (const code of OVER_AT_START) alerting.board.clear(code)
   const groups = new StorageGroups()
   await groups.load(metadata)
@@ -129,11 +132,16 @@ function buildTrash(
     ...options.trash,
     verifyMetadata: () => health.verify(),
     heldBecause: () => {
+      if (usage.isDamaged) return 'counters of references are damaged.'
       if (board.isRaised('EVIDENCE_DISAGREES')) return 'two records of what is in use disagree.'
       return health.trouble
     },
     activeKeyId: group =>
       encryption.isLocked(group) ? undefined : encryption.policyOf(group).keyId,
+    proveListing: () =>
+      proveListing({ metadata, mappedBytesOf, visit: () => undefined, step: breather() }),
+    unproved: text => board.raise('EVIDENCE_DISAGREES', text),
+    failed: text => board.raise('BACKGROUND_FAILURE', text),
     disagreed: text => board.raise('EVIDENCE_DISAGREES', text, TRASH_SUBJECT),
     agreed: () => board.clear('EVIDENCE_DISAGREES', TRASH_SUBJECT),
   })
@@ -164,4 +172,14 @@ function buildEncryption(
     secretsDropped: () => circle.copies?.renew(),
     forget: group => forgetGroup(circle, group, options.pagesChanged),
   })
+}
+
+/** @returns called between records, it lets others have the event loop now and then */
+function breather(): () => Promise<void> {
+  let sliceStartMs = performance.now()
+  return async () => {
+    if (performance.now() - sliceStartMs < SLICE_MS) return
+    await turn()
+    sliceStartMs = performance.now()
+  }
 }

@@ -56,17 +56,15 @@ const RECOVERABLE = new Set([
   'RECORD_DAMAGED',
 ])
 
-/** An error of a start, with what to do where the metadata is at fault. */
+/** An error of a start, with what to do where the metadata is at fault, also as the cause of another failure. */
 export function withRemedy(error: unknown, { path }: StoreDirectory): unknown {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string')
-    return error
-  // Some of what LevelDB finds damaged it finds when it is read.
-  const isLevel = error.code.startsWith('LEVEL_')
-  if (!isLevel && !RECOVERABLE.has(error.code)) return error
-  const code = isLevel ? 'METADATA_UNREADABLE' : error.code
-  const what = isLevel ? `The metadata database is damaged: ${error.message}` : error.message
-  const remedy = `Put the right metadata back, or see what "coffer recover --store ${path} --dry-run" can bring back.`
-  return new StoreError(code, `${what} ${remedy}`, { cause: error })
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (!('code' in at) || typeof at.code !== 'string' || !RECOVERABLE.has(at.code)) continue
+    if (at.message.includes('coffer recover')) return at
+    const remedy = `Put the right metadata back, or see what "coffer recover --store ${path} --dry-run" can bring back.`
+    return new StoreError(at.code, `${at.message} ${remedy}`, { cause: error })
+  }
+  return error
 }
 
 /** @throws StoreError METADATA_BEHIND */

@@ -1,7 +1,7 @@
 // Whether the places that a daemon is told go together: the store, the mount, the second copies of keystores, the sockets.
 // A place behind the mount would have the daemon wait for itself; a second copy inside the store is lost with it.
 
-import { realpath, stat } from 'node:fs/promises'
+import { readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { CofferError } from '../errors.ts'
 import type { DaemonOptions } from './contract.ts'
@@ -25,12 +25,24 @@ export interface Places {
   readonly metricsSocket: Place | undefined
 }
 
-/** The path of `path`, as far as it exists without symbolic links. A dead mount counts as one that doesn't exist. */
-export async function resolvePath(path: string): Promise<string> {
+/** As many links as Linux follows. */
+const LINKS_MAX = 40
+
+/**
+ * The path of `path` without symbolic links, also where they lead to what doesn't exist yet. A dead mount counts as one
+ * that doesn't exist.
+ * @throws CofferError LINK_LOOP
+ */
+export async function resolvePath(path: string, linksLeft = LINKS_MAX): Promise<string> {
+  if (linksLeft === 0) throw new CofferError('LINK_LOOP', `${path} is a loop of symbolic links.`)
   const missing: string[] = []
   for (let at = resolve(path); ; at = dirname(at)) {
     const real = await realpath(at).catch(() => undefined)
     if (real !== undefined) return join(real, ...missing)
+    const target = await readlink(at).catch(() => undefined)
+    if (target !== undefined) {
+      return await resolvePath(join(resolve(dirname(at), target), ...missing), linksLeft - 1)
+    }
     if (at === dirname(at)) return join(at, ...missing)
     missing.unshift(basename(at))
   }

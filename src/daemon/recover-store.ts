@@ -58,7 +58,7 @@ class Recovery {
   async run(): Promise<RecoveryReport> {
     const { progress } = this.#options
     progress('Looking at the metadata')
-    const old = await lookAtOldMetadata(this.#store.metadata)
+    const old = await lookAtOldMetadata(this.#store.metadata, this.#store.isOld)
     const noted = await readNote(this.#store)
     let made: OfflineMetadata | undefined
     try {

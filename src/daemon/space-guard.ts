@@ -102,12 +102,11 @@ export class SpaceGuard {
 
   async #reserveFromTrash(lengthBytes: number): Promise<void> {
     while (this.#leftBytes < lengthBytes) {
-      const wasEmpty = this.#trash.reclaimableBytes === 0
-      await this.#trash.makeRoom(Math.max(lengthBytes, GIVEN_UP_BYTES))
+      const givenUp = await this.#trash.makeRoom(Math.max(lengthBytes, GIVEN_UP_BYTES))
       // A look that began before the files went says nothing.
       await this.#looking
       await this.refresh()
-      if (wasEmpty && this.#leftBytes < lengthBytes) {
+      if (givenUp === 0 && this.#leftBytes < lengthBytes) {
         throw new FilesystemError('ENOSPC', 'The store is full.')
       }
     }

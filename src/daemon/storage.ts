@@ -1,5 +1,6 @@
 // Everything below the mount, as the daemon and its control methods see it, and how it is taken apart.
 
+import { EvidenceError } from '../deletion-proof.ts'
 import type { AlertBoard, CofferEvent } from '../alerts/index.ts'
 import type { BlockRecord, BlockStore } from '../blocks/index.ts'
 import type { ScheduleBook } from '../cleaner/index.ts'
@@ -171,12 +172,17 @@ export class Storage {
    * files had. Called regularly.
    */
   async tickTrash(): Promise<void> {
+    await this.#parts.blocks.settleFreed()
     await this.#parts.space.relieve()
     await this.trash.expire()
     // A pass that runs erases keys itself.
     if (this.cleaner.running !== undefined) return
     for (const group of this.trash.takeEmptiedGroups()) {
-      if (!this.encryption.isLocked(group)) await this.encryption.retireUnusedKeys(group)
+      if (this.encryption.isLocked(group)) continue
+      await this.encryption.retireUnusedKeys(group).catch((error: unknown) => {
+        if (!(error instanceof EvidenceError)) throw error
+        this.alerts.raise('EVIDENCE_DISAGREES', error.message)
+      })
     }
   }
 

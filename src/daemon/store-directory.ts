@@ -78,20 +78,23 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
 /** A directory that is a store, or the remains of one. */
 export interface FoundStore extends Omit<StoreDirectory, 'isNew' | 'isOld' | 'identity'> {
   readonly hasFormat: boolean
+  /** of format 2 */
+  readonly isOld: boolean
 }
 
-/** Finds a store and makes nothing. @throws StoreError NOT_A_STORE, UNKNOWN_VERSION */
+/** Finds a store and makes nothing. @throws StoreError NOT_A_STORE, UNKNOWN_VERSION, FOREIGN_FILE */
 export async function findStoreDirectory(path: string): Promise<FoundStore> {
   const real = await realpath(path).catch((cause: Error) => {
     throw new StoreError('NOT_A_STORE', `The directory ${path} does not exist.`, { cause })
   })
+  await checkStoreShape(real)
   const line = await readFormat(real)
   const names = await readdir(real)
   if (line === undefined && !(names.includes('blocks') && names.includes('copies'))) {
     throw new StoreError('NOT_A_STORE', `${path} is no coffer store, nor what is left of one.`)
   }
   checkFormat(path, line ?? FORMAT_LINE)
-  return { ...placesIn(real), hasFormat: line !== undefined }
+  return { ...placesIn(real), hasFormat: line !== undefined, isOld: line === OLD_FORMAT_LINE }
 }
 
 async function readFormat(real: string): Promise<string | undefined> {

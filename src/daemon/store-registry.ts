@@ -7,13 +7,18 @@
 // disk itself is gone with the disk.
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { resolvePath } from './places.ts'
 
 const VERSION = 1
 const FOLDER = 'stores'
+/** An entry holds a path, which has 4,096 bytes at most, escaped. */
+const ENTRY_BYTES_MAX = 32 * 1024
+/** As `toISOString` writes it: it becomes part of a sentence. */
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 export interface KnownStore {
   /** remove it to have the store forgotten */
@@ -33,11 +38,12 @@ export class StoreRegistry {
   async find(path: string): Promise<KnownStore | undefined> {
     for (const each of await this.#pathsOf(path)) {
       const file = this.#fileOf(each)
-      const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-        return ''
-      })
-      if (text !== undefined) return { file, firstSeen: parse(text)?.firstSeen }
+      // Anything in its place counts: a store that may be known is never made anew.
+      const isThere = await lstat(file).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+      )
+      if (isThere) return { file, firstSeen: parse(await readSmall(file))?.firstSeen }
     }
     return undefined
   }
@@ -46,7 +52,7 @@ export class StoreRegistry {
   async remember(path: string, identity: string, now: Date): Promise<void> {
     for (const each of await this.#pathsOf(path)) {
       const file = this.#fileOf(each)
-      const known = parse(await readFile(file, 'utf8').catch(() => ''))
+      const known = parse(await readSmall(file))
       if (known?.identity === identity) continue
       await makeDirectoryDurably(this.#folder)
       const line = { version: VERSION, path: each, identity, firstSeen: now.toISOString() }
@@ -64,6 +70,22 @@ export class StoreRegistry {
   }
 }
 
+/** What a link, a pipe or a large file holds is of no interest: nothing. */
+async function readSmall(path: string): Promise<string> {
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+    const file = await open(path, flags)
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(ENTRY_BYTES_MAX))
+      return buffer.toString('utf8', 0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return ''
+  }
+}
+
 /** By hand: a start checks this before it loads the libraries that it needs later. */
 function parse(text: string): { identity: string; firstSeen: string } | undefined {
   try {
@@ -73,8 +95,7 @@ function parse(text: string): { identity: string; firstSeen: string } | undefine
       return undefined
     const { identity, firstSeen } = record
     if (typeof identity !== 'string' || typeof firstSeen !== 'string') return undefined
-    // It becomes part of a sentence.
-    return Number.isNaN(Date.parse(firstSeen)) ? undefined : { identity, firstSeen }
+    return ISO_TIME.test(firstSeen) ? { identity, firstSeen } : undefined
   } catch {
     return undefined
   }

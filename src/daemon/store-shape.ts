@@ -4,7 +4,7 @@
 import type { Dirent, Stats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BLOCK_NAMES } from '../blocks/index.ts'
+import { BLOCK_NAMES, TRASH_FOLDER } from '../blocks/index.ts'
 import { StoreError } from '../errors.ts'
 
 const FILES = [
@@ -18,7 +18,9 @@ const FILES = [
   'mail-password',
   'daemon.log',
 ]
-const DIRECTORIES = ['metadata', 'copies', 'blocks', 'keystores', 'diagnostics', 'repairs']
+/** Directories that hold files alone. */
+const FOLDERS = ['metadata', 'metadata.kept-logs', 'copies', 'keystores', 'diagnostics', 'repairs']
+const DIRECTORIES = [...FOLDERS, 'blocks']
 
 /**
  * Looks at the kind of everything by whose name the daemon goes, which costs no more than listing it.
@@ -27,7 +29,7 @@ const DIRECTORIES = ['metadata', 'copies', 'blocks', 'keystores', 'diagnostics',
 export async function checkStoreShape(path: string): Promise<void> {
   for (const name of FILES) await checkOne(join(path, name), 'file')
   for (const name of DIRECTORIES) await checkOne(join(path, name), 'directory')
-  for (const name of ['metadata', 'copies', 'keystores', 'diagnostics', 'repairs']) {
+  for (const name of FOLDERS) {
     for (const entry of await list(join(path, name)))
       check(join(path, name, entry.name), entry, 'file')
   }
@@ -36,8 +38,12 @@ export async function checkStoreShape(path: string): Promise<void> {
 
 async function checkBlocks(blocks: string): Promise<void> {
   for (const group of await list(blocks)) {
-    if (!BLOCK_NAMES.group.test(group.name)) continue
     const groupPath = join(blocks, group.name)
+    if (group.name === TRASH_FOLDER) {
+      check(groupPath, group, 'directory')
+      for (const file of await list(groupPath)) check(join(groupPath, file.name), file, 'file')
+    }
+    if (!BLOCK_NAMES.group.test(group.name)) continue
     check(groupPath, group, 'directory')
     for (const folder of await list(groupPath)) {
       if (!BLOCK_NAMES.folder.test(folder.name)) continue

@@ -32,7 +32,12 @@ export function trashMethods({ trash, groups, alerting, cleaner }: Storage): Tra
       const id = idOf(group)
       if (dryRun) return trash.contentOf(id)
       const { files, bytes } = await trash.empty(id)
-      events.record('TRASH_EMPTIED', 'info', `${files} block files (${bytes} bytes) were deleted.`)
+      if (files > 0)
+        events.record(
+          'TRASH_EMPTIED',
+          'info',
+          `${files} block files (${bytes} bytes) were deleted.`,
+        )
       return { files, bytes }
     },
     'maintenance.undoFree': async ({ group, dryRun }) => {
@@ -42,7 +47,7 @@ export function trashMethods({ trash, groups, alerting, cleaner }: Storage): Tra
       cleaner.checkFree()
       const { files, bytes } = await trash.undoFree(id)
       const text = `${files} freed block files (${bytes} bytes) are part of the store again.`
-      events.record('FREEING_UNDONE', 'warning', text)
+      if (files > 0) events.record('FREEING_UNDONE', 'warning', text)
       return { files, bytes }
     },
   }

@@ -1,6 +1,7 @@
 export { compareUsage, subtractUsage } from './compare-usage.ts'
 export { countersIn, countExtents, type Count, type MappedBytesOf } from './count-extents.ts'
 export type { BlockUsage, GroupUsage, UsageTotals } from './contract.ts'
+export { proveListing, type ListingOptions } from './prove-listing.ts'
 export { UsageTally } from './tally.ts'
 export { UsageCounters } from './usage-counters.ts'
 export { usageRecords } from './usage-records.ts'

@@ -16,10 +16,16 @@ export class UsageCounters implements CommitParticipant, ExtentObserver {
   /** since the last collect */
   readonly #changes = new UsageTally()
 
+  /** Some counters could not be read: the others prove nothing. */
+  isDamaged = false
+
   /** Reads the counters of the last commit. Damaged records are left out: the sums don't add up then. */
   async load(metadata: MetadataReader): Promise<void> {
     const prefix = Buffer.from([TABLE.usage])
-    for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix), () => undefined)) {
+    const damaged = (): void => {
+      this.isDamaged = true
+    }
+    for await (const { key, value } of metadata.range(prefix, prefixEnd(prefix), damaged)) {
       this.#totals.addRecord(key, value)
     }
   }

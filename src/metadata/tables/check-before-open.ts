@@ -17,7 +17,10 @@ import { readVersion } from './read-version.ts'
 
 const log = createDebug('coffer:metadata')
 
-const KEPT_FOLDER = 'kept-logs'
+/** Beside the database's directory, which holds LevelDB's own files alone. */
+const KEPT_SUFFIX = '.kept-logs'
+/** What `copyTo` makes, and nothing else is deleted there. */
+const KEPT_NAME = /^\d{6}-\d{6,}\.log$/
 /** Copies of logs that are kept: each has 16 MiB and is of interest until the next few starts have gone well. */
 const KEPT_LOGS_MAX = 8
 /** A write that another process has in flight is over by then. */
@@ -26,26 +29,33 @@ const SETTLE_MS = 50
 /**
  * Cuts the torn end of the last log off. Each batch is synced, so it holds at most the one batch that was in flight, which
  * was never acknowledged. The caller holds the store's lock.
- * @param keepAside where a log is copied before it is cut; default: `kept-logs` in the directory
+ * @param keepAside where a log is copied before it is cut; default: `kept-logs` beside the directory, after its name
  * @throws StoreError METADATA_DAMAGED for damage elsewhere, and nothing is changed; METADATA_UNREADABLE, DISK_FULL
  */
 export async function checkBeforeOpen(
   directory: string,
-  keepAside = join(directory, KEPT_FOLDER),
+  keepAside = `${directory}${KEPT_SUFFIX}`,
 ): Promise<void> {
   try {
     const { manifest, version, findings } = await readVersion(directory)
     const damage = findings.find(({ file, isTornEnd }) => file === manifest && !isTornEnd)
-    if (damage !== undefined && version !== undefined) {
-      throw metadataDamaged(directory, `${damage.file} ${damage.what}`)
+    // LevelDB opens only what is understood here: it would believe a manifest elsewhere, and lengths that end the process.
+    const isMissing = manifest === undefined && !(await hasCurrent(directory))
+    if (isMissing) return
+    if (damage !== undefined || version === undefined) {
+      const { file, what } = damage ?? findings[0] ?? { file: 'CURRENT', what: 'names no manifest' }
+      throw metadataDamaged(directory, `${file} ${what}`)
     }
-    // LevelDB says what is missing, or makes a new database.
-    if (version === undefined) return
     await checkFooters(directory, version)
     await checkLogs(directory, version, keepAside)
   } catch (error) {
     throw openingError(error)
   }
+}
+
+/** Without CURRENT there is no database: LevelDB says so, or makes a new one. */
+async function hasCurrent(directory: string): Promise<boolean> {
+  return (await readdir(directory)).includes('CURRENT')
 }
 
 /** LevelDB asks for as much memory as a footer says: of a damaged one, more than there is, which ends the process. */
@@ -104,7 +114,7 @@ async function cut(
 
 /** A durable copy under a name that is not taken. @returns its path */
 async function copyTo(path: string, folder: string, name: string): Promise<string> {
-  const taken = (await readdir(folder)).toSorted()
+  const taken = (await readdir(folder)).filter(each => KEPT_NAME.test(each)).toSorted()
   const stem = (number: number): string => `${String(number).padStart(6, '0')}-${name}`
   const last = Number.parseInt(taken.at(-1) ?? '0', 10)
   for (const old of taken.slice(0, Math.max(0, taken.length - KEPT_LOGS_MAX + 1))) {

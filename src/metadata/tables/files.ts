@@ -8,7 +8,7 @@ const NUMBER_DIGITS = 6
 const MANIFEST = /^MANIFEST-\d+$/
 const LOG = /^(\d+)\.log$/
 /** A log is flushed at 16 MiB, and a batch is smaller than that; manifests have some megabytes. */
-const FILE_BYTES_MAX = 2 ** 30
+const FILE_BYTES_MAX = 64 * 1024 * 1024
 
 export function tableName(number: number): string {
   return `${String(number).padStart(NUMBER_DIGITS, '0')}.ldb`

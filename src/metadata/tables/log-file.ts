@@ -81,6 +81,9 @@ function misplaced(type: number, isWithinRecord: boolean): string | undefined {
   return continues === isWithinRecord ? undefined : 'lacks a part of a record'
 }
 
+/** Half a second's work. What still looks like records then counts as damage, and nothing is cut. */
+const SUMMED_BYTES_MAX = 64 * 1024 * 1024
+
 /**
  * Whether a record begins behind a damage. Records are written and synced one after the other, so there is none behind one
  * that was never complete. Parts that only continue a record may be the rest of the damaged one.
@@ -90,16 +93,18 @@ function misplaced(type: number, isWithinRecord: boolean): string | undefined {
  * @param before the last whole batch; null where any record counts
  */
 function hasLaterRecord(file: Buffer, from: number, before: Buffer | null | undefined): boolean {
+  let summedBytes = 0
   for (let at = from; at + HEADER_BYTES <= file.length; at++) {
     const type = file[at + 6] ?? 0
-    if (type < TYPE.full || type > TYPE.last) continue
-    const part = partAt(file, at)
-    if (typeof part === 'string') continue
-    if (type === TYPE.full || type === TYPE.first) {
-      if (before === null || mayBeBatch(part.payload, before, type === TYPE.full)) return true
-    } else {
-      at = part.endBytes - 1
-    }
+    if (type !== TYPE.full && type !== TYPE.first) continue
+    const endBytes = at + HEADER_BYTES + file.readUInt16LE(at + 4)
+    if (endBytes > file.length) continue
+    const payload = file.subarray(at + HEADER_BYTES, endBytes)
+    // What costs little first: a client may have chosen the bytes, and a checksum at each of them takes minutes.
+    if (before !== null && !mayBeBatch(payload, before, type === TYPE.full)) continue
+    summedBytes += payload.length
+    if (summedBytes > SUMMED_BYTES_MAX) return true
+    if (typeof partAt(file, at) !== 'string') return true
   }
   return false
 }
