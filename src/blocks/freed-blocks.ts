@@ -43,7 +43,7 @@ export class FreedBlocks {
     const { done, errors } = await this.#trash.take([...this.#movable.values()])
     const failed = new Set(errors.map(({ block }) => block))
     const moved = new Set(done.map(({ block }) => block))
-    for (const block of [...this.#movable.keys()]) {
+    for (const block of this.#movable.keys()) {
       if (failed.has(block)) continue
       this.#movable.delete(block)
       // It was missing: nothing is left to be kept.
