@@ -1,6 +1,6 @@
 // A LevelDB database of a table, a manifest of several edits and a log, and places of damage in it.
 
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -17,8 +17,11 @@ export const valueOf = (index: number): Buffer =>
   Buffer.alloc(VALUE_BYTES, `value ${index.toString()} `)
 
 export async function scratch(test: Pick<Test, 'teardown'>): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'coffer-tables-'))
-  test.teardown(() => rm(directory, { recursive: true, force: true }))
+  const base = await mkdtemp(join(tmpdir(), 'coffer-tables-'))
+  // What is kept of cut logs lies beside the database.
+  test.teardown(() => rm(base, { recursive: true, force: true }))
+  const directory = join(base, 'metadata')
+  await mkdir(directory)
   return directory
 }
 
