@@ -1,4 +1,4 @@
-// The frame around every value: LevelDB as bundled checks no checksums on reads, so each value carries its own.
+// The frame around every value: each value carries a checksum of its own, made before LevelDB sees it.
 //
 //   0  1  frame version (1)
 //   1  4  CRC-32 over key ‖ payload, little-endian: a value found under another key is refused too
