@@ -6,7 +6,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import type { PassParts } from '../../src/cleaner/index.ts'
+import { TrashCollector, type PassParts } from '../../src/cleaner/index.ts'
 import { SpaceGuard } from '../../src/daemon/space-guard.ts'
 import { openStoreDirectory, findStoreDirectory } from '../../src/daemon/store-directory.ts'
 import { countersIn, subtractUsage, UsageTally } from '../../src/evidence/index.ts'
@@ -262,3 +262,60 @@ t.test('a store whose torn log was cut starts again and again', async t => {
     await store.close()
   }
 })
+
+t.test(
+  'a file of the trash stays when a counter says at the last moment that it is needed',
+  async t => {
+    const record = {
+      block: 3,
+      group: 1,
+      keyId: 0,
+      compression: 'none' as const,
+      isClosed: true,
+      lengthBytes: 8192,
+      regionCount: 1,
+      chunkCount: 1,
+      rawBytes: 100,
+      compressedBytes: 100,
+      quarantine: null,
+      freedSeconds: 5,
+    }
+    const deleted: number[] = []
+    const told: string[] = []
+    const usage = { extents: 1, bytes: 7 }
+    const trash = new TrashCollector({
+      blocks: {
+        records: () => [],
+        freed: () => [record],
+        trashed: () => (deleted.length === 0 ? [record] : []),
+        trashedBytes: 8192,
+        deleteTrashed: async proofs => {
+          deleted.push(...proofs.map(({ subject }) => subject))
+          return { deleted: [...deleted], foreign: [], errors: [] }
+        },
+        restoreTrashed: async () => [],
+        quarantine: () => undefined,
+        hasBlock: () => false,
+      },
+      usage: { of: () => usage },
+      metadata: { commit: async () => undefined, touched: () => undefined },
+      nowSeconds: () => 100,
+      keepSeconds: 0,
+      keyRetirement: 'wait',
+      verifyMetadata: async () => undefined,
+      proveListing: async () => undefined,
+      unproved: text => void told.push(text),
+      failed: text => void told.push(text),
+      heldBecause: () => undefined,
+      activeKeyId: () => undefined,
+      disagreed: text => void told.push(text),
+      agreed: () => undefined,
+    })
+    await trash.expire()
+    t.same(deleted, [])
+    t.match(told, [/Block file 3 in the trash is in use, says the reference counters/])
+    Object.assign(usage, { extents: 0, bytes: 0 })
+    await trash.expire()
+    t.same(deleted, [3])
+  },
+)
