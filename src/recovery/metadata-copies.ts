@@ -269,6 +269,7 @@ export class MetadataCopies implements MetadataWriter {
     const number = ++this.#lastNumber
     const next = CopyGeneration.create(directory, number)
     let isWhole = false
+    let superseded: DeletionProof<number>[] = []
     // A commit that has begun already may still hold the secret.
     if (this.#isStale) await metadata.commit()
     const wanted = new Promise<MetadataView>(resolve => {
@@ -292,6 +293,11 @@ export class MetadataCopies implements MetadataWriter {
       if (next.sequence < 0) {
         throw new Error('the journal has no mark')
       }
+      // Before it takes the older one's place: what can't be read back takes none.
+      const readBack = await readGeneration(directory, number, { write: async () => undefined })
+      const older = (await listGenerations(directory)).filter(each => each < number)
+      superseded = older.map(each => supersededBy(next, readBack, each))
+      if (readBack === undefined) throw new Error('the new one does not read back')
       isWhole = true
     } finally {
       this.#wanted = undefined
@@ -304,10 +310,7 @@ export class MetadataCopies implements MetadataWriter {
     this.#current?.close()
     this.#current = next
     this.#renewedCount = staleCount
-    const readBack = await readGeneration(directory, number, { write: async () => undefined })
-    for (const older of await listGenerations(directory)) {
-      if (older < number) await deleteGeneration(directory, supersededBy(next, readBack, older))
-    }
+    for (const proof of superseded) await deleteGeneration(directory, proof)
     alerts.clear('METADATA_COPY')
   }
 

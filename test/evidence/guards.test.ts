@@ -283,7 +283,7 @@ for (const what of ['has lost extents', 'does not read back'] as const) {
             for (const name of await readdir(copiesPath)) {
               if (before.includes(name) || !name.includes('snapshot')) continue
               const bytes = await readFile(join(copiesPath, name))
-              bytes.fill(0, 8192, 8300)
+              bytes.fill(0, 4200, 4400)
               await writeFile(join(copiesPath, name), bytes)
             }
           },
@@ -306,7 +306,8 @@ for (const what of ['has lost extents', 'does not read back'] as const) {
       before.every(name => after.includes(name)),
       `${before.join(' ')} in ${after.join(' ')}`,
     )
-    t.equal(raised.length > 0, true)
+    const reason = what === 'has lost extents' ? /the extents listed are/ : /does not read back/
+    t.match(raised, [reason])
     await store.close()
   })
 }
