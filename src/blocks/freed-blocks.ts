@@ -6,6 +6,7 @@ import type { DeletionProof } from '../deletion-proof.ts'
 import { reportInternalError } from '../internal-errors.ts'
 import type { BlockRecord, TrashDeletion } from './block-store.ts'
 import type { BlockRegistry } from './block-registry.ts'
+import { codeOf } from './errors.ts'
 import { readBlockHeader } from './scan.ts'
 import type { Trash } from './trash.ts'
 
@@ -16,6 +17,8 @@ export class FreedBlocks {
   readonly #fresh = new Map<number, BlockRecord>()
   /** freed by the last commit; their files are still in place */
   readonly #movable = new Map<number, BlockRecord>()
+  /** moves and deletions, one after the other: a file that is brought back must not be moved by an older request */
+  #work: Promise<unknown> = Promise.resolve()
 
   constructor(registry: BlockRegistry, trash: Trash) {
     this.#registry = registry
@@ -38,7 +41,11 @@ export class FreedBlocks {
   }
 
   /** Moves the files of committed ones. What fails is tried again by the next call, or by a start. */
-  async settle(): Promise<void> {
+  settle(): Promise<void> {
+    return this.#inTurn(() => this.#settle())
+  }
+
+  async #settle(): Promise<void> {
     if (this.#movable.size === 0) return
     const { done, errors } = await this.#trash.take([...this.#movable.values()])
     const failed = new Set(errors.map(({ block }) => block))
@@ -69,7 +76,11 @@ export class FreedBlocks {
     return bytes
   }
 
-  async delete(proofs: readonly DeletionProof<number>[]): Promise<TrashDeletion> {
+  delete(proofs: readonly DeletionProof<number>[]): Promise<TrashDeletion> {
+    return this.#inTurn(() => this.#delete(proofs))
+  }
+
+  async #delete(proofs: readonly DeletionProof<number>[]): Promise<TrashDeletion> {
     const deletable: BlockRecord[] = []
     const foreign: number[] = []
     for (const { subject: block } of proofs) {
@@ -89,7 +100,11 @@ export class FreedBlocks {
   }
 
   /** @returns those that are part of the store again */
-  async restore(blocks: readonly number[]): Promise<number[]> {
+  restore(blocks: readonly number[]): Promise<number[]> {
+    return this.#inTurn(() => this.#restore(blocks))
+  }
+
+  async #restore(blocks: readonly number[]): Promise<number[]> {
     const records = blocks.flatMap(block => this.#registry.trashed(block) ?? [])
     const { done, errors } = await this.#trash.giveBack(
       records.filter(({ block }) => !this.#isInPlace(block)),
@@ -108,6 +123,12 @@ export class FreedBlocks {
     return restored.map(({ block }) => block)
   }
 
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#work.then(work, work)
+    this.#work = done.catch(() => undefined)
+    return done
+  }
+
   #isInPlace(block: number): boolean {
     return this.#fresh.has(block) || this.#movable.has(block)
   }
@@ -119,6 +140,8 @@ export class FreedBlocks {
       const header = await readBlockHeader(this.#trash.pathOf(record))
       return header?.block === record.block && header.group === record.group
     } catch (error) {
+      // Deleted by an earlier try that failed behind that: only its record is left.
+      if (codeOf(error) === 'ENOENT') return true
       reportInternalError(`reading block file ${record.block} of the trash`, error)
       return false
     }

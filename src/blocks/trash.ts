@@ -3,7 +3,7 @@
 //
 //   trash/<group>-<block id in 8 hex digits>.blk
 
-import { readdir, rename, unlink } from 'node:fs/promises'
+import { lstat, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncDirectory } from '../durable-file.ts'
 import { durably, durablySync } from '../fault-points.ts'
@@ -59,7 +59,8 @@ export class Trash {
       const from = blockPath(this.#directory, placed.group, placed.block)
       const isMoved = await moved('trash.take', from.file, this.pathOf(placed))
       if (isMoved) folders.add(from.folder)
-      return isMoved
+      // An earlier try may have moved it, and have failed behind that.
+      return isMoved || (await this.#has(placed))
     })
     await this.#sync(folders)
     return moves
@@ -87,6 +88,16 @@ export class Trash {
     })
     await this.#sync(new Set())
     return moves
+  }
+
+  async #has(placed: PlacedBlock): Promise<boolean> {
+    return await lstat(this.pathOf(placed)).then(
+      () => true,
+      (error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return false
+        throw error
+      },
+    )
   }
 
   async #sync(folders: ReadonlySet<string>): Promise<void> {

@@ -187,6 +187,28 @@ t.test('what was freed can come back', async t => {
   await first.close()
 })
 
+t.test('moves to the trash and back come one after the other', async t => {
+  const directory = await temporaryDirectory(t)
+  const store = await openStore(directory)
+  const chunks = [randomChunk(3000)]
+  const locations = await store.append(CLEAR, chunks, 1)
+  store.closeFiles(() => true)
+  await store.sync()
+  for (let round = 0; round < 20; round++) {
+    store.free([provedDead(1)], 9)
+    store.collectRecords()
+    // Two callers move, as a pass and a tick may; a third brings back before they have ended.
+    const moving = [store.settleFreed(), store.settleFreed()]
+    if (round % 2 === 0) await Promise.all(moving)
+    t.same(await store.restoreTrashed([1]), [1])
+    await Promise.all([...moving, store.settleFreed()])
+    t.same(store.collectForgotten(), [])
+    t.ok(await stat(String(store.pathOf(1))))
+    t.ok(await readsBack(store, chunks, locations))
+  }
+  await store.close()
+})
+
 t.test('metadata that is behind is noticed, and nothing touched', async t => {
   const directory = await temporaryDirectory(t)
   const first = await openStore(directory)
