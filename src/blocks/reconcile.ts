@@ -142,7 +142,11 @@ async function recordOf(
   nowSeconds: number,
 ): Promise<BlockRecord> {
   const path = trash.pathOf(placed)
-  const header = await readBlockHeader(path)
+  // A file that can't be read keeps no store from being opened: it is kept, and has no key that is known.
+  const header = await readBlockHeader(path).catch((error: unknown) => {
+    if (codeOf(error) === 'EIO') return undefined
+    throw error
+  })
   const { size } = await lstat(path)
   const pages = Math.floor(size / BLOCK_PAGE_BYTES)
   return {
