@@ -8,7 +8,7 @@ import {
   applySettings,
   INTERVAL_DAYS_DEFAULT,
   KEY_BYTES,
-  retireUnused,
+  retire,
   rotate,
   wipeKeyring,
   type EncryptionSettings,
@@ -178,12 +178,16 @@ export class GroupKeys {
     )
   }
 
-  /** Erases keys that no block uses any more. @param usedIds after everything in flight has been recorded */
-  async retireUnused(usedIds: ReadonlySet<number>): Promise<number[]> {
+  /**
+   * Erases keys that no block uses and no append under way can use any more.
+   * @param ids decided before what was in flight settled: a key that was active until then may be in use again
+   * @returns the ids of those that were not retired yet
+   */
+  async retire(ids: ReadonlySet<number>): Promise<number[]> {
     let retired: number[] = []
     await this.#exclusive(() =>
       this.#change(keyring => {
-        const result = retireUnused(keyring, usedIds, this.#options.nowSeconds())
+        const result = retire(keyring, ids, this.#options.nowSeconds())
         retired = result.retiredIds
         return result.keyring
       }),

@@ -174,15 +174,20 @@ export function needsReseal(keyring: KeyringInfo, keyId: number): boolean {
   return key !== undefined && key.epoch < keyring.epoch
 }
 
-/** Keys that only old data used, and no block uses any more, lose their material for good. */
-export function retireUnused(
+/**
+ * These keys lose their material for good; ids of keys that are retired already are passed over.
+ * @param ids of decrypt-only keys that no block uses, and no append under way can use any more
+ * @throws Error for the active key
+ */
+export function retire(
   keyring: Keyring,
-  usedIds: ReadonlySet<number>,
+  ids: ReadonlySet<number>,
   nowSeconds: number,
 ): { keyring: Keyring; retiredIds: number[] } {
   const retiredIds: number[] = []
   const keys = keyring.keys.map(key => {
-    if (key.state !== 'decrypt-only' || usedIds.has(key.id)) return key
+    if (!ids.has(key.id) || key.state === 'retired') return key
+    if (key.state === 'active') throw new Error('the active key is never retired')
     retiredIds.push(key.id)
     return {
       ...key,

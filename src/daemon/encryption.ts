@@ -225,13 +225,14 @@ export class Encryption {
   async retireUnusedKeys(id: number): Promise<number[]> {
     const keys = this.#keys.get(id)
     if (keys?.isOpen !== true || keys.info?.isOn !== true) return []
-    // Appends that began under an older key end first; new ones use the active key.
+    // Chosen before the settling: these take no new appends, and those that began under them end in it. A key that a
+    // rotation replaces meanwhile may be the key of a block file that is in no list yet.
+    const candidates = keys.keyring.keys.filter(({ state }) => state === 'decrypt-only')
+    if (candidates.length === 0) return []
     await this.#options.settle()
     const used = this.#options.usedKeyIds(id)
-    const isRetirable = keys.keyring.keys.some(
-      each => each.state === 'decrypt-only' && !used.has(each.id),
-    )
-    if (!isRetirable) return []
+    const unused = candidates.filter(key => !used.has(key.id))
+    if (unused.length === 0) return []
     // An erased key can't be brought back: the files themselves are asked too.
     for (const keyId of await this.#options.keyIdsOnDisk(id)) {
       if (used.has(keyId)) continue
@@ -240,7 +241,7 @@ export class Encryption {
         `key ${keyId} of storage group ${name} is not erased: a block file has it, and no record says so.`,
       )
     }
-    const retired = await keys.retireUnused(used)
+    const retired = await keys.retire(new Set(unused.map(key => key.id)))
     if (retired.length > 0 && keys.isOpen) {
       this.#reportFreeKeys(this.#options.groups.byId(id), keys)
     }

@@ -233,7 +233,7 @@ const changes: [string, (keys: GroupKeys) => Promise<void>][] = [
   ['set-passphrase', keys => keys.setPassphrase(OLD, NEW, SECRETS)],
   ['rotate', keys => keys.rotate()],
   ['mode change', keys => keys.set({ mode: 'static' })],
-  ['retire', async keys => void (await keys.retireUnused(new Set([2])))],
+  ['retire', async keys => void (await keys.retire(new Set([1])))],
 ]
 
 for (const [name, change] of changes) {

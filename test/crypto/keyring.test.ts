@@ -7,7 +7,7 @@ import {
   KEY_ID_MAX,
   needsReseal,
   nextKeyId,
-  retireUnused,
+  retire,
   rotate,
   rotationDueSeconds,
   type Keyring,
@@ -24,6 +24,13 @@ function secretOf(number: number): Uint8Array {
 
 function change(nowSeconds: number, usedIds: Iterable<number> = [], number = 1) {
   return { nowSeconds, usedIds: new Set(usedIds), newSecret: () => secretOf(number) }
+}
+
+function decryptOnly(keyring: Keyring, usedIds: readonly number[]): Set<number> {
+  const unused = keyring.keys.filter(({ id, state }) => {
+    return state === 'decrypt-only' && !usedIds.includes(id)
+  })
+  return new Set(unused.map(({ id }) => id))
 }
 
 const EMPTY: Keyring = {
@@ -122,7 +129,7 @@ t.test('70 years beside a cleaner: ids come back, the one retired longest ago fi
     const before = keyring.keys.find(key => key.state === 'decrypt-only')?.id ?? 0
     const used = new Set([active, before])
     keyring = rotate(keyring, change(now, used, ++rotations))
-    keyring = retireUnused(keyring, new Set([active]), now).keyring
+    keyring = retire(keyring, decryptOnly(keyring, [active]), now).keyring
     t.ok(keyring.keys.length <= KEY_ID_MAX)
   }
   t.equal(rotations, 3653)
@@ -135,10 +142,19 @@ t.test('70 years beside a cleaner: ids come back, the one retired longest ago fi
   t.end()
 })
 
+t.test('the active key is never retired, and a retired one only once', t => {
+  const keyring = rotate(applySettings(EMPTY, { isOn: true }, change(0)), change(1))
+  t.throws(() => retire(keyring, new Set([2]), 9), /active key/)
+  const first = retire(keyring, new Set([1]), 9)
+  t.strictSame(first.retiredIds, [1])
+  t.strictSame(retire(first.keyring, new Set([1]), 10), { keyring: first.keyring, retiredIds: [] })
+  t.end()
+})
+
 t.test('an id is not reused while a block has it', t => {
   let keyring = applySettings(EMPTY, { isOn: true }, change(0))
   for (let id = 2; id <= KEY_ID_MAX; id++) keyring = rotate(keyring, change(id))
-  const result = retireUnused(keyring, new Set([5]), 9999)
+  const result = retire(keyring, decryptOnly(keyring, [5]), 9999)
   t.equal(result.retiredIds.length, KEY_ID_MAX - 2, 'all but the active one and the one in use')
   t.equal(nextKeyId(result.keyring, new Set([1, 2, 5])), 3)
   t.equal(nextKeyId(keyring, new Set()), undefined)
