@@ -22,7 +22,8 @@ interface Waiting {
 
 /** What waits for one policy: chunks that are sealed alike may share a region. */
 interface Gathering {
-  readonly policy: SealingPolicy
+  /** of what waits now: a key's memory is wiped when its group is locked, and comes back elsewhere */
+  policy: SealingPolicy
   waiting: Waiting[]
   bytes: number
   chunkCount: number
@@ -64,6 +65,10 @@ export class AppendGatherer implements ChunkAppender {
       gathering.chunkCount + chunks.length > REGION_CHUNKS_MAX
     ) {
       this.#sendNow(gathering)
+    }
+    if (gathering.policy.key !== policy.key) {
+      this.#sendNow(gathering)
+      gathering.policy = policy
     }
     return new Promise((resolve, reject) => {
       gathering.waiting.push({ chunks, sequence, resolve, reject })

@@ -67,3 +67,23 @@ t.test('without a hurry there is company, and an end to waiting for it', async t
   target.appends[0]?.end()
   await Promise.all(all)
 })
+
+t.test('what comes after a group was locked and unlocked goes with its own key', async t => {
+  const policies: SealingPolicy[] = []
+  const gatherer = new AppendGatherer({
+    append: async (policy, chunks) => {
+      policies.push(policy)
+      return chunks.map((_, ordinal) => ({ block: 1, page: 0, ordinal }))
+    },
+  })
+  const before: SealingPolicy = { group: 1, compression: 'none', keyId: 1, key: new Uint8Array(32) }
+  const after: SealingPolicy = { ...before, key: new Uint8Array(32) }
+  await gatherer.append(before, [chunk(1)], 1)
+  await gatherer.append(after, [chunk(2)], 1)
+  const both = [gatherer.append(before, [chunk(3)], 1), gatherer.append(after, [chunk(4)], 1)]
+  await Promise.all(both)
+  t.strictSame(
+    policies.map(({ key }) => key === after.key),
+    [false, true, false, true],
+  )
+})
