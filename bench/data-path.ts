@@ -6,7 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openBlockStore, type NewChunk, type SealingPolicy } from '../src/blocks/index.ts'
+import { Secret } from '../src/native/secret.ts'
 import {
+  CHUNK_KEY_BYTES,
   allocateArena,
   cutAndFingerprint,
   setInstructionSet,
@@ -21,14 +23,12 @@ const RUNS = 3
 const CHUNK_BYTES = 32 * 1024
 
 const PARAMETERS: CutParameters = {
-  keyLow: 0x9e3779b1,
-  keyHigh: 0x85ebca77,
+  key: Secret.random(CHUNK_KEY_BYTES),
   averageBytes: CHUNK_BYTES,
   maxBytes: 256 * 1024,
-  fingerprintKey: Buffer.alloc(32, 1),
 }
 
-const KEY = Buffer.alloc(32, 9)
+const KEY = Secret.random(32)
 
 function segmentOf(isText: boolean): Uint8Array {
   const segment = new Uint8Array(allocateArena(SEGMENT_BYTES, { prefault: true }))

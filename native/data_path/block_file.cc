@@ -76,13 +76,17 @@ std::shared_ptr<BlockFile> BlockFile::Open(const std::string& path, const BlockI
 }
 
 void BlockFile::TakeKey(std::span<const uint8_t> salt) {
-  DeriveBlockKey(identity_.content_key, salt, key_);
+  // What wiped memory looks like: everybody could open what is sealed with it.
+  if (IsAllZero({identity_.content_key.data(), kKeyBytes})) throw CodedError("KEY_UNUSABLE", "A key of zeros is none");
+  uint8_t derived[kKeyBytes];
+  DeriveBlockKey(identity_.content_key.data(), salt, derived);
+  key_.Fill(derived);
+  explicit_bzero(derived, sizeof derived);
   // The file's own key is enough from here on.
-  explicit_bzero(identity_.content_key, sizeof identity_.content_key);
+  identity_.content_key.Wipe();
 }
 
 BlockFile::~BlockFile() {
-  explicit_bzero(key_, sizeof key_);
   close(descriptor_);
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "common/secret_memory.h"
 #include "data_path/cipher.h"
 #include "data_path/region_format.h"
 
@@ -20,9 +21,7 @@ struct BlockIdentity {
   uint16_t key_id = 0;
   uint32_t block = 0;
   bool has_key = false;
-  uint8_t content_key[kKeyBytes] = {};
-
-  ~BlockIdentity() { explicit_bzero(content_key, sizeof content_key); }
+  SecretCopy<kKeyBytes> content_key;
 };
 
 /** Where a reservation begins. */
@@ -45,7 +44,7 @@ class BlockFile {
 
   const BlockIdentity& identity() const { return identity_; }
   /** The key of this file's regions; null when they are clear. */
-  const uint8_t* key() const { return identity_.has_key ? key_ : nullptr; }
+  const uint8_t* key() const { return identity_.has_key ? key_.data() : nullptr; }
 
   /** Takes `bytes` of the file's end and as many ordinals for the caller alone. @throws CodedError EFBIG */
   Place Reserve(size_t bytes, size_t chunks);
@@ -58,13 +57,13 @@ class BlockFile {
 
  private:
   BlockFile(int descriptor, const BlockIdentity& identity) : descriptor_(descriptor), identity_(identity) {}
-  /** Derives the file's key and forgets the content encryption key. */
+  /** Derives the file's key and forgets the content encryption key. @throws CodedError KEY_UNUSABLE for zeros */
   void TakeKey(std::span<const uint8_t> salt);
   bool DropDirect();
 
   int descriptor_;
   BlockIdentity identity_;
-  uint8_t key_[kKeyBytes] = {};
+  SecretCopy<kKeyBytes> key_;
   std::mutex tail_mutex_;
   /** only grows: a place is never given again, whatever becomes of what was meant for it */
   Place tail_{kPageBytes, 0};

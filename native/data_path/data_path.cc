@@ -13,6 +13,7 @@
 #include "common/secret_memory.h"
 #include "data_path/fingerprint.h"
 #include "data_path/jobs.h"
+#include "data_path/sealed_secrets.h"
 #include "data_path/thread_memory.h"
 
 namespace coffer {
@@ -37,19 +38,17 @@ std::unique_ptr<CutJob> CutJobOf(Call& call) {
   auto job = std::make_unique<CutJob>();
   napi_value* const arguments = call.arguments;
   job->data = BytesOf(call.env, arguments[0]);
-  job->parameters.key_low = Uint32Of(call.env, arguments[1]) | 1;
-  job->parameters.key_high = Uint32Of(call.env, arguments[2]) | 1;
-  job->parameters.window = Uint32Of(call.env, arguments[3]);
-  job->parameters.bytes_max = Uint32Of(call.env, arguments[4]);
+  job->TakeKey(SecretBytesOf(call.env, arguments[1], kChunkKeyBytes));
+  job->parameters.window = Uint32Of(call.env, arguments[2]);
+  job->parameters.bytes_max = Uint32Of(call.env, arguments[3]);
   if (job->parameters.window == 0 || job->parameters.bytes_max == 0) throw ArgumentError("A size is at least 1");
   if (job->parameters.bytes_max > kChunkBytesMax) throw ArgumentError("Chunks have 256 KiB at most");
-  CopyKey(call.env, arguments[5], job->fingerprint_key);
-  job->is_end = BoolOf(call.env, arguments[6]);
+  job->is_end = BoolOf(call.env, arguments[4]);
   job->instruction_set = StateOf(call).instruction_set;
   return job;
 }
 
-/** cutAndFingerprint(data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd) */
+/** cutAndFingerprint(data, key, window, maxBytes, isEnd) */
 napi_value CutAndFingerprint(Call& call) {
   return StateOf(call).pool->Submit(CutJobOf(call), Lane::kWork, {call.arguments[0]});
 }
@@ -106,7 +105,7 @@ BlockIdentity IdentityOf(napi_env env, napi_value object) {
   identity.key_id = static_cast<uint16_t>(Uint32Of(env, Property(env, object, "keyId")));
   identity.block = Uint32Of(env, Property(env, object, "block"));
   identity.has_key = identity.key_id != 0;
-  if (identity.has_key) CopyKey(env, Property(env, object, "key"), identity.content_key);
+  if (identity.has_key) identity.content_key.Fill(SecretBytesOf(env, Property(env, object, "key"), kKeyBytes));
   return identity;
 }
 
@@ -280,6 +279,7 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   napi_add_env_cleanup_hook(env, [](void* data) { delete static_cast<DataPath*>(data); }, state);
   RegisterArena(env, exports);
   RegisterSecretMemory(env, exports);
+  RegisterSealedSecrets(env, exports);
   Export<CutAndFingerprint>(env, exports, "cutAndFingerprint", state);
   Export<CutAndFingerprintNow>(env, exports, "cutAndFingerprintNow", state);
   Export<SetInstructionSet>(env, exports, "setInstructionSet", state);

@@ -4,6 +4,8 @@
 
 #include <blake3.h>
 
+#include <cstring>
+
 namespace coffer {
 
 void Fingerprint(std::span<const uint8_t> chunk, const uint8_t* key, uint8_t* out) {
@@ -11,6 +13,9 @@ void Fingerprint(std::span<const uint8_t> chunk, const uint8_t* key, uint8_t* ou
   blake3_hasher_init_keyed(&hasher, key);
   blake3_hasher_update(&hasher, chunk.data(), chunk.size());
   blake3_hasher_finalize(&hasher, out, kFingerprintBytes);
+  // The key and what is chained from it; the rest are values of chunks.
+  explicit_bzero(hasher.key, sizeof hasher.key);
+  explicit_bzero(&hasher.chunk, sizeof hasher.chunk);
 }
 
 }  // namespace coffer

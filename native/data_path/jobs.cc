@@ -10,6 +10,7 @@
 #endif
 
 #include "common/napi_util.h"
+#include "data_path/bytes.h"
 #include "data_path/fingerprint.h"
 #include "data_path/thread_memory.h"
 
@@ -41,6 +42,12 @@ FileHandle FileOf(napi_env env, napi_value handle) {
 
 void CloseFile(napi_env env, napi_value handle) { HandleOf(env, handle)->reset(); }
 
+void CutJob::TakeKey(std::span<const uint8_t> key) {
+  fingerprint_key_.Fill(key.first(kFingerprintKeyBytes));
+  parameters.key_low = LoadLittle<uint32_t>(key.data() + kFingerprintKeyBytes) | 1;
+  parameters.key_high = LoadLittle<uint32_t>(key.data() + kFingerprintKeyBytes + 4) | 1;
+}
+
 void CutJob::Run() {
   // Chunks of the average size are expected; a little more saves growing.
   lengths_.reserve(data.size() / (parameters.window + 1) + 1);
@@ -50,7 +57,7 @@ void CutJob::Run() {
     const size_t length = CutOne(rest, parameters, is_end, instruction_set);
     if (length == 0) break;
     fingerprints_.resize(fingerprints_.size() + kFingerprintBytes);
-    Fingerprint(rest.first(length), fingerprint_key, fingerprints_.data() + fingerprints_.size() - kFingerprintBytes);
+    Fingerprint(rest.first(length), fingerprint_key_.data(), fingerprints_.data() + fingerprints_.size() - kFingerprintBytes);
     lengths_.push_back(static_cast<uint32_t>(length));
     consumed_ += length;
   }

@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "common/job_pool.h"
+#include "common/secret_memory.h"
 #include "data_path/block_file.h"
 #include "data_path/cutter.h"
+#include "data_path/fingerprint.h"
 #include "data_path/seal.h"
 
 namespace coffer {
+
+/** The fingerprint key and two multipliers of 4 bytes. */
+inline constexpr size_t kChunkKeyBytes = kFingerprintKeyBytes + 8;
 
 /** Cuts a piece of a stream and names its chunks. */
 class CutJob : public Job {
@@ -18,13 +23,16 @@ class CutJob : public Job {
   std::span<const uint8_t> data;
   CutParameters parameters;
   InstructionSet instruction_set = InstructionSet::kScalar;
-  uint8_t fingerprint_key[32] = {};
   bool is_end = false;
 
+  ~CutJob() override { explicit_bzero(&parameters, sizeof parameters); }
+  /** What cuts and names: the fingerprint key, then the two multipliers. */
+  void TakeKey(std::span<const uint8_t> key);
   void Run() override;
   napi_value Result(napi_env env) override;
 
  private:
+  SecretCopy<kFingerprintKeyBytes> fingerprint_key_;
   std::vector<uint32_t> lengths_;
   std::vector<uint8_t> fingerprints_;
   size_t consumed_ = 0;

@@ -3,6 +3,7 @@
 // block file is a BlockRecord, and whoever owns the commit writes it down.
 
 import type { DeletionProof } from '../deletion-proof.ts'
+import type { Secret } from '../native/secret.ts'
 
 /** Average, largest and smallest sizes are properties of a group; these are the limits of the format. */
 export const CHUNK_BYTES_MAX = 256 * 1024
@@ -43,8 +44,8 @@ export interface SealingPolicy {
   readonly compression: Compression
   /** 0 = clear (checksummed), 1-1023 = the content encryption key's id */
   readonly keyId: number
-  /** the CEK's 32 bytes; absent when keyId is 0 */
-  readonly key?: Uint8Array
+  /** the CEK; absent when keyId is 0 */
+  readonly key?: Secret
 }
 
 /** What a block file holds. */

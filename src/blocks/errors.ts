@@ -32,6 +32,8 @@ export function damageOf(error: unknown, block: number, page: number): unknown {
   // A locked group says nothing about its block files.
   if (error instanceof FilesystemError) return error
   const code = codeOf(error)
+  // Nor does one that was locked meanwhile.
+  if (code === 'KEY_WIPED') return new FilesystemError('ENOKEY', 'The key has been wiped.')
   const reason = code.startsWith(DAMAGE_PREFIX) ? code.slice(DAMAGE_PREFIX.length) : 'io'
   return new DamagedRegionError(block, page, reason as DamageReason, { cause: error })
 }

@@ -7,6 +7,7 @@ import {
   type BlockFileHandle,
   type ReadResult,
 } from '../native/data-path.ts'
+import type { Secret } from '../native/secret.ts'
 import { BLOCK_PAGE_BYTES, type BlockRecord } from './block-store.ts'
 import { DamagedRegionError, damageOf } from './errors.ts'
 import { blockPath } from './paths.ts'
@@ -18,7 +19,7 @@ const GUESS_FACTOR = 1.25
 const GUESS_BYTES_WITHOUT_RECORD = 256 * 1024
 
 /** @returns undefined for a key that the group doesn't have. @throws FilesystemError ENOKEY while the group is locked */
-export type LookupKey = (group: number, keyId: number) => Uint8Array | undefined
+export type LookupKey = (group: number, keyId: number) => Secret | undefined
 
 /** Where a region begins, and where the next one does if that is known. */
 export interface RegionPlace {
@@ -86,7 +87,7 @@ export class FileReader {
     return opening
   }
 
-  #keyOf(record: BlockRecord, page: number): { key?: Uint8Array } {
+  #keyOf(record: BlockRecord, page: number): { key?: Secret } {
     if (record.keyId === 0) return {}
     const key = this.#lookupKey(record.group, record.keyId)
     if (!key) throw new DamagedRegionError(record.block, page, 'authentication')

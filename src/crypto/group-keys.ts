@@ -2,6 +2,7 @@
 // copies. Knows no metadata and no block files; whoever owns it writes the sequence down and moves the data.
 
 import { randomBytes } from 'node:crypto'
+import { Secret } from '../native/secret.ts'
 import { Attempts } from './attempts.ts'
 import { CryptoError } from './errors.ts'
 import {
@@ -20,7 +21,6 @@ import {
   packKeystore,
   parseKeystore,
   SALT_BYTES,
-  secretCopy,
   type KeystoreHead,
 } from './keystore-format.ts'
 import type { KeystorePlaces, PlaceFinding } from './keystore-places.ts'
@@ -41,7 +41,7 @@ export interface GroupKeysOptions {
 
 interface OpenKeys {
   readonly keyring: Keyring
-  readonly wrappingKey: Uint8Array
+  readonly wrappingKey: Secret
   readonly salt: Uint8Array
   readonly scrypt: ScryptParameters
 }
@@ -124,13 +124,13 @@ export class GroupKeys {
   /**
    * The first passphrase, or another one: wraps the keys anew and touches no data.
    * @param current needed once there is one
-   * @param secrets of the group's data so far, for the first keystore
+   * @param chunkKeyBytes what the group's data was cut and named with so far, for the first keystore; wiped when it is taken
    * @throws CryptoError PASSPHRASE_REQUIRED, WRONG_PASSPHRASE, TRY_LATER, PASSPHRASE_LENGTH
    */
   setPassphrase(
     current: Uint8Array | undefined,
     next: Uint8Array,
-    secrets: Pick<Keyring, 'fingerprintKey' | 'cutConstants'>,
+    chunkKeyBytes: Uint8Array,
   ): Promise<void> {
     return this.#exclusive(async () => {
       if (this.#broken !== undefined) throw this.#broken
@@ -139,8 +139,7 @@ export class GroupKeys {
       const head = this.#head
       if (head === undefined) {
         const wrappingKey = await deriveWrappingKey(next, salt, scrypt)
-        const fingerprintKey = secretCopy(secrets.fingerprintKey)
-        const keyring = { ...EMPTY_KEYRING, cutConstants: secrets.cutConstants, fingerprintKey }
+        const keyring = { ...NEW_KEYRING, chunkKey: Secret.take(chunkKeyBytes) }
         await this.#write({ keyring, wrappingKey, salt, scrypt })
         return
       }
@@ -152,10 +151,10 @@ export class GroupKeys {
       const wasOpen = this.#open
       await this.#write({ keyring: wasOpen?.keyring ?? opened.keyring, wrappingKey, salt, scrypt })
       if (wasOpen === undefined) {
-        opened.wrappingKey.fill(0)
+        opened.wrappingKey.wipe()
         this.lock()
       } else {
-        wasOpen.wrappingKey.fill(0)
+        wasOpen.wrappingKey.wipe()
         forget(opened)
       }
     })
@@ -205,7 +204,7 @@ export class GroupKeys {
   #changeContext() {
     return {
       nowSeconds: this.#options.nowSeconds(),
-      newSecret: () => secretCopy(randomBytes(KEY_BYTES)),
+      newSecret: () => Secret.random(KEY_BYTES),
       usedIds: this.#options.usedIds(),
     }
   }
@@ -239,7 +238,7 @@ export class GroupKeys {
     const wrappingKey = await deriveWrappingKey(passphrase, head.salt, head.scrypt)
     const keyring = openKeystore(head, wrappingKey)
     if (keyring === undefined) {
-      wrappingKey.fill(0)
+      wrappingKey.wipe()
       this.#attempts.failed(this.#options.nowSeconds())
       throw new CryptoError('WRONG_PASSPHRASE', 'The passphrase is wrong.')
     }
@@ -266,17 +265,15 @@ export class GroupKeys {
   }
 }
 
-const EMPTY_KEYRING: Keyring = {
+const NEW_KEYRING: Omit<Keyring, 'chunkKey'> = {
   isOn: false,
   mode: 'internal',
   intervalDays: INTERVAL_DAYS_DEFAULT,
   epoch: 0,
   keys: [],
-  fingerprintKey: new Uint8Array(0),
-  cutConstants: [0, 0],
 }
 
 function forget(opened: OpenKeys): void {
   wipeKeyring(opened.keyring)
-  opened.wrappingKey.fill(0)
+  opened.wrappingKey.wipe()
 }

@@ -1,6 +1,7 @@
 // The life of a group's content encryption keys. Pure: every change makes a new keyring; time and randomness come in.
 // Rules: the QoreStor guide (modes, intervals, 1023 keys) and docs/encryption.md where it is silent.
 
+import type { Secret } from '../native/secret.ts'
 import { CryptoError } from './errors.ts'
 
 export const KEY_BYTES = 32
@@ -38,21 +39,21 @@ export interface KeyringInfo {
 }
 
 export interface ContentKey extends KeyInfo {
-  /** in secret memory; zeros when retired */
-  readonly secret: Uint8Array
+  /** undefined when it is retired: its material is gone */
+  readonly secret: Secret | undefined
 }
 
 export interface Keyring extends KeyringInfo {
-  readonly fingerprintKey: Uint8Array
-  readonly cutConstants: readonly [number, number]
+  /** what the group's data is cut and named with */
+  readonly chunkKey: Secret
   readonly keys: readonly ContentKey[]
 }
 
 /** What a change of the keys needs from outside. */
 export interface KeyChange {
   readonly nowSeconds: number
-  /** makes a new key in secret memory */
-  readonly newSecret: () => Uint8Array
+  /** makes a new key */
+  readonly newSecret: () => Secret
   /** ids that some block of the group has in its header */
   readonly usedIds: ReadonlySet<number>
 }
@@ -193,7 +194,7 @@ export function retire(
       ...key,
       state: 'retired' as const,
       retiredSeconds: nowSeconds,
-      secret: new Uint8Array(KEY_BYTES),
+      secret: undefined,
     }
   })
   return { keyring: retiredIds.length === 0 ? keyring : { ...keyring, keys }, retiredIds }
@@ -201,7 +202,7 @@ export function retire(
 
 /** Wipes what `keep` doesn't hold as well. */
 export function wipeKeyring(keyring: Keyring, keep?: Keyring): void {
-  const kept = new Set<Uint8Array>(keep?.keys.map(key => key.secret))
-  for (const { secret } of keyring.keys) if (!kept.has(secret)) secret.fill(0)
-  if (keyring.fingerprintKey !== keep?.fingerprintKey) keyring.fingerprintKey.fill(0)
+  const kept = new Set(keep?.keys.map(key => key.secret))
+  for (const { secret } of keyring.keys) if (!kept.has(secret)) secret?.wipe()
+  if (keyring.chunkKey !== keep?.chunkKey) keyring.chunkKey.wipe()
 }

@@ -1,15 +1,15 @@
 // The bytes of a keystore file; docs/format.md has the table. The head is readable without the passphrase (a locked
 // group shows its settings), the body isn't, and the body's tag covers the head.
 
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { allocateSecret } from '../native/secret-memory.ts'
+import { createHash, randomBytes } from 'node:crypto'
+import { CHUNK_KEY_BYTES } from '../native/data-path.ts'
+import { openSecrets, sealSecrets, type Secret } from '../native/secret.ts'
 import { CryptoError } from './errors.ts'
 import {
   INTERVAL_DAYS_MAX,
   INTERVAL_DAYS_MIN,
   KEY_BYTES,
   KEY_ID_MAX,
-  type ContentKey,
   type KeyInfo,
   type Keyring,
   type KeyringInfo,
@@ -35,7 +35,7 @@ const HEAD_BYTES = 96
 //  0 2 id  2 1 state  3 1 zero  4 4 epoch  8 8 created  16 8 retired
 const ENTRY_BYTES = 24
 //  0 32 fingerprint key  32 8 cut constants  40 … keys
-const BODY_HEAD_BYTES = KEY_BYTES + 8
+const BODY_HEAD_BYTES = CHUNK_KEY_BYTES
 export const KEYSTORE_BYTES_MAX =
   HEAD_BYTES + KEY_ID_MAX * (ENTRY_BYTES + KEY_BYTES) + BODY_HEAD_BYTES + TAG_BYTES + CHECKSUM_BYTES
 
@@ -63,7 +63,7 @@ export interface KeystoreIdentity {
 export function packKeystore(
   identity: KeystoreIdentity,
   keyring: Keyring,
-  wrappingKey: Uint8Array,
+  wrappingKey: Secret,
 ): Buffer {
   const { keys } = keyring
   const bodyAt = HEAD_BYTES + keys.length * ENTRY_BYTES
@@ -73,18 +73,11 @@ export function packKeystore(
   const nonce = randomBytes(NONCE_BYTES)
   file.set(nonce, 72)
   for (const [index, key] of keys.entries()) packEntry(file, HEAD_BYTES + index * ENTRY_BYTES, key)
-  const body = Buffer.from(allocateSecret(bodyBytes).buffer)
-  body.set(keyring.fingerprintKey, 0)
-  body.writeUInt32LE(keyring.cutConstants[0], KEY_BYTES)
-  body.writeUInt32LE(keyring.cutConstants[1], KEY_BYTES + 4)
-  for (const [index, key] of keys.entries())
-    body.set(key.secret, BODY_HEAD_BYTES + index * KEY_BYTES)
-  const cipher = createCipheriv('aes-256-gcm', wrappingKey, nonce)
-  cipher.setAAD(file.subarray(0, bodyAt))
-  file.set(cipher.update(body), bodyAt)
-  cipher.final()
-  body.fill(0)
-  file.set(cipher.getAuthTag(), bodyAt + bodyBytes)
+  const sealed = sealSecrets(wrappingKey, nonce, file.subarray(0, bodyAt), [
+    keyring.chunkKey,
+    ...keys.map(({ secret }) => secret ?? { lengthBytes: KEY_BYTES }),
+  ])
+  file.set(sealed, bodyAt)
   file.set(checksumOf(file), file.length - CHECKSUM_BYTES)
   return file
 }
@@ -193,49 +186,37 @@ function parseEntries(file: Buffer, count: number): KeyInfo[] {
   return keys
 }
 
-/** Opens the body. undefined: the key is wrong, or somebody changed the file on purpose. */
-export function openKeystore(head: KeystoreHead, wrappingKey: Uint8Array): Keyring | undefined {
+/**
+ * Opens the body. undefined: the key is wrong, or somebody changed the file on purpose.
+ * @throws CryptoError KEYSTORE_DAMAGED
+ */
+export function openKeystore(head: KeystoreHead, wrappingKey: Secret): Keyring | undefined {
   const file = Buffer.from(head.bytes)
   const bodyAt = HEAD_BYTES + head.keys.length * ENTRY_BYTES
   const bodyBytes = BODY_HEAD_BYTES + head.keys.length * KEY_BYTES
-  const decipher = createDecipheriv('aes-256-gcm', wrappingKey, file.subarray(72, 84), {
-    authTagLength: TAG_BYTES,
-  })
-  decipher.setAAD(file.subarray(0, bodyAt))
-  decipher.setAuthTag(file.subarray(bodyAt + bodyBytes, bodyAt + bodyBytes + TAG_BYTES))
-  const body = decipher.update(file.subarray(bodyAt, bodyAt + bodyBytes))
-  try {
-    decipher.final()
-    return keyringOf(head, body)
-  } catch {
-    // The one failure of final() is a tag that doesn't match.
-    return undefined
-  } finally {
-    body.fill(0)
-  }
+  const secrets = openSecrets(
+    wrappingKey,
+    file.subarray(72, 84),
+    file.subarray(0, bodyAt),
+    file.subarray(bodyAt, bodyAt + bodyBytes + TAG_BYTES),
+    [CHUNK_KEY_BYTES, ...head.keys.map(() => KEY_BYTES)],
+  )
+  return secrets && keyringOf(head, secrets)
 }
 
-function keyringOf(head: KeystoreHead, body: Buffer): Keyring {
-  const keys: ContentKey[] = head.keys.map((info, index) => {
-    const at = BODY_HEAD_BYTES + index * KEY_BYTES
-    return { ...info, secret: secretCopy(body.subarray(at, at + KEY_BYTES)) }
-  })
-  return {
-    isOn: head.isOn,
-    mode: head.mode,
-    intervalDays: head.intervalDays,
-    epoch: head.epoch,
-    fingerprintKey: secretCopy(body.subarray(0, KEY_BYTES)),
-    cutConstants: [body.readUInt32LE(KEY_BYTES), body.readUInt32LE(KEY_BYTES + 4)],
-    keys,
+/** @throws CryptoError KEYSTORE_DAMAGED when a key that is needed consists of zeros */
+function keyringOf(head: KeystoreHead, secrets: readonly (Secret | undefined)[]): Keyring {
+  const [chunkKey, ...keySecrets] = secrets
+  const keys = head.keys.map((info, index) => ({ ...info, secret: keySecrets[index] }))
+  const isWhole = keys.every(
+    ({ secret, state }) => (secret === undefined) === (state === 'retired'),
+  )
+  if (chunkKey === undefined || !isWhole) {
+    for (const secret of secrets) secret?.wipe()
+    throw damaged('a key in it has been wiped')
   }
-}
-
-/** A copy in secret memory. */
-export function secretCopy(bytes: Uint8Array): Uint8Array {
-  const copy = allocateSecret(bytes.length)
-  copy.set(bytes)
-  return copy
+  const { isOn, mode, intervalDays, epoch } = head
+  return { isOn, mode, intervalDays, epoch, chunkKey, keys }
 }
 
 /** Finds accidents, so that damage isn't taken for a wrong passphrase. Against forgers there is the tag. */

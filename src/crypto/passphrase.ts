@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { scrypt } from 'node:crypto'
-import { allocateSecret } from '../native/secret-memory.ts'
+import { Secret } from '../native/secret.ts'
 import { CryptoError } from './errors.ts'
 
 /** Bytes, not characters: the QoreStor guide's limit. */
@@ -39,12 +39,12 @@ export function checkPassphrase(passphrase: Uint8Array): void {
   }
 }
 
-/** The wrapping key in secret memory, off the main thread. @throws CryptoError as checkPassphrase */
+/** The wrapping key, off the main thread. @throws CryptoError as checkPassphrase */
 export async function deriveWrappingKey(
   passphrase: Uint8Array,
   salt: Uint8Array,
   parameters: ScryptParameters,
-): Promise<Uint8Array> {
+): Promise<Secret> {
   checkPassphrase(passphrase)
   const cost = 2 ** parameters.logCost
   const { blockSize, parallelism } = parameters
@@ -61,8 +61,5 @@ export async function deriveWrappingKey(
       },
     )
   })
-  const key = allocateSecret(WRAPPING_KEY_BYTES)
-  key.set(derived)
-  derived.fill(0)
-  return key
+  return Secret.take(derived)
 }

@@ -128,7 +128,7 @@ export function buildDataPath(options: DataPathOptions): DataPath {
     reader,
     recent,
     cut: (id, data, isEnd) => {
-      const parameters = { ...cutSizes(groups.byId(id)), ...cutSecrets(encryption, id) }
+      const parameters = { ...cutSizes(groups.byId(id)), key: encryption.chunkKeyOf(id) }
       const isSmall = data.length <= CUT_NOW_BYTES
       return (isSmall ? cutAndFingerprintNow : cutAndFingerprint)(data, parameters, isEnd)
     },
@@ -199,12 +199,4 @@ function reportLoss({ alerts, fileInfo }: DataPathOptions, inode: number, error:
 
 function cutSizes(group: StorageGroup): Pick<CutParameters, 'averageBytes' | 'maxBytes'> {
   return { averageBytes: group.chunkSizeBytes, maxBytes: chunkBytesMax(group) }
-}
-
-function cutSecrets(
-  encryption: Encryption,
-  group: number,
-): Pick<CutParameters, 'keyLow' | 'keyHigh' | 'fingerprintKey'> {
-  const { fingerprintKey, cutConstants } = encryption.secretsOf(group)
-  return { keyLow: cutConstants[0], keyHigh: cutConstants[1], fingerprintKey }
 }

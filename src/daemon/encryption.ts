@@ -17,7 +17,8 @@ import {
 import type { EncryptionSettings, KeyringInfo, PlaceFinding } from '../crypto/index.ts'
 import { EvidenceError } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
-import type { StorageGroup, StorageGroups } from './storage-groups.ts'
+import { Secret } from '../native/secret.ts'
+import { chunkKeyBytes, type StorageGroup, type StorageGroups } from './storage-groups.ts'
 
 export interface EncryptionOptions {
   readonly groups: StorageGroups
@@ -53,6 +54,8 @@ export class Encryption {
   readonly #options: EncryptionOptions
   readonly #places: KeystorePlaces
   readonly #keys = new Map<number, GroupKeys>()
+  /** of groups whose secrets lie in the metadata, as they always were */
+  readonly #clearChunkKeys = new Map<number, Secret>()
   /** being locked: nothing new is let in */
   readonly #closing = new Set<number>()
 
@@ -103,31 +106,34 @@ export class Encryption {
     }
     if (!keys.isOpen) throw new FilesystemError('ENOKEY')
     const key = activeKey(keys.keyring)
-    if (key === undefined) throw new Error('an encrypted group has no active key')
+    if (key?.secret === undefined) throw new Error('an encrypted group has no active key')
     return { group: id, compression, keyId: key.id, key: key.secret }
   }
 
   /** What cuts and names the group's chunks. @throws FilesystemError ENOKEY */
-  secretsOf(id: number): {
-    readonly fingerprintKey: Uint8Array
-    readonly cutConstants: readonly [number, number]
-  } {
+  chunkKeyOf(id: number): Secret {
     const group = this.#options.groups.byId(id)
-    if (group.hasSecrets) return group
+    if (group.hasSecrets) {
+      let key = this.#clearChunkKeys.get(id)
+      if (key === undefined) {
+        key = Secret.take(chunkKeyBytes(group))
+        this.#clearChunkKeys.set(id, key)
+      }
+      return key
+    }
     const keys = this.#keys.get(id)
     if (keys?.isOpen !== true) throw new FilesystemError('ENOKEY')
-    return keys.keyring
+    return keys.keyring.chunkKey
   }
 
   /** @returns undefined for a key that the group doesn't have. @throws FilesystemError ENOKEY while the group is locked */
-  lookupKey(id: number, keyId: number): Uint8Array | undefined {
+  lookupKey(id: number, keyId: number): Secret | undefined {
     const keys = this.#keys.get(id)
     if (keys?.isOpen !== true) {
       this.checkAccess(id)
       return undefined
     }
-    const key = keys.keyring.keys.find(each => each.id === keyId)
-    return key === undefined || key.state === 'retired' ? undefined : key.secret
+    return keys.keyring.keys.find(each => each.id === keyId)?.secret
   }
 
   /** Whether the cleaner is to seal again what lies under this key (0 = clear). */
@@ -150,7 +156,7 @@ export class Encryption {
     current: Uint8Array | undefined,
     next: Uint8Array,
   ): Promise<void> {
-    await this.#keysOf(group.id).setPassphrase(current, next, group)
+    await this.#keysOf(group.id).setPassphrase(current, next, chunkKeyBytes(group))
     this.#reportLock(group.id)
   }
 
@@ -277,6 +283,7 @@ export class Encryption {
   /** Wipes all keys; the data path has ended. */
   close(): void {
     for (const keys of this.#keys.values()) keys.lock()
+    for (const key of this.#clearChunkKeys.values()) key.wipe()
   }
 
   #keysOf(id: number): GroupKeys {
@@ -304,6 +311,8 @@ export class Encryption {
     const { groups, secretsDropped } = this.#options
     if (!groups.byId(id).hasSecrets) return
     groups.dropSecrets(id)
+    this.#clearChunkKeys.get(id)?.wipe()
+    this.#clearChunkKeys.delete(id)
     secretsDropped()
   }
 

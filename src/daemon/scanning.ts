@@ -110,13 +110,10 @@ function fingerprintOf(
 ): Promise<Uint8Array> | undefined {
   const isThere = groups.list().some(group => group.id === id)
   if (!isThere || encryption.isLocked(id)) return undefined
-  const { fingerprintKey } = encryption.secretsOf(id)
   const parameters = {
-    keyLow: 1,
-    keyHigh: 1,
+    key: encryption.chunkKeyOf(id),
     averageBytes: 2 * CHUNK_BYTES_MAX,
     maxBytes: CHUNK_BYTES_MAX,
-    fingerprintKey,
   }
   return cutAndFingerprint(chunk, parameters, true).then(({ fingerprints }) =>
     fingerprints.subarray(0, FINGERPRINT_BYTES),

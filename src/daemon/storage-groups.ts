@@ -6,6 +6,7 @@ import { keyNumber, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import { CHUNK_BYTES_MAX } from '../blocks/block-store.ts'
 import type { Compression } from '../blocks/block-store.ts'
+import { CHUNK_KEY_BYTES } from '../native/data-path.ts'
 
 export const DEFAULT_GROUP = 'DefaultGroup'
 /** The best dedupe ratio for what the index costs, by measurement; 8 to 64 KiB are sensible. */
@@ -52,6 +53,16 @@ const LAST_ID_KEY = Buffer.from([TABLE.superblock, ...Buffer.from('group')])
 const LAST_ID_VERSION = 1
 const LAST_ID_BYTES = 3
 const COMPRESSIONS: readonly Compression[] = ['none', 'fast', 'best']
+
+/** What the group's data is cut and named with, as the keystore has it: the fingerprint key, then the multipliers. */
+export function chunkKeyBytes({ fingerprintKey, cutConstants }: StorageGroup): Uint8Array {
+  const bytes = new Uint8Array(CHUNK_KEY_BYTES)
+  const [low, high] = cutConstants
+  bytes.set(fingerprintKey)
+  new DataView(bytes.buffer).setUint32(FINGERPRINT_KEY_BYTES, low, true)
+  new DataView(bytes.buffer).setUint32(FINGERPRINT_KEY_BYTES + 4, high, true)
+  return bytes
+}
 
 export class StorageGroups implements CommitParticipant {
   readonly #byId = new Map<number, StorageGroup>()

@@ -2,17 +2,18 @@
 // records, caches or groups' policies; src/blocks does.
 
 import { loadAddon } from './addon.ts'
+import type { Secret, SecretHandle } from './secret.ts'
+
+/** The fingerprint key of 32 bytes and two multipliers of 4. */
+export const CHUNK_KEY_BYTES = 40
 
 /** What a cut depends on; all of it is secret or a property of a group. */
 export interface CutParameters {
-  /** two secret 32-bit multipliers; they are made odd */
-  readonly keyLow: number
-  readonly keyHigh: number
+  /** CHUNK_KEY_BYTES: the fingerprint key, then two 32-bit multipliers, which are made odd */
+  readonly key: Secret
   readonly averageBytes: number
   /** at most CHUNK_BYTES_MAX */
   readonly maxBytes: number
-  /** 32 bytes */
-  readonly fingerprintKey: Uint8Array
 }
 
 export interface CutResult {
@@ -33,8 +34,8 @@ export interface BlockIdentity {
   readonly group: number
   readonly block: number
   readonly keyId: number
-  /** the content encryption key; absent when keyId is 0 */
-  readonly key?: Uint8Array
+  /** the content encryption key of 32 bytes; absent when keyId is 0 */
+  readonly key?: Secret
 }
 
 /** In the region header; the order of the Compression words. */
@@ -97,8 +98,11 @@ export interface ParsedRegionHeader {
 export type InstructionSet = 'scalar' | 'avx2' | 'avx512' | 'auto'
 export type CipherName = 'openssl' | 'ipsec-mb' | 'auto'
 
-/** data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd */
-type CutArguments = [Uint8Array, number, number, number, number, Uint8Array, boolean]
+/** data, key, window, maxBytes, isEnd */
+type CutArguments = [Uint8Array, SecretHandle, number, number, boolean]
+
+/** A block file's identity as the addon takes it. */
+type NativeIdentity = Omit<BlockIdentity, 'key'> & { readonly key?: SecretHandle }
 
 interface DataPathAddon {
   allocateArena(bytes: number, prefault: boolean): ArrayBuffer
@@ -111,10 +115,10 @@ interface DataPathAddon {
   cutAndFingerprintNow(...cut: CutArguments): CutResult
   createBlockFile(
     path: string,
-    identity: BlockIdentity,
+    identity: NativeIdentity,
     createdSeconds: number,
   ): Promise<BlockFileHandle>
-  openBlockFile(path: string, identity: BlockIdentity): Promise<BlockFileHandle>
+  openBlockFile(path: string, identity: NativeIdentity): Promise<BlockFileHandle>
   closeBlockFile(handle: BlockFileHandle): void
   appendRegions(
     handle: BlockFileHandle,
@@ -172,22 +176,29 @@ export function cutAndFingerprintNow(
 
 function cutArguments(data: Uint8Array, parameters: CutParameters, isEnd: boolean): CutArguments {
   const window = Math.max(1, Math.round(parameters.averageBytes / WINDOWS_PER_AVERAGE))
-  const { keyLow, keyHigh, maxBytes, fingerprintKey } = parameters
-  return [data, keyLow, keyHigh, window, maxBytes, fingerprintKey, isEnd]
+  return [data, parameters.key.handle, window, parameters.maxBytes, isEnd]
 }
 
-/** Makes a block file that isn't there yet. Rejects with an Error whose `code` is the errno's name. */
+function nativeIdentity({ key, ...rest }: BlockIdentity): NativeIdentity {
+  return { ...rest, ...(key && { key: key.handle }) }
+}
+
+/**
+ * Makes a block file that isn't there yet. Rejects with an Error whose `code` is the errno's name, KEY_UNUSABLE for a key
+ * of zeros.
+ * @throws CofferError KEY_WIPED
+ */
 export function createBlockFile(
   path: string,
   identity: BlockIdentity,
   createdSeconds: number,
 ): Promise<BlockFileHandle> {
-  return addon.createBlockFile(path, identity, createdSeconds)
+  return addon.createBlockFile(path, nativeIdentity(identity), createdSeconds)
 }
 
 /** Opens for reading. Rejects with a code DAMAGE_<reason> or an errno's name. */
 export function openBlockFile(path: string, identity: BlockIdentity): Promise<BlockFileHandle> {
-  return addon.openBlockFile(path, identity)
+  return addon.openBlockFile(path, nativeIdentity(identity))
 }
 
 /** Jobs that use the file still end well. */

@@ -23,6 +23,7 @@ import {
   type SealingPolicy,
 } from '../../src/blocks/index.ts'
 import { forgeRegion } from '../../src/native/data-path.ts'
+import { secretOf } from '../helpers/secrets.ts'
 
 async function reasonOf(store: LocalBlockStore, block: number, page: number): Promise<string> {
   try {
@@ -123,7 +124,7 @@ t.test('missing, short and locked files', async t => {
   const locked = await openStore(directory, { records, lookupKey: () => undefined })
   t.equal(await reasonOf(locked, 1, 1), 'authentication')
   await locked.close()
-  const wrong = await openStore(directory, { records, lookupKey: () => Buffer.alloc(32, 1) })
+  const wrong = await openStore(directory, { records, lookupKey: () => secretOf(1) })
   t.equal(await reasonOf(wrong, 1, 1), 'authentication')
   await wrong.close()
   for (const length of [50_000, 8192, 4100, 4096, 100]) {

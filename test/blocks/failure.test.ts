@@ -91,7 +91,8 @@ t.test('a block file can be freed while its regions are held', async t => {
 t.test('an environment may end with jobs under way', async t => {
   const code = `
     import { cutAndFingerprint } from ${JSON.stringify(new URL('../../src/native/data-path.js', import.meta.url).href)}
-    const parameters = { keyLow: 1, keyHigh: 3, averageBytes: 8192, maxBytes: 65536, fingerprintKey: Buffer.alloc(32) }
+    import { Secret } from ${JSON.stringify(new URL('../../src/native/secret.js', import.meta.url).href)}
+    const parameters = { key: Secret.random(40), averageBytes: 8192, maxBytes: 65536 }
     for (let job = 0; job < 50; job++) void cutAndFingerprint(Buffer.alloc(4 << 20, job), parameters, true)
     process.exit(0)
   `

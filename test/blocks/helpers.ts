@@ -14,8 +14,9 @@ import {
   type SealingPolicy,
 } from '../../src/blocks/index.ts'
 import { DeletionProof } from '../../src/deletion-proof.ts'
+import { secretOf } from '../helpers/secrets.ts'
 
-export const KEY = Buffer.alloc(32, 7)
+export const KEY = secretOf(7)
 
 export const CLEAR: SealingPolicy = { group: 1, compression: 'none', keyId: 0 }
 export const KEYED: SealingPolicy = { group: 1, compression: 'none', keyId: 3, key: KEY }

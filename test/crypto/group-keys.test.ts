@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import t from 'tap'
 
 import { activeKey, GroupKeys, KeystorePlaces, type PlaceFinding } from '../../src/crypto/index.ts'
+import { CHUNK_KEY_BYTES } from '../../src/native/data-path.ts'
+import { Secret } from '../../src/native/secret.ts'
 
 const SCRYPT = { logCost: 4, blockSize: 8, parallelism: 1 }
-const SECRETS = {
-  fingerprintKey: new Uint8Array(32).fill(9),
-  cutConstants: [5, 7] as [number, number],
+/** Fresh bytes each time: whoever takes them wipes them. */
+function chunkKeyBytes(): Uint8Array {
+  return new Uint8Array(CHUNK_KEY_BYTES).fill(0xa5)
 }
 const OLD = Buffer.from('the old passphrase')
 const NEW = Buffer.from('das neue Paßwort')
@@ -67,7 +69,7 @@ async function newWorld(test: Teardown): Promise<World> {
   test.teardown(() => rm(base, { recursive: true, force: true }))
   const world = new World(base)
   const keys = await world.loaded()
-  await keys.setPassphrase(undefined, OLD, SECRETS)
+  await keys.setPassphrase(undefined, OLD, chunkKeyBytes())
   await keys.set({ isOn: true })
   return world
 }
@@ -90,15 +92,14 @@ t.test('a passphrase opens what it wrapped, and nothing else does', async t => {
   t.equal(keys.info?.isOn, true, 'settings are readable while it is locked')
   await t.rejects(keys.unlock(NEW), { code: 'WRONG_PASSPHRASE' })
   await keys.unlock(OLD)
-  t.same(Uint8Array.from(keys.keyring.fingerprintKey), SECRETS.fingerprintKey)
+  t.ok(keys.keyring.chunkKey.equals(Secret.take(chunkKeyBytes())))
   t.equal(activeKey(keys.keyring)?.id, 1)
-  const { secret } = activeKey(keys.keyring) ?? { secret: new Uint8Array() }
-  t.notOk(secret.every(byte => byte === 0))
+  const { chunkKey } = keys.keyring
+  const secret = activeKey(keys.keyring)?.secret
+  t.equal(secret?.isWiped, false)
   keys.lock()
-  t.ok(
-    secret.every(byte => byte === 0),
-    'a lock wipes the keys',
-  )
+  t.ok(secret?.isWiped && chunkKey.isWiped, 'a lock wipes the keys')
+  t.throws(() => chunkKey.handle, { code: 'KEY_WIPED' })
   t.throws(() => keys.keyring, { code: 'GROUP_LOCKED' })
 })
 
@@ -111,12 +112,14 @@ t.test('limits of passphrases', async t => {
     [Buffer.from([0x66, 0xff, 0xfe]), 'PASSPHRASE_ENCODING'],
   ]
   for (const [passphrase, code] of bad) {
-    await t.rejects(keys.setPassphrase(OLD, passphrase, SECRETS), { code })
+    await t.rejects(keys.setPassphrase(OLD, passphrase, chunkKeyBytes()), { code })
   }
-  await t.rejects(keys.setPassphrase(undefined, NEW, SECRETS), { code: 'PASSPHRASE_REQUIRED' })
+  await t.rejects(keys.setPassphrase(undefined, NEW, chunkKeyBytes()), {
+    code: 'PASSPHRASE_REQUIRED',
+  })
   const longest = Buffer.from('ä'.repeat(127) + 'x')
   t.equal(longest.length, 255)
-  await keys.setPassphrase(OLD, longest, SECRETS)
+  await keys.setPassphrase(OLD, longest, chunkKeyBytes())
   t.equal(await opens(world, longest), true)
 })
 
@@ -230,7 +233,7 @@ class CutOffPlaces extends KeystorePlaces {
 }
 
 const changes: [string, (keys: GroupKeys) => Promise<void>][] = [
-  ['set-passphrase', keys => keys.setPassphrase(OLD, NEW, SECRETS)],
+  ['set-passphrase', keys => keys.setPassphrase(OLD, NEW, chunkKeyBytes())],
   ['rotate', keys => keys.rotate()],
   ['mode change', keys => keys.set({ mode: 'static' })],
   ['retire', async keys => void (await keys.retire(new Set([1])))],
@@ -251,7 +254,9 @@ for (const [name, change] of changes) {
           isCommitStep ? undefined : new CutOffPlaces(world.base, step),
         )
         await keys.unlock(OLD)
-        const secrets = keys.keyring.keys.map(key => Buffer.from(key.secret))
+        const original = await world.loaded()
+        await original.unlock(OLD)
+        const secrets = original.keyring.keys.map(key => key.secret)
         world.crashesBeforeCommit = isCommitStep
         await t.rejects(change(keys), { message: 'crash' })
         world.crashesBeforeCommit = false
@@ -264,7 +269,7 @@ for (const [name, change] of changes) {
           const found = after.keyring.keys.find(key => key.id === index + 1)
           const isRetired = name === 'retire' && step > 0 && index === 0
           t.ok(
-            isRetired || found?.secret.every((byte, at) => byte === secret[at]),
+            isRetired || (secret !== undefined && found?.secret?.equals(secret)),
             `key ${index + 1}`,
           )
         }

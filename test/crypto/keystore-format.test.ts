@@ -4,9 +4,12 @@ import t from 'tap'
 
 import { CryptoError } from '../../src/crypto/index.ts'
 import { openKeystore, packKeystore, parseKeystore } from '../../src/crypto/keystore-format.ts'
+import { CHUNK_KEY_BYTES } from '../../src/native/data-path.ts'
+import { Secret } from '../../src/native/secret.ts'
+import { secretOf } from '../helpers/secrets.ts'
 import { KEY_ID_MAX, type Keyring, type KeyState } from '../../src/crypto/keyring.ts'
 
-const WRAPPING_KEY = new Uint8Array(randomBytes(32))
+const WRAPPING_KEY = Secret.random(32)
 const IDENTITY = {
   group: 7,
   sequence: 3,
@@ -21,23 +24,20 @@ const keyrings = fc.record(
     mode: fc.constantFrom<'internal' | 'static'>('internal', 'static'),
     intervalDays: fc.integer({ min: 7, max: 25_567 }),
     epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    fingerprintKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-    cutConstants: fc.tuple(
-      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    ),
+    chunkKey: fc.constant(undefined).map(() => Secret.random(CHUNK_KEY_BYTES)),
     keys: fc.uniqueArray(
-      fc.record(
-        {
-          id: fc.integer({ min: 1, max: KEY_ID_MAX }),
-          state: states,
-          epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-          createdSeconds: fc.integer({ min: 0, max: 2 ** 40 }),
-          retiredSeconds: fc.integer({ min: 0, max: 2 ** 40 }),
-          secret: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-        },
-        { noNullPrototype: true },
-      ),
+      fc
+        .record(
+          {
+            id: fc.integer({ min: 1, max: KEY_ID_MAX }),
+            state: states,
+            epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+            createdSeconds: fc.integer({ min: 0, max: 2 ** 40 }),
+            retiredSeconds: fc.integer({ min: 0, max: 2 ** 40 }),
+          },
+          { noNullPrototype: true },
+        )
+        .map(key => ({ ...key, secret: key.state === 'retired' ? undefined : Secret.random(32) })),
       { selector: key => key.id, maxLength: 40 },
     ),
   },
@@ -49,8 +49,7 @@ const sample: Keyring = {
   mode: 'internal',
   intervalDays: 30,
   epoch: 0,
-  fingerprintKey: new Uint8Array(32).fill(0xa5),
-  cutConstants: [0x11111111, 0x22222223],
+  chunkKey: secretOf(0xa5, CHUNK_KEY_BYTES),
   keys: [
     {
       id: 1,
@@ -58,9 +57,14 @@ const sample: Keyring = {
       epoch: 0,
       createdSeconds: 1,
       retiredSeconds: 0,
-      secret: new Uint8Array(32).fill(0x5a),
+      secret: secretOf(0x5a),
     },
   ],
+}
+
+/** Without what can't be read. */
+function plain({ isOn, mode, intervalDays, epoch, keys }: Keyring): object {
+  return { isOn, mode, intervalDays, epoch, keys: keys.map(key => ({ ...key, secret: undefined })) }
 }
 
 t.test('what is packed is what is opened', t => {
@@ -69,12 +73,15 @@ t.test('what is packed is what is opened', t => {
       const head = parseKeystore(packKeystore(IDENTITY, keyring, WRAPPING_KEY))
       t.match(head, { group: 7, sequence: 3, isOn: keyring.isOn, mode: keyring.mode })
       const opened = openKeystore(head, WRAPPING_KEY)
-      const plain = opened && {
-        ...opened,
-        fingerprintKey: Uint8Array.from(opened.fingerprintKey),
-        keys: opened.keys.map(key => ({ ...key, secret: Uint8Array.from(key.secret) })),
-      }
-      t.strictSame(plain, keyring)
+      if (opened === undefined) throw new Error('it can not be opened')
+      t.strictSame(plain(opened), plain(keyring))
+      t.ok(opened.chunkKey.equals(keyring.chunkKey))
+      t.ok(
+        opened.keys.every(({ secret }, index) => {
+          const before = keyring.keys[index]?.secret
+          return secret === undefined ? before === undefined : before?.equals(secret)
+        }),
+      )
     }),
     { numRuns: 100 },
   )
@@ -91,7 +98,7 @@ t.test('no key of it is readable, and the same keyring never looks the same', t 
 
 t.test('another key opens nothing; an edit that knows the checksum opens nothing', t => {
   const head = parseKeystore(packKeystore(IDENTITY, sample, WRAPPING_KEY))
-  t.equal(openKeystore(head, new Uint8Array(32)), undefined)
+  t.equal(openKeystore(head, secretOf(1)), undefined)
   // 24: the flag "on"; 97 and 98: a key's id and its state, all in the readable head
   for (const at of [16, 24, 25, 28, 96, 98, 130]) {
     const bytes = Uint8Array.from(head.bytes)

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { ChunkLocation, NewChunk, SealingPolicy } from '../../src/blocks/block-store.ts'
+import { secretOf } from '../helpers/secrets.ts'
 import { AppendGatherer } from '../../src/dedupe/append-gatherer.ts'
 
 const POLICY = { group: 1, compression: 'none', keyId: 0 } as unknown as SealingPolicy
@@ -76,8 +77,8 @@ t.test('what comes after a group was locked and unlocked goes with its own key',
       return chunks.map((_, ordinal) => ({ block: 1, page: 0, ordinal }))
     },
   })
-  const before: SealingPolicy = { group: 1, compression: 'none', keyId: 1, key: new Uint8Array(32) }
-  const after: SealingPolicy = { ...before, key: new Uint8Array(32) }
+  const before: SealingPolicy = { group: 1, compression: 'none', keyId: 1, key: secretOf(1) }
+  const after: SealingPolicy = { ...before, key: secretOf(1) }
   await gatherer.append(before, [chunk(1)], 1)
   await gatherer.append(after, [chunk(2)], 1)
   const both = [gatherer.append(before, [chunk(3)], 1), gatherer.append(after, [chunk(4)], 1)]

@@ -26,9 +26,11 @@ import {
   readRegion,
 } from '../../src/native/data-path.ts'
 import { readFileSync } from 'node:fs'
+import { CHUNK_KEY_BYTES } from '../../src/native/data-path.ts'
+import { secretOf } from '../helpers/secrets.ts'
 import { accepted, isAccepted, type FuzzTarget } from './target.ts'
 
-const WRAPPING_KEY = new Uint8Array(32).fill(3)
+const WRAPPING_KEY = secretOf(3)
 const SHA256_BYTES = 32
 const REGION_SLOT_BYTES = 1024 * 36 + 512 * 1024
 const IDENTITY = { group: 1, block: 7, keyId: 0 }
@@ -42,8 +44,7 @@ const keyring = {
   mode: 'internal' as const,
   intervalDays: 30,
   epoch: 2,
-  fingerprintKey: new Uint8Array(32).fill(0xa5),
-  cutConstants: [0x11111111, 0x22222223] as const,
+  chunkKey: secretOf(0xa5, CHUNK_KEY_BYTES),
   keys: [
     {
       id: 1,
@@ -51,7 +52,7 @@ const keyring = {
       epoch: 0,
       createdSeconds: 1,
       retiredSeconds: 5,
-      secret: new Uint8Array(32),
+      secret: undefined,
     },
     {
       id: 2,
@@ -59,7 +60,7 @@ const keyring = {
       epoch: 2,
       createdSeconds: 4,
       retiredSeconds: 0,
-      secret: new Uint8Array(32).fill(0x5a),
+      secret: secretOf(0x5a),
     },
   ],
 }

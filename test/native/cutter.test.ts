@@ -9,13 +9,13 @@ import {
   setInstructionSet,
   type CutParameters,
 } from '../../src/native/data-path.ts'
+import { chunkKeyOf, secretOf } from '../helpers/secrets.ts'
 
+const MULTIPLIERS = [0x9e3779b1, 0x85ebca77] as const
 const PARAMETERS: CutParameters = {
-  keyLow: 0x9e3779b1,
-  keyHigh: 0x85ebca77,
+  key: chunkKeyOf(Buffer.alloc(32, 1), MULTIPLIERS),
   averageBytes: 8192,
   maxBytes: 65_536,
-  fingerprintKey: Buffer.alloc(32, 1),
 }
 
 interface Cuts {
@@ -109,8 +109,8 @@ t.test('a plain reading of the definition gives the same cuts', async t => {
   const expected: number[] = []
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   const valueAt = (at: number): number =>
-    (Math.imul(view.getUint32(at, true), PARAMETERS.keyLow) +
-      Math.imul(view.getUint32(at + 4, true), PARAMETERS.keyHigh)) >>>
+    (Math.imul(view.getUint32(at, true), MULTIPLIERS[0]) +
+      Math.imul(view.getUint32(at + 4, true), MULTIPLIERS[1])) >>>
     0
   let start = 0
   while (start < data.length) {
@@ -155,8 +155,8 @@ t.test('after an inserted byte the cuts fall into step again', async t => {
 
 t.test('fingerprints are keyed BLAKE3', async t => {
   // From the official test vectors: input of 251-byte counting, length 1, key of the vectors' file.
-  const fingerprintKey = Buffer.from('whats the Elvish word for friend')
-  const { fingerprints } = await cutWhole(Buffer.from([0]), { ...PARAMETERS, fingerprintKey })
+  const key = chunkKeyOf(Buffer.from('whats the Elvish word for friend'))
+  const { fingerprints } = await cutWhole(Buffer.from([0]), { ...PARAMETERS, key })
   t.equal(fingerprints[0], '6d7878dfff2f485635d39013278ae14f1454b8c0a3a2d34bc1ab38228a80c95b')
 })
 
@@ -170,7 +170,5 @@ t.test('an arena is aligned and writable to its end', async t => {
 
 t.test('bad arguments are refused', async t => {
   t.throws(() => cutAndFingerprint(Buffer.alloc(10), { ...PARAMETERS, maxBytes: 1 << 20 }, true))
-  t.throws(() =>
-    cutAndFingerprint(Buffer.alloc(10), { ...PARAMETERS, fingerprintKey: Buffer.alloc(31) }, true),
-  )
+  t.throws(() => cutAndFingerprint(Buffer.alloc(10), { ...PARAMETERS, key: secretOf(1, 39) }, true))
 })
