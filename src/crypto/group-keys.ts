@@ -2,6 +2,7 @@
 // copies. Knows no metadata and no block files; whoever owns it writes the sequence down and moves the data.
 
 import { randomBytes } from 'node:crypto'
+import { CHUNK_KEY_BYTES } from '../native/data-path.ts'
 import { Secret } from '../native/secret.ts'
 import { Attempts } from './attempts.ts'
 import { CryptoError } from './errors.ts'
@@ -32,6 +33,8 @@ export interface GroupKeysOptions {
   readonly nowSeconds: () => number
   /** ids that some block of the group has */
   readonly usedIds: () => ReadonlySet<number>
+  /** whether the group has data, or a container that data can come into */
+  readonly hasData: () => boolean
   /** a new keystore is in the primary place: remember its sequence durably */
   readonly written: (sequence: number) => Promise<void>
   /** a place that was wrong or can't be written */
@@ -194,6 +197,11 @@ export class GroupKeys {
     return retired
   }
 
+  /** Does something that no change of the keys may happen beside. */
+  beside<Result>(work: () => Result): Promise<Result> {
+    return this.#exclusive(async () => work())
+  }
+
   /** Wipes everything that was opened. Idempotent. */
   lock(): void {
     const opened = this.#open
@@ -205,7 +213,9 @@ export class GroupKeys {
     return {
       nowSeconds: this.#options.nowSeconds(),
       newSecret: () => Secret.random(KEY_BYTES),
+      newChunkKey: () => Secret.random(CHUNK_KEY_BYTES),
       usedIds: this.#options.usedIds(),
+      hasData: this.#options.hasData(),
     }
   }
 

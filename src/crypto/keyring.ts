@@ -54,6 +54,10 @@ export interface KeyChange {
   readonly nowSeconds: number
   /** makes a new key */
   readonly newSecret: () => Secret
+  /** the same for what chunks are cut and named with */
+  readonly newChunkKey: () => Secret
+  /** whether anything was cut and named with the chunk key that there is, or may be at this moment */
+  readonly hasData: boolean
   /** ids that some block of the group has in its header */
   readonly usedIds: ReadonlySet<number>
 }
@@ -121,7 +125,7 @@ export function rotationDueSeconds(keyring: KeyringInfo): number | undefined {
 
 /**
  * Applies what an administrator sets. A change of the mode begins a new epoch with a new key, so that everything is
- * sealed again.
+ * sealed again. A group that is turned on while it has no data gets a chunk key that never lay anywhere in the clear.
  * @throws CryptoError ENCRYPTION_IRREVERSIBLE, INTERVAL_RANGE, INTERVAL_STATIC, KEY_LIMIT
  */
 export function applySettings(
@@ -135,7 +139,9 @@ export function applySettings(
   const intervalDays = settings.intervalDays ?? keyring.intervalDays
   const isModeChanged = keyring.isOn && mode !== keyring.mode
   const epoch = isModeChanged ? keyring.epoch + 1 : keyring.epoch
-  const next = { ...keyring, mode, isOn, intervalDays, epoch }
+  const isFirst = isOn && !keyring.isOn && !change.hasData
+  const chunkKey = isFirst ? change.newChunkKey() : keyring.chunkKey
+  const next = { ...keyring, mode, isOn, intervalDays, epoch, chunkKey }
   const needsKey = isOn && (isModeChanged || activeKey(keyring) === undefined)
   return needsKey ? rotate(next, change) : next
 }

@@ -113,12 +113,10 @@ function containerMethods(
       ),
     }),
     'container.add': async ({ name, group }) => {
-      const container = vfs.addContainer({
-        name,
-        group: groups.named(group).id,
-        uid: process.getuid?.() ?? 0,
-        gid: process.getgid?.() ?? 0,
-      })
+      const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+      const container = await storage.encryption.beside(groups.named(group), () =>
+        vfs.addContainer({ name, group: groups.named(group).id, ...owner }),
+      )
       const text = `Container ${name} was added to storage group ${group}.`
       storage.alerting.events.record('CONTAINER_ADDED', 'info', text)
       await storage.metadata.commit()

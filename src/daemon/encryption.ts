@@ -33,6 +33,8 @@ export interface EncryptionOptions {
   readonly secretsDropped: () => void
   /** ids of the keys that some block of the group has in its header */
   readonly usedKeyIds: (group: number) => ReadonlySet<number>
+  /** whether the group has block files, or containers that data can come into */
+  readonly hasData: (group: number) => boolean
   /** the same by the headers of the files. @throws EvidenceError when one can't be told */
   readonly keyIdsOnDisk: (group: number) => Promise<ReadonlySet<number>>
   /** what is in flight is in block files, and their records say so */
@@ -172,6 +174,11 @@ export class Encryption {
     await keys.set(settings)
   }
 
+  /** Does something that encryption of the group mustn't be turned on beside: its first container is added, say. */
+  beside<Result>(group: StorageGroup, work: () => Result): Promise<Result> {
+    return this.#keysOf(group.id).beside(work)
+  }
+
   /** @throws CryptoError WRONG_PASSPHRASE, TRY_LATER, NOT_ENCRYPTED, KEYSTORE_… */
   async unlock(group: StorageGroup, passphrase: Uint8Array): Promise<void> {
     const keys = this.#keysOf(group.id)
@@ -294,6 +301,7 @@ export class Encryption {
         places: this.#places,
         nowSeconds: this.#options.nowSeconds,
         usedIds: () => this.#options.usedKeyIds(id),
+        hasData: () => this.#options.hasData(id),
         written: async sequence => {
           this.#options.groups.setKeystoreSequence(id, sequence)
           // In the same commit: no crash leaves a group that is encrypted and doesn't know it.

@@ -162,6 +162,12 @@ function buildEncryption(
     // The keystore has been written.
     commit: () => metadata.commitRegardless(),
     usedKeyIds: group => circle.blocks?.keyIdsOf(group) ?? new Set(),
+    hasData: group => {
+      const { vfs, blocks } = circle
+      // As long as nobody can tell, there may be some.
+      if (vfs === undefined || blocks === undefined) return true
+      return blocks.keyIdsOf(group).size > 0 || vfs.containers().some(each => each.group === group)
+    },
     keyIdsOnDisk: async group => (await circle.blocks?.keyIdsOnDisk(group)) ?? new Set(),
     settle: async () => {
       await settle(circle, metadata)

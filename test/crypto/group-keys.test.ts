@@ -43,6 +43,7 @@ class World {
       places,
       nowSeconds: () => this.nowSeconds,
       usedIds: () => new Set(),
+      hasData: () => true,
       written: async sequence => {
         if (this.crashesBeforeCommit) throw new Error('crash')
         this.sequence = sequence

@@ -24,7 +24,13 @@ function numbered(number: number): Secret {
 }
 
 function change(nowSeconds: number, usedIds: Iterable<number> = [], number = 1) {
-  return { nowSeconds, usedIds: new Set(usedIds), newSecret: () => numbered(number) }
+  return {
+    nowSeconds,
+    usedIds: new Set(usedIds),
+    newSecret: () => numbered(number),
+    newChunkKey: () => chunkKeyOf(new Uint8Array(32).fill(2)),
+    hasData: true,
+  }
 }
 
 function decryptOnly(keyring: Keyring, usedIds: readonly number[]): Set<number> {
@@ -50,6 +56,16 @@ t.test('turning encryption on makes the first key; the default is 30 days of int
   t.equal(rotationDueSeconds(EMPTY), undefined, 'nothing rotates while encryption is off')
   t.ok(needsReseal(keyring, 0), 'clear data is to be encrypted')
   t.notOk(needsReseal(EMPTY, 0))
+  t.end()
+})
+
+t.test('a group without data gets a chunk key that was never in the clear', t => {
+  const on = { isOn: true }
+  const fresh = applySettings(EMPTY, on, { ...change(0), hasData: false })
+  t.notOk(fresh.chunkKey.equals(EMPTY.chunkKey))
+  t.equal(applySettings(EMPTY, on, change(0)).chunkKey, EMPTY.chunkKey, 'data has its names by it')
+  const later = applySettings(fresh, { mode: 'static' }, { ...change(0), hasData: false })
+  t.equal(later.chunkKey, fresh.chunkKey, 'only once')
   t.end()
 })
 

@@ -112,6 +112,13 @@ export class ChildDaemon {
     writeFileSync(this.#passphraseFile(group), `${passphrase}\n`)
   }
 
+  /** Of the process that runs. */
+  get pid(): number {
+    const pid = this.#host?.process.pid
+    if (pid === undefined) throw new Error('the daemon does not run')
+    return pid
+  }
+
   /** It has begun to start; nothing more is known. */
   begin(): void {
     this.#host = Host.take(this.#env)
