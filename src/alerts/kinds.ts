@@ -110,7 +110,7 @@ export const ALERT_KINDS = {
   STORE_READ_ONLY: kind(
     'critical',
     'The store is read-only',
-    'Check the disk ("dmesg"), then start again: "coffer stop", "coffer start".',
+    'See the reason with "coffer alerts show". Damaged metadata: stop with "coffer stop", then "coffer recover --store DIR --dry-run". Otherwise check the disk ("dmesg"), then "coffer stop", "coffer start".',
   ),
   COMMIT_NOTE: kind(
     'warning',
