@@ -103,6 +103,7 @@ function cleanerOf(
     nowSeconds: () => options.now().seconds,
     clientBytes: options.clientBytes,
     isWindowOpen: seconds => schedules.openAt('cleaner', seconds) !== undefined,
+    isHeld: () => ground.hold.isHeld,
     instrument: options.instrument,
   })
 }

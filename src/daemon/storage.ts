@@ -19,6 +19,7 @@ import type { BlockFileCheck } from './block-file-check.ts'
 import type { CommitNote } from './commit-note.ts'
 import type { Encryption } from './encryption.ts'
 import type { DamageWatch } from './damage-watch.ts'
+import type { MaintenanceHold } from './maintenance-hold.ts'
 import type { MetadataHealth } from './metadata-health.ts'
 import type { LifetimeCounters } from './lifetime-counters.ts'
 import type { QuotaGuard } from './quota-guard.ts'
@@ -72,6 +73,7 @@ export interface StorageParts {
   readonly quota: QuotaGuard
   readonly trash: TrashCollector
   readonly health: MetadataHealth
+  readonly hold: MaintenanceHold
   readonly blocks: BlockStore
   readonly streams: StreamStore
   readonly note: CommitNote
@@ -104,6 +106,7 @@ export class Storage {
   readonly damage: DamageWatch
   readonly blockFiles: BlockFileCheck
   readonly trash: TrashCollector
+  readonly hold: MaintenanceHold
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
   #closing: Promise<void> | undefined
@@ -124,6 +127,7 @@ export class Storage {
     this.damage = parts.damage
     this.blockFiles = parts.blockFiles
     this.trash = parts.trash
+    this.hold = parts.hold
     this.#parts = parts
     this.#circle = circle
   }
