@@ -59,6 +59,9 @@ int ResourceOf(const std::string& name) {
   if (name == "core") return RLIMIT_CORE;
   if (name == "fileSize") return RLIMIT_FSIZE;
   if (name == "openFiles") return RLIMIT_NOFILE;
+  if (name == "cpuTime") return RLIMIT_CPU;
+  if (name == "addressSpace") return RLIMIT_AS;
+  if (name == "dataSize") return RLIMIT_DATA;
   throw ArgumentError("unknown limit " + name);
 }
 

@@ -29,7 +29,8 @@ constexpr uint64_t kKeyBytesMax = 4096;
 
 constexpr size_t kTrailerBytes = 5;
 constexpr size_t kHandlesBytes = 40;
-constexpr size_t kFooterBytes = kHandlesBytes + 8;
+constexpr size_t kFooterBytes = kTableFooterBytes;
+static_assert(kFooterBytes == kHandlesBytes + 8);
 constexpr uint64_t kMagic = 0xdb4775248b80fb57;
 constexpr uint8_t kNoCompression = 0;
 constexpr size_t kTagBytes = 8;
@@ -102,15 +103,48 @@ Handle ReadHandle(Reader& reader) {
   return handle;
 }
 
-/** The contents of a block whose checksum is right. */
-std::span<const uint8_t> OpenBlock(std::span<const uint8_t> file, Handle handle) {
-  const uint64_t limit = file.size() - kFooterBytes;
-  if (handle.offset > limit || handle.size > limit - handle.offset || limit - handle.offset - handle.size < kTrailerBytes) {
-    throw Fault(std::min<uint64_t>(handle.offset, file.size()), "a block lies outside of the file");
+struct Footer {
+  Handle metaindex;
+  Handle index;
+};
+
+/** @param at where the footer lies in the file */
+Footer ParseFooter(std::span<const uint8_t> bytes, uint64_t at) {
+  if (Load64(bytes.data() + kHandlesBytes) != kMagic) throw Fault(at, "the footer is damaged");
+  Reader reader(bytes.first(kHandlesBytes), at);
+  Footer footer;
+  footer.metaindex = ReadHandle(reader);
+  footer.index = ReadHandle(reader);
+  const auto padding = reader.Take(kHandlesBytes - reader.at());
+  if (std::any_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte != 0; })) {
+    throw Fault(at, "the footer is damaged");
   }
-  const auto contents = file.subspan(handle.offset, handle.size);
+  return footer;
+}
+
+/** A file from some byte on to its end. */
+struct FilePart {
+  std::span<const uint8_t> bytes;
+  uint64_t start = 0;
+
+  uint64_t file_bytes() const { return start + bytes.size(); }
+};
+
+/** @throws Fault unless the block and its trailer lie before the footer */
+void RequireWithin(uint64_t file_bytes, Handle handle) {
+  const uint64_t limit = file_bytes - kFooterBytes;
+  if (handle.offset > limit || handle.size > limit - handle.offset || limit - handle.offset - handle.size < kTrailerBytes) {
+    throw Fault(std::min<uint64_t>(handle.offset, file_bytes), "a block lies outside of the file");
+  }
+}
+
+/** The contents of a block whose checksum is right. */
+std::span<const uint8_t> OpenBlock(const FilePart& file, Handle handle) {
+  RequireWithin(file.file_bytes(), handle);
+  if (handle.offset < file.start) throw Fault(handle.offset, "a block lies elsewhere than the footer says");
+  const auto contents = file.bytes.subspan(handle.offset - file.start, handle.size);
   const uint8_t* trailer = contents.data() + contents.size();
-  const auto covered = file.subspan(handle.offset, handle.size + 1);
+  const auto covered = file.bytes.subspan(handle.offset - file.start, handle.size + 1);
   if (Load32(trailer + 1) != MaskCrc32c(Crc32c(covered))) throw Fault(handle.offset, "a block's checksum is wrong");
   if (trailer[0] != kNoCompression) throw Fault(handle.offset, "a block is compressed");
   return contents;
@@ -175,15 +209,22 @@ void RequireInternalKey(std::string_view key, uint64_t at) {
 
 class TableCheck {
  public:
-  explicit TableCheck(std::span<const uint8_t> file) : file_(file) {}
+  explicit TableCheck(FilePart file) : file_(file) {}
 
-  TableReport Run() {
+  /** @param reads_data false: only the places of data blocks and filter are checked */
+  TableReport Run(bool reads_data) {
     try {
       ReadFooter();
       ReadIndex();
       uint64_t next = 0;
-      for (size_t index = 0; index < blocks_.size(); index++) next = CheckData(index, next);
-      CheckMeta(next);
+      for (size_t index = 0; index < blocks_.size(); index++) {
+        const Handle handle = blocks_[index].handle;
+        if (handle.offset != next) throw Fault(next, "there is a gap between blocks");
+        RequireWithin(file_.file_bytes(), handle);
+        if (reads_data) CheckData(index);
+        next = EndOf(handle);
+      }
+      CheckMeta(next, reads_data);
     } catch (const Fault& fault) {
       // Not one data block's, so it may hide any key.
       Note(fault);
@@ -207,17 +248,10 @@ class TableCheck {
   }
 
   void ReadFooter() {
-    if (file_.size() < kFooterBytes) throw Fault(0, "the file is shorter than a footer");
-    const uint64_t at = file_.size() - kFooterBytes;
-    const auto footer = file_.subspan(at);
-    if (Load64(footer.data() + kHandlesBytes) != kMagic) throw Fault(at, "the footer is damaged");
-    Reader reader(footer.first(kHandlesBytes), at);
-    meta_ = ReadHandle(reader);
-    index_ = ReadHandle(reader);
-    const auto padding = reader.Take(kHandlesBytes - reader.at());
-    if (std::any_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte != 0; })) {
-      throw Fault(at, "the footer is damaged");
-    }
+    if (file_.bytes.size() < kFooterBytes) throw Fault(0, "the file is shorter than a footer");
+    const Footer footer = ParseFooter(file_.bytes.last(kFooterBytes), file_.file_bytes() - kFooterBytes);
+    meta_ = footer.metaindex;
+    index_ = footer.index;
   }
 
   void ReadIndex() {
@@ -234,18 +268,13 @@ class TableCheck {
     });
   }
 
-  /** @returns where the next block begins */
-  uint64_t CheckData(size_t index, uint64_t start) {
-    const Handle handle = blocks_[index].handle;
-    if (handle.offset != start) throw Fault(start, "there is a gap between blocks");
-    if (handle.size > file_.size()) throw Fault(start, "a block lies outside of the file");
+  void CheckData(size_t index) {
     try {
       DecodeData(index);
     } catch (const Fault& fault) {
       Note(fault);
       Cover(index);
     }
-    return EndOf(handle);
   }
 
   void DecodeData(size_t index) {
@@ -275,7 +304,7 @@ class TableCheck {
     has_cover_ = true;
   }
 
-  void CheckMeta(uint64_t next) {
+  void CheckMeta(uint64_t next, bool reads_filter) {
     std::string key;
     std::optional<Handle> filter;
     DecodeBlock(OpenBlock(file_, meta_), meta_.offset, key, [&](const std::string& name, auto value) {
@@ -284,16 +313,17 @@ class TableCheck {
       filter = ReadHandle(reader);
     });
     if (filter) {
-      OpenBlock(file_, *filter);
+      RequireWithin(file_.file_bytes(), *filter);
+      if (reads_filter) OpenBlock(file_, *filter);
       if (filter->offset != next) throw Fault(next, "there is a gap before the filter");
       next = EndOf(*filter);
     }
     if (meta_.offset != next) throw Fault(next, "there is a gap before the metaindex");
     if (index_.offset != EndOf(meta_)) throw Fault(EndOf(meta_), "there is a gap before the index");
-    if (EndOf(index_) != file_.size() - kFooterBytes) throw Fault(EndOf(index_), "there is a gap before the footer");
+    if (EndOf(index_) != file_.file_bytes() - kFooterBytes) throw Fault(EndOf(index_), "there is a gap before the footer");
   }
 
-  std::span<const uint8_t> file_;
+  FilePart file_;
   Handle meta_;
   Handle index_;
   std::vector<DataBlock> blocks_;
@@ -303,6 +333,20 @@ class TableCheck {
 
 }  // namespace
 
-TableReport CheckTable(std::span<const uint8_t> bytes) { return TableCheck(bytes).Run(); }
+TableReport CheckTable(std::span<const uint8_t> bytes) { return TableCheck({bytes}).Run(true); }
+
+std::optional<uint64_t> MetaindexOffset(std::span<const uint8_t> footer, uint64_t file_bytes) {
+  try {
+    const Handle metaindex = ParseFooter(footer, file_bytes - kFooterBytes).metaindex;
+    RequireWithin(file_bytes, metaindex);
+    return metaindex.offset;
+  } catch (const Fault&) {
+    return std::nullopt;
+  }
+}
+
+TableReport CheckTableIndex(std::span<const uint8_t> tail, uint64_t file_bytes) {
+  return TableCheck({tail, file_bytes - tail.size()}).Run(false);
+}
 
 }  // namespace coffer

@@ -2,6 +2,7 @@
 // LevelDB's shows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -25,7 +26,22 @@ struct TableReport {
   bool is_sound() const { return reason.empty(); }
 };
 
+constexpr size_t kTableFooterBytes = 48;
+
 /** @param bytes the whole file */
 TableReport CheckTable(std::span<const uint8_t> bytes);
+
+/**
+ * Where the metaindex begins, behind which only the index and the footer lie; nothing for a damaged footer.
+ * @param footer the last kTableFooterBytes of the file
+ */
+std::optional<uint64_t> MetaindexOffset(std::span<const uint8_t> footer, uint64_t file_bytes);
+
+/**
+ * Checks the blocks that name all others: whether each handle is that of a block within the file. LevelDB allocates what a
+ * handle says, so a wrong one would end the process.
+ * @param tail the file from its metaindex on
+ */
+TableReport CheckTableIndex(std::span<const uint8_t> tail, uint64_t file_bytes);
 
 }  // namespace coffer

@@ -41,15 +41,15 @@ FileDescriptor OpenTable(const std::string& path, bool from_disk) {
 size_t RoundUp(size_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
 
 /** @returns bytes read, fewer than asked for at the file's end; -1 with errno */
-ssize_t ReadAll(int descriptor, uint8_t* target, size_t room) {
+ssize_t ReadAll(int descriptor, uint8_t* target, size_t room, uint64_t from = 0) {
   size_t done = 0;
   while (done < room) {
-    const ssize_t count = pread(descriptor, target + done, std::min(kPieceBytes, room - done), static_cast<off_t>(done));
+    const ssize_t count = pread(descriptor, target + done, std::min(kPieceBytes, room - done), static_cast<off_t>(from + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return -1;
     done += static_cast<size_t>(count);
     // With O_DIRECT, only the end of the file leaves part of a page.
-    if (count == 0 || done % kPageBytes != 0) break;
+    if (count == 0 || (from == 0 && done % kPageBytes != 0)) break;
   }
   return static_cast<ssize_t>(done);
 }
@@ -75,19 +75,35 @@ void VerifyJob::Run() {
     report_ = Unreadable("it has " + std::to_string(bytes) + " bytes, not " + std::to_string(expected_bytes));
     return;
   }
+  report_ = index_only ? CheckIndex(file.Get(), bytes) : CheckWhole(file.Get(), bytes);
+}
+
+TableReport VerifyJob::CheckWhole(int descriptor, uint64_t bytes) const {
   // One page more, so that a full read shows the end of the file.
   const size_t room = RoundUp(bytes) + kPageBytes;
   const Mapping memory(room, false);
-  const ssize_t count = ReadAll(file.Get(), memory.data(), room);
-  if (count < 0) {
-    report_ = Unreadable(SystemError(errno, "the disk can't read it").what());
-    return;
-  }
+  const ssize_t count = ReadAll(descriptor, memory.data(), room);
+  if (count < 0) return Unreadable(SystemError(errno, "the disk can't read it").what());
   if (static_cast<uint64_t>(count) != bytes) {
-    report_ = Unreadable("it can be read up to byte " + std::to_string(count));
-    return;
+    return Unreadable("it can be read up to byte " + std::to_string(count));
   }
-  report_ = CheckTable({memory.data(), static_cast<size_t>(bytes)});
+  return CheckTable({memory.data(), static_cast<size_t>(bytes)});
+}
+
+TableReport VerifyJob::CheckIndex(int descriptor, uint64_t bytes) const {
+  uint8_t footer[kTableFooterBytes];
+  if (bytes < sizeof(footer)) return Unreadable("the file is shorter than a footer");
+  if (ReadAll(descriptor, footer, sizeof(footer), bytes - sizeof(footer)) != sizeof(footer)) {
+    return Unreadable("the footer can't be read");
+  }
+  const auto start = MetaindexOffset(footer, bytes);
+  if (!start) return Unreadable("the footer is damaged");
+  const auto tail_bytes = static_cast<size_t>(bytes - *start);
+  const Mapping memory(RoundUp(tail_bytes), false);
+  const ssize_t count = ReadAll(descriptor, memory.data(), tail_bytes, *start);
+  if (count < 0) return Unreadable(SystemError(errno, "the disk can't read it").what());
+  if (static_cast<size_t>(count) != tail_bytes) return Unreadable("the index can't be read");
+  return CheckTableIndex({memory.data(), tail_bytes}, bytes);
 }
 
 namespace {

@@ -15,6 +15,8 @@ class VerifyJob : public Job {
   uint64_t expected_bytes = 0;
   /** read past the page cache */
   bool from_disk = false;
+  /** read nothing but what LevelDB reads when it opens the table */
+  bool index_only = false;
 
   /** @throws CodedError with the errno's name when the file can't be opened */
   void Run() override;
@@ -22,6 +24,9 @@ class VerifyJob : public Job {
   napi_value Result(napi_env env) override;
 
  private:
+  TableReport CheckWhole(int descriptor, uint64_t bytes) const;
+  TableReport CheckIndex(int descriptor, uint64_t bytes) const;
+
   TableReport report_;
 };
 

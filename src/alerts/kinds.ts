@@ -110,7 +110,7 @@ export const ALERT_KINDS = {
   STORE_READ_ONLY: kind(
     'critical',
     'The store is read-only',
-    'Check the disk ("dmesg"), then start again: "coffer stop", "coffer start".',
+    'See the reason with "coffer alerts show". Damaged metadata: stop with "coffer stop", then "coffer recover --store DIR --dry-run". Otherwise check the disk ("dmesg"), then "coffer stop", "coffer start".',
   ),
   COMMIT_NOTE: kind(
     'warning',
@@ -145,7 +145,12 @@ export const ALERT_KINDS = {
   MASS_DELETE: kind(
     'critical',
     'A large share of the files of a container was deleted',
-    'If nobody meant to, stop the clients, and "coffer maintenance stop-reclaim-space" before looking further.',
+    'If nobody meant to, stop the clients, and "coffer maintenance hold on" before looking further: nothing is deleted for good meanwhile.',
+  ),
+  MAINTENANCE_HELD: kind(
+    'info',
+    'The cleaner and the trash are on hold',
+    'When nothing is missing: "coffer maintenance hold off".',
   ),
   CLOCK_JUMPED_BACK: kind(
     'warning',

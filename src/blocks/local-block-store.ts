@@ -4,12 +4,7 @@ import assert from 'node:assert'
 import type { DeletionProof } from '../deletion-proof.ts'
 import { StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
-import {
-  ALGORITHM,
-  appendRegions,
-  createBlockFile,
-  type BlockFileHandle,
-} from '../native/data-path.ts'
+import { ALGORITHM, appendRegions } from '../native/data-path.ts'
 import {
   QUARANTINE_REASON_MAX,
   type BlockCounts,
@@ -21,14 +16,14 @@ import {
   type SealingPolicy,
   type TrashDeletion,
 } from './block-store.ts'
+import { AppendFiles } from './append-files.ts'
 import { appendError, checkChunk, checkPolicy, locationsOf } from './append-checks.ts'
 import type { BlockRegistry } from './block-registry.ts'
 import { codeOf, DamagedRegionError } from './errors.ts'
 import { FileReader } from './file-reader.ts'
 import { FreedBlocks } from './freed-blocks.ts'
-import { OpenBlockFile } from './open-block-file.ts'
 import { chunkLists, packBatches, type Batch } from './packing.ts'
-import { blockPath, makeBlockFolders } from './paths.ts'
+import { blockPath } from './paths.ts'
 import { keyIdsOnDisk } from './key-ids.ts'
 import type { BlockStoreOptions, Reconciled } from './open-block-store.ts'
 import { RegionCache, regionIn } from './region-cache.ts'
@@ -36,7 +31,6 @@ import { Syncer } from './syncer.ts'
 import type { Trash } from './trash.ts'
 
 const PAGES_BITS = 16
-const BLOCK_ID_MAX = 2 ** 32 - 1
 
 function cacheKey(block: number, page: number): number {
   return block * 2 ** PAGES_BITS + page
@@ -48,15 +42,11 @@ export class LocalBlockStore implements BlockStore {
   readonly #registry: BlockRegistry
   readonly #freed: FreedBlocks
   readonly #trash: Trash
-  /** files with a handle for appends: open ones, and closed ones until they are synced */
-  readonly #files = new Map<number, OpenBlockFile>()
-  /** the file that takes appends, by group and key */
-  readonly #current = new Map<string, OpenBlockFile>()
+  readonly #files: AppendFiles
   readonly #cache: RegionCache
   readonly #reader: FileReader
   readonly #syncer: Syncer
   readonly #appends = new Set<Promise<unknown>>()
-  #lastBlock: number
   #isClosed = false
   #readOnlyReason: string | undefined
 
@@ -71,10 +61,10 @@ export class LocalBlockStore implements BlockStore {
     this.#trash = trash
     this.#freed = new FreedBlocks(registry, trash)
     this.reconciled = reconciled
-    this.#lastBlock = reconciled.greatestBlock
     this.#cache = new RegionCache(options.cacheBytes)
     this.#reader = new FileReader(options.directory, options.lookupKey)
-    this.#syncer = new Syncer(file => this.#letGoIfClosed(file))
+    this.#syncer = new Syncer(file => this.#files.releaseIfClosed(file))
+    this.#files = new AppendFiles(options, registry, this.#syncer, reconciled.greatestBlock)
     // A file of an earlier life may hold pages beyond its record; writing there again would use nonces twice.
     for (const record of registry.live()) {
       if (!record.isClosed) registry.remember({ ...record, isClosed: true })
@@ -126,14 +116,14 @@ export class LocalBlockStore implements BlockStore {
     return this.#cache.getOrLoad(cacheKey(block, page), slot => {
       const record = this.#registry.get(block)
       if (!record) return Promise.reject(new DamagedRegionError(block, page, 'missing'))
-      return this.#reader.read(record, { page, endPage }, slot, this.#files.get(block)?.handle)
+      return this.#reader.read(record, { page, endPage }, slot, this.#files.handleOf(block))
     })
   }
 
   async readUncached(block: number, page: number, slot: Uint8Array): Promise<OpenRegion> {
     const record = this.#registry.get(block)
     if (!record) throw new DamagedRegionError(block, page, 'missing')
-    const handle = this.#files.get(block)?.handle
+    const handle = this.#files.handleOf(block)
     return regionIn(slot, await this.#reader.read(record, { page }, slot, handle))
   }
 
@@ -155,11 +145,7 @@ export class LocalBlockStore implements BlockStore {
   }
 
   closeFiles(isChosen: (record: BlockRecord) => boolean): void {
-    for (const [name, file] of this.#current) {
-      if (!isChosen(file.record())) continue
-      this.#current.delete(name)
-      this.#retire(file)
-    }
+    this.#files.close(isChosen)
   }
 
   free(proofs: readonly DeletionProof<number>[], nowSeconds: number): void {
@@ -240,8 +226,7 @@ export class LocalBlockStore implements BlockStore {
 
   keyIdsOf(group: number): Set<number> {
     const ids = this.#registry.keyIdsOf(group)
-    for (const file of this.#files.values()) {
-      const record = file.record()
+    for (const record of this.#files.records()) {
       if (record.group === group) ids.add(record.keyId)
     }
     return ids
@@ -258,14 +243,12 @@ export class LocalBlockStore implements BlockStore {
     if (this.#isClosed) return
     this.#isClosed = true
     await Promise.allSettled(this.#appends)
-    for (const file of this.#current.values()) this.#retire(file)
-    this.#current.clear()
+    this.#files.close(() => true)
     try {
       if (this.#readOnlyReason === undefined) await this.sync()
     } finally {
       this.#reader.closeAll()
-      for (const file of this.#files.values()) await file.release()
-      this.#files.clear()
+      await this.#files.release()
     }
   }
 
@@ -299,7 +282,7 @@ export class LocalBlockStore implements BlockStore {
     sequence: number,
     written?: (bytes: number) => void,
   ): Promise<ChunkLocation[]> {
-    const file = this.#reserve(policy, batch)
+    const file = this.#files.reserve(policy, batch)
     const total = batch.counts.reduce((sum, count) => sum + count, 0)
     const lists = chunkLists(chunks.slice(batch.first, batch.first + total))
     try {
@@ -320,81 +303,9 @@ export class LocalBlockStore implements BlockStore {
       return locationsOf(file.block, batch, result)
     } catch (error) {
       file.fail()
-      this.#afterFailure(file, error)
+      this.#files.afterFailure(file, error)
       throw appendError(error)
     }
-  }
-
-  #reserve(policy: SealingPolicy, batch: Batch): OpenBlockFile {
-    const name = `${policy.group}:${policy.keyId}`
-    const current = this.#current.get(name)
-    if (current?.compression === policy.compression && current.reserve(batch)) return current
-    if (current) this.#retire(current)
-    const file = this.#create(policy)
-    this.#current.set(name, file)
-    assert(file.reserve(batch), 'a batch fits into an empty block file')
-    return file
-  }
-
-  #create(policy: SealingPolicy): OpenBlockFile {
-    const block = this.#options.nextBlockId?.(this.#lastBlock + 1) ?? this.#lastBlock + 1
-    assert(Number.isInteger(block) && block > 0 && block <= BLOCK_ID_MAX, 'a block id has 32 bits')
-    const isNew = !this.hasBlock(block) && this.#registry.trashed(block) === undefined
-    assert(isNew && !this.#files.has(block), 'a block id is used once')
-    this.#lastBlock = Math.max(this.#lastBlock, block)
-    const file = new OpenBlockFile(
-      block,
-      policy.group,
-      policy.keyId,
-      policy.compression,
-      this.#createFile(policy, block),
-    )
-    this.#files.set(block, file)
-    // At once: a commit that gives the id out also has its record, so that a file without one is no leftover.
-    this.#registry.update(file.record())
-    return file
-  }
-
-  async #createFile(policy: SealingPolicy, block: number): Promise<BlockFileHandle> {
-    const { group, keyId, key } = policy
-    const path = blockPath(this.#options.directory, group, block)
-    // All of them each time, and before the file is made: somebody else may have made a folder a moment ago, or an
-    // earlier life that was killed, or a try that failed, and none of these need have synced its parents.
-    for (const folder of await makeBlockFolders(this.#options.directory, path)) {
-      this.#syncer.addDirectory(folder)
-    }
-    const now = this.#options.nowSeconds()
-    const identity = { group, block, keyId, ...(key && { key }) }
-    const handle = await durably('block.create', () => createBlockFile(path.file, identity, now))
-    // A sync that ran while the file was being made has not seen its name.
-    this.#syncer.addDirectory(path.folder)
-    return handle
-  }
-
-  #retire(file: OpenBlockFile): void {
-    file.retire()
-    this.#registry.update(file.record())
-    this.#letGoIfClosed(file)
-  }
-
-  /** A full disk can have room again later; after any other failure the file isn't trusted with more. */
-  #afterFailure(file: OpenBlockFile, error: unknown): void {
-    const code = codeOf(error)
-    this.#registry.update(file.record())
-    if ((code === 'ENOSPC' || code === 'EDQUOT') && file.isCreated) return
-    for (const [name, current] of this.#current) {
-      if (current !== file) continue
-      this.#current.delete(name)
-      this.#retire(file)
-    }
-    this.#letGoIfClosed(file)
-  }
-
-  /** A closed file without unsynced bytes needs no handle for writing any more. */
-  #letGoIfClosed(file: OpenBlockFile): void {
-    if (!file.isClosed || this.#syncer.has(file) || this.#files.get(file.block) !== file) return
-    this.#files.delete(file.block)
-    void file.release()
   }
 
   #checkWritable(): void {

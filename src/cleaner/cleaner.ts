@@ -26,6 +26,8 @@ export interface CleanerOptions extends PassParts {
   readonly isWindowOpen: (nowSeconds: number) => boolean
   /** clients are about to get ENOSPC */
   readonly isSpaceLow: () => boolean
+  /** the administrator wants no pass that nobody asked for */
+  readonly isHeld: () => boolean
   /** some closed block file is not sealed as its group wants it */
   readonly hasStaleBlocks: () => boolean
   readonly alerts: {
@@ -68,10 +70,13 @@ export class Cleaner {
 
   constructor(options: CleanerOptions) {
     this.#options = options
-    const { isWindowOpen, isSpaceLow } = options
+    const { isWindowOpen, isSpaceLow, isHeld } = options
     const hasWork = (): boolean =>
       options.extents.droppedCount !== this.#cleanCount || options.hasStaleBlocks()
-    this.#triggers = new Triggers({ isWindowOpen, isSpaceLow, hasWork }, options.nowSeconds())
+    this.#triggers = new Triggers(
+      { isWindowOpen, isSpaceLow, isHeld, hasWork },
+      options.nowSeconds(),
+    )
   }
 
   get running(): { report: PassReport; progress: PassProgress } | undefined {
@@ -202,6 +207,7 @@ export class Cleaner {
     if (interrupted === undefined) return false
     book.end({ ...interrupted, endedSeconds: now, outcome: 'stopped' }, false)
     const { kind, group } = interrupted
+    if (kind === 'manual' && this.#options.isHeld()) return false
     if (kind !== 'manual' && kind !== 'forced') return false
     this.start(kind, group ?? undefined)
     return true

@@ -40,6 +40,8 @@ export interface TrashOptions {
   readonly failed: (text: string) => void
   /** why nothing may be deleted now; undefined when all is well */
   readonly heldBecause: () => string | undefined
+  /** the administrator wants nothing to be deleted for its age */
+  readonly isHeld: () => boolean
   /** a group's active key; files of the trash that are sealed with it keep no other key from being erased */
   readonly activeKeyId: (group: number) => number | undefined
   /** a source disagrees about this file of the trash: it stays */
@@ -110,7 +112,8 @@ export class TrashCollector implements CleanerTrash {
   }
 
   async expire(): Promise<void> {
-    const { nowSeconds, keepSeconds } = this.#options
+    const { nowSeconds, keepSeconds, isHeld } = this.#options
+    if (isHeld()) return
     await this.#delete({ kind: 'expired', nowSeconds: nowSeconds(), keepSeconds })
   }
 

@@ -15,6 +15,8 @@ const WORK_CHECK_SECONDS = 10
 export interface TriggerOptions {
   readonly isWindowOpen: (nowSeconds: number) => boolean
   readonly isSpaceLow: () => boolean
+  /** the administrator wants no pass that nobody asked for */
+  readonly isHeld: () => boolean
   /** there is something to clean */
   readonly hasWork: () => boolean
 }
@@ -44,11 +46,11 @@ export class Triggers {
 
   /** The kind of pass that is due; undefined when none is. */
   due(nowSeconds: number): PassKind | undefined {
-    const { isSpaceLow, isWindowOpen } = this.#options
+    const { isSpaceLow, isWindowOpen, isHeld } = this.#options
     const sinceUndone = nowSeconds - this.#lastUndoneSeconds
     let kind: PassKind | undefined
     if (isSpaceLow() && sinceUndone >= FORCED_RETRY_SECONDS) kind = 'forced'
-    else if (sinceUndone < RETRY_SECONDS) return undefined
+    else if (isHeld() || sinceUndone < RETRY_SECONDS) return undefined
     else if (isWindowOpen(nowSeconds)) kind = 'scheduled'
     else if (this.isIdle(nowSeconds) && nowSeconds >= this.#idleNotBeforeSeconds) kind = 'idle'
     return kind !== undefined && this.hasWork(nowSeconds) ? kind : undefined

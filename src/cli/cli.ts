@@ -21,10 +21,10 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
     // Loaded here, since most commands have nothing to tell it.
     const { default: createDebug } = await import('debug')
     createDebug('coffer:cli')('%O', error)
-    const { printable } = await import('./format.ts')
+    const { printableLines } = await import('./format.ts')
     const message = error instanceof Error ? error.message : String(error)
     // Some of it may come from files that were planted: no escape sequence reaches the terminal.
-    io.err(`coffer: ${message.split('\n').map(printable).join('\n')}\n`)
+    io.err(`coffer: ${printableLines(message)}\n`)
     return exitCodeOf(error)
   }
 }

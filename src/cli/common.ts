@@ -6,7 +6,7 @@ import type { ControlClient } from '../control/client.ts'
 import { CofferError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { UsageError } from './exit-codes.ts'
-import { printable } from './format.ts'
+import { printable, printableLines } from './format.ts'
 import type { CliIo } from './io.ts'
 
 export interface GlobalArgs {
@@ -61,12 +61,13 @@ export function print<T>(io: CliIo, argv: GlobalArgs, reply: T, write: (reply: T
 }
 
 /**
- * The text that `write` makes of a reply.
+ * The text that `write` makes of a reply. Names of the store that `write` did not escape keep no control character but
+ * the line feed.
  * @throws CofferError BAD_ANSWER when the reply lacks what `write` takes for granted
  */
 export function writeReply<T>(reply: T, write: (reply: T) => string): string {
   try {
-    return write(reply)
+    return printableLines(write(reply))
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause
     const message = `The daemon's answer is not understood (${cause.message}).`

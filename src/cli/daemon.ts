@@ -10,7 +10,7 @@ import type { CreationMode, DaemonOptions } from '../daemon/contract.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { daemonOptions, toArgs, toDaemonOptions } from './daemon-options.ts'
-import { formatDuration, formatPairs } from './format.ts'
+import { formatDuration, formatPairs, printable } from './format.ts'
 import type { CliIo } from './io.ts'
 import type { LaunchedDaemon } from './launch.ts'
 
@@ -34,7 +34,10 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
       async argv => {
         const options = toDaemonOptions(io, argv)
         const started = await startInBackground(options, creationMode(argv.create))
-        const text = [...started.notices, `The store is mounted on ${options.mount}.`]
+        const text = [
+          ...started.notices.map(printable),
+          `The store is mounted on ${options.mount}.`,
+        ]
         print(io, argv, { ...started, ...options }, () => `${text.join('\n')}\n`)
       },
     )

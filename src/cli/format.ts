@@ -59,7 +59,23 @@ export function formatPercent(percent: number): string {
   return `${percent.toFixed(2)} %`
 }
 
-/** Control characters (a path may hold an escape sequence) must not reach the terminal. */
+/** Control characters, separators of lines, and marks that turn the direction of text around. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** Returns one line without control characters, which are shown escaped: a name may hold a terminal's commands. */
 export function printable(value: string | number): string {
-  return String(value).replaceAll(/\p{Cc}/gu, '?')
+  return String(value).replaceAll(UNPRINTABLE, escaped)
+}
+
+/** The same for text that may have several lines. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
+/** `\n`, `\x1b`, `\u2028` */
+function escaped(character: string): string {
+  const code = character.charCodeAt(0).toString(16)
+  const long = code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u${code.padStart(4, '0')}`
+  return SHORT_ESCAPES[character] ?? long
 }

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { connectControl } from '../control/client.ts'
@@ -39,12 +39,7 @@ export async function launchDaemon(
   logPath: string,
 ): Promise<LaunchedDaemon> {
   await mkdir(dirname(logPath), { recursive: true, mode: 0o700 })
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW
-  const log = await open(logPath, flags, 0o600).catch((cause: unknown) => {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ELOOP')) throw cause
-    const message = `${logPath} is a symbolic link; a store holds its own files only.`
-    throw new CofferError('FOREIGN_FILE', message, { cause })
-  })
+  const log = await openLog(logPath)
   try {
     const child = spawn(process.execPath, args, {
       detached: true,
@@ -71,6 +66,30 @@ export async function launchDaemon(
   } finally {
     await log.close()
   }
+}
+
+/**
+ * Opens the log for appends without waiting for a reader: it could be a named pipe.
+ * @throws CofferError FOREIGN_FILE when the path is taken by anything else than a regular file
+ */
+async function openLog(path: string): Promise<FileHandle> {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
+  const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK
+  const log = await open(path, flags, 0o600).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code === 'ELOOP') throw foreignLog(path, 'a symbolic link', cause)
+    // ENXIO: a pipe that no process reads, or a socket.
+    if (code === 'ENXIO' || code === 'EISDIR') throw foreignLog(path, 'no regular file', cause)
+    throw cause
+  })
+  if ((await log.stat()).isFile()) return log
+  await log.close()
+  throw foreignLog(path, 'no regular file')
+}
+
+function foreignLog(path: string, what: string, cause?: unknown): CofferError {
+  const message = `${path} is ${what}; a store holds its own files only. Remove it and start again.`
+  return new CofferError('FOREIGN_FILE', message, { cause })
 }
 
 /** Tell the launching process, if there is one and it still waits. */

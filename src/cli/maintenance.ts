@@ -12,6 +12,7 @@ import { UsageError } from './exit-codes.ts'
 import { formatPairs, formatRest, formatTable } from './format.ts'
 import type { Pair } from './format.ts'
 import type { CliIo } from './io.ts'
+import { addHoldCommand } from './hold.ts'
 import { DRY_RUN, groupOption, scopeOf, WAIT } from './long-work.ts'
 import { followJob, watchJob } from './progress.ts'
 import { addRepairCommands } from './repair.ts'
@@ -27,7 +28,10 @@ export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv
         io,
         addRepairCommands(
           io,
-          addScanCommands(io, addTrashCommands(io, addCleanerCommands(io, family))),
+          addScanCommands(
+            io,
+            addHoldCommand(io, addTrashCommands(io, addCleanerCommands(io, family))),
+          ),
         ),
       ),
     )
@@ -35,7 +39,7 @@ export function addMaintenanceCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv
       .demandCommand(
         1,
         1,
-        'Say what to do: maintenance reclaim-space, stop-reclaim-space, trash, empty-trash, undo-free, scan, scan-status, scan-report, stop-scan, repair, repair-history, clear-quarantine, rebuild-index or diagnostics.',
+        'Say what to do: maintenance reclaim-space, stop-reclaim-space, trash, empty-trash, undo-free, hold, scan, scan-status, scan-report, stop-scan, repair, repair-history, clear-quarantine, rebuild-index or diagnostics.',
       ),
   )
 }

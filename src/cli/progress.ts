@@ -8,7 +8,7 @@ import type { JobEnd, JobProgress } from '../control/methods.ts'
 import { CofferError } from '../errors.ts'
 import { print } from './common.ts'
 import type { GlobalArgs } from './common.ts'
-import { formatDuration, printable } from './format.ts'
+import { formatDuration, printable, printableLines } from './format.ts'
 import type { CliIo } from './io.ts'
 import { formatSize } from './sizes.ts'
 
@@ -129,8 +129,4 @@ export function describeProgress(progress: Omit<JobProgress, 'id'>): string {
   if (etaSeconds !== null) parts.push(`${formatDuration(etaSeconds)} left`)
   if (text !== null) parts.push(printable(text))
   return parts.join(', ')
-}
-
-function printableLines(text: string): string {
-  return text.split('\n').map(printable).join('\n')
 }

@@ -47,7 +47,7 @@ export function addRecoverCommand(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
         isForced: argv.force,
         now: () => new Date(),
         progress: text => {
-          if (!argv.json) io.err(`${text} ...\n`)
+          if (!argv.json) io.err(`${printable(text)} ...\n`)
         },
       })
       print(io, argv, report, formatReport)

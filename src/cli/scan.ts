@@ -85,6 +85,11 @@ function addScan(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
       if (outcome === 'damaged') {
         throw new CofferError('SCAN_FOUND_DAMAGE', 'The scan found damage; see its report.')
       }
+      if (outcome === 'incomplete') {
+        const names = reply.report?.lockedGroups.join(', ') ?? ''
+        const message = `The scan read no data of ${names}: locked. Open with "coffer storage-group unlock NAME", then scan again.`
+        throw new CofferError('SCAN_INCOMPLETE', message)
+      }
     },
   )
 }

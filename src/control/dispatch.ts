@@ -84,7 +84,7 @@ async function call(
     const message = `There is no method ${JSON.stringify(method)}; rpc.discover lists those that exist.`
     return { error: { code: rpcErrorCodes.methodNotFound, message } }
   }
-  const parsed = methods[method].params.safeParse(params ?? {})
+  const parsed = methods[method].params.safeParse(params === undefined ? {} : params)
   if (!parsed.success) {
     const message = `The parameters of ${method} are not valid: ${describeIssues(parsed.error)}.`
     return { error: { code: rpcErrorCodes.invalidParams, message } }

@@ -13,8 +13,10 @@ const summary = z.object({
   startedAt: isoTime,
   endedAt: isoTime,
   outcome: z
-    .enum(['running', 'clean', 'damaged', 'stopped', 'failed'])
-    .describe('clean: nothing that does harm was found'),
+    .enum(['running', 'clean', 'incomplete', 'damaged', 'stopped', 'failed'])
+    .describe(
+      'clean: nothing that does harm was found; incomplete: the same, without the data of lockedGroups',
+    ),
   text: z.string().describe('why it has failed, or what it could not look at'),
   recordCount: count.describe('metadata records that were looked at, some of them several times'),
   readBytes: bytes.describe('of block files'),

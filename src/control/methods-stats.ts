@@ -7,10 +7,12 @@ import { bytes, containerName, count, groupName, isoTime, nothing, percent } fro
 /** What every level of statistics reports: the savings chain from what clients wrote to what is stored. */
 const savings = {
   currentBytes: bytes.describe('as clients see it'),
-  postDedupeBytes: bytes,
+  postDedupeBytes: bytes.describe(
+    'what no file refers to any more included, until the cleaner frees it',
+  ),
   postCompressionBytes: bytes,
   postEncryptionBytes: bytes,
-  dedupePercent: percent,
+  dedupePercent: percent.describe('two decimals; 0 when more is stored than clients see'),
   compressionPercent: percent,
   totalPercent: percent,
   files: count,

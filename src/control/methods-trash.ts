@@ -22,6 +22,11 @@ const scope = {
 
 const outcome = z.object({ files: count, bytes })
 
+const hold = z.object({
+  isHeld: z.boolean(),
+  since: isoTime.nullable().describe('null without a hold'),
+})
+
 export const trashMethods = {
   'maintenance.trash': {
     summary: 'Freed block files that are kept for a time.',
@@ -39,7 +44,16 @@ export const trashMethods = {
     params: z.strictObject(scope),
     result: outcome,
   },
+  'maintenance.hold': {
+    summary:
+      'Begin or end a hold: no pass of the cleaner begins by itself, and nothing in the trash expires. Room that clients are about to lack is still made.',
+    params: z.strictObject({
+      set: z.enum(['on', 'off']).optional().describe('without it, nothing is changed'),
+    }),
+    result: hold,
+  },
 } as const
 
 export type TrashInfo = z.output<typeof trash>
+export type HoldInfo = z.output<typeof hold>
 export type TrashOutcome = z.output<typeof outcome>

@@ -71,7 +71,7 @@ export type { QuarantineInfo, RepairInfo, RepairPlanInfo } from './methods-repai
 export type { ScanReport, ScanState, ScanSummary } from './methods-scan.ts'
 export type { DiagnosticsBundle } from './methods-diagnostics.ts'
 export type { ScheduleWindow } from './methods-schedule.ts'
-export type { TrashInfo, TrashOutcome } from './methods-trash.ts'
+export type { HoldInfo, TrashInfo, TrashOutcome } from './methods-trash.ts'
 export type GroupInfo = z.output<typeof group>
 export type ContainerInfo = z.output<typeof container>
 export type SystemStats = MethodResult<'stats.system'>

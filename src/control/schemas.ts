@@ -23,7 +23,7 @@ export const groupName = z
 
 export const bytes = z.int().nonnegative()
 export const count = z.int().nonnegative()
-export const percent = z.number().describe('two decimals; negative when data grew')
+export const percent = z.number().min(0).max(100).describe('two decimals')
 export const isoTime = z.iso.datetime()
 
 /** No parameters, or nothing to say. */

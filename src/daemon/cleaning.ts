@@ -32,6 +32,8 @@ export interface CleaningOptions {
   readonly nowSeconds: () => number
   readonly clientBytes: () => { readonly read: number; readonly written: number }
   readonly isWindowOpen: (nowSeconds: number) => boolean
+  /** the administrator wants no pass that nobody asked for */
+  readonly isHeld: () => boolean
   /** for tests, which kill the daemon at every step of a pass */
   readonly instrument?: ((parts: PassParts) => PassParts) | undefined
 }
@@ -73,6 +75,7 @@ export function buildCleaner(options: CleaningOptions): Cleaner {
     clientBytes: options.clientBytes,
     isWindowOpen: options.isWindowOpen,
     isSpaceLow: () => space.isLow,
+    isHeld: options.isHeld,
     hasStaleBlocks: () => {
       for (const { block, isClosed, group, keyId, compression } of blocks.records()) {
         if (!isClosed || encryption.isLocked(group) || blocks.quarantined.has(block)) continue

@@ -2,6 +2,7 @@
 // bundle is written here, from values that hold no keys, and the log.
 
 import { execFile } from 'node:child_process'
+import { constants } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { arch, cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -129,11 +130,13 @@ function settings({ groups, vfs, alerting }: Storage) {
 }
 
 async function tail(path: string): Promise<string> {
-  const file = await open(path).catch(() => undefined)
+  // Without waiting for a writer: it could be a named pipe.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined)
   // In the foreground the log goes wherever standard error does.
   if (file === undefined) return ''
   try {
-    const { size } = await file.stat()
+    const stats = await file.stat()
+    const size = stats.isFile() ? stats.size : 0
     const buffer = Buffer.alloc(Math.min(size, LOG_BYTES_MAX))
     const { bytesRead } = await file.read(buffer, 0, buffer.length, size - buffer.length)
     const text = buffer.toString('utf8', 0, bytesRead)

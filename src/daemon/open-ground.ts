@@ -13,6 +13,7 @@ import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { MaintenanceHold } from './maintenance-hold.ts'
 import { mappedBytesOf } from './mapped-bytes.ts'
 import { MetadataHealth } from './metadata-health.ts'
 import { openBlocks } from './open-blocks.ts'
@@ -41,6 +42,7 @@ export interface Ground {
   readonly circle: Circle
   readonly alerting: Alerting
   readonly health: MetadataHealth
+  readonly hold: MaintenanceHold
   readonly groups: StorageGroups
   readonly superblock: Superblock
   readonly schedules: ScheduleBook
@@ -77,7 +79,8 @@ export async function openGround(
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
   const schedules = new ScheduleBook(metadata, localZone())
-  const early = { options, metadata, circle, alerting, health, groups, superblock, schedules }
+  const hold = new MaintenanceHold(alerting.board)
+  const early = { options, metadata, circle, alerting, health, hold, groups, superblock, schedules }
   const encryption = buildEncryption(early)
   const ids = new BlockIds(metadata)
   const { blocks, census } = await openBlocks({
@@ -119,10 +122,10 @@ export async function openGround(
 function buildTrash(
   ground: Pick<
     Ground,
-    'options' | 'metadata' | 'alerting' | 'health' | 'encryption' | 'blocks' | 'usage'
+    'options' | 'metadata' | 'alerting' | 'health' | 'encryption' | 'blocks' | 'usage' | 'hold'
   >,
 ): TrashCollector {
-  const { options, metadata, alerting, health, encryption, blocks, usage } = ground
+  const { options, metadata, alerting, health, encryption, blocks, usage, hold } = ground
   const { board } = alerting
   return new TrashCollector({
     blocks,
@@ -136,6 +139,7 @@ function buildTrash(
       if (board.isRaised('EVIDENCE_DISAGREES')) return 'two records of what is in use disagree.'
       return health.trouble
     },
+    isHeld: () => hold.isHeld,
     activeKeyId: group =>
       encryption.isLocked(group) ? undefined : encryption.policyOf(group).keyId,
     proveListing: () =>

@@ -42,10 +42,15 @@ export function openMetadata(
     failed: error => {
       reportInternalError('a commit', error)
       circle.readOnlyReason = error.message
-      const text = `The store is read-only until it is started again: ${error.message}`
-      circle.alerts?.raise('STORE_READ_ONLY', text)
+      circle.alerts?.raise('STORE_READ_ONLY', readOnlyText(error))
     },
   })
+}
+
+/** What the alert says of a failed commit. Damaged metadata is not over by a restart, so none is promised. */
+export function readOnlyText(error: Error): string {
+  const isDamage = 'code' in error && error.code === 'METADATA_DAMAGED'
+  return `The store is read-only${isDamage ? '' : ' until it is started again'}: ${error.message}`
 }
 
 /** Codes of metadata that this store can't go on with, and that a recovery may replace. */

@@ -76,6 +76,7 @@ async function assemble(
   }
   upkeep.copies.start()
   ground.health.verifyBeside()
+  upkeep.blockFiles.start()
   const rebuildParts = {
     metadata,
     index,

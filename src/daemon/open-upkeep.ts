@@ -6,6 +6,7 @@ import { MetadataCopies } from '../recovery/index.ts'
 import { RecordMender, RepairBook, type Repairer } from '../repair/index.ts'
 import { ScanBook, type Scanner } from '../scan/index.ts'
 import type { Vfs } from '../vfs/index.ts'
+import { BlockFileCheck } from './block-file-check.ts'
 import { buildCleaner } from './cleaning.ts'
 import { DamageWatch } from './damage-watch.ts'
 import type { DataPath } from './data-path.ts'
@@ -20,6 +21,7 @@ export interface Upkeep {
   readonly scanner: Scanner
   readonly counters: LifetimeCounters
   readonly damage: DamageWatch
+  readonly blockFiles: BlockFileCheck
   readonly repairBook: RepairBook
   readonly repairer: Repairer
   /** commits before all others: what a layer writes counts */
@@ -58,8 +60,10 @@ export async function openUpkeep(ground: Ground, data: DataPath, vfs: Vfs): Prom
     directory: options.directory.repairs,
     isReadOnly: () => circle.readOnlyReason !== undefined,
   })
+  const blockFiles = new BlockFileCheck({ blocks: ground.blocks, alerts: ground.alerting.board })
   const participants = [book, scanBook, repairBook, counters]
-  return { copies, cleaner, scanner, counters, damage, repairBook, repairer, mender, participants }
+  const workers = { copies, cleaner, scanner, counters, damage, blockFiles }
+  return { ...workers, repairBook, repairer, mender, participants }
 }
 
 function openCopies({ options, metadata, space, alerting }: Ground): Promise<MetadataCopies> {
@@ -99,6 +103,7 @@ function cleanerOf(
     nowSeconds: () => options.now().seconds,
     clientBytes: options.clientBytes,
     isWindowOpen: seconds => schedules.openAt('cleaner', seconds) !== undefined,
+    isHeld: () => ground.hold.isHeld,
     instrument: options.instrument,
   })
 }

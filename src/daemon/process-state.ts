@@ -9,6 +9,10 @@ const log = createDebug('coffer:daemon')
 
 /** The store and its metadata hold some hundred files open; each open file of a client may add one. */
 const OPEN_FILES_MIN = 4096
+/** Node and LevelDB reserve addresses far beyond what they use: some 10 GiB at a large store. */
+const ADDRESS_SPACE_BYTES_MIN = 16 * 2 ** 30
+/** Buffers, caches and the heap of a busy daemon, with room to spare. */
+const DATA_SIZE_BYTES_MIN = 4 * 2 ** 30
 /** For the owner alone; files of the mount get their modes from the requests of the kernel. */
 const UMASK = 0o077
 
@@ -17,7 +21,12 @@ const SETTINGS: Readonly<Record<LimitName, string>> = {
   core: 'core dumps ("ulimit -c", LimitCORE=)',
   fileSize: 'file sizes ("ulimit -f", LimitFSIZE=)',
   openFiles: 'open files ("ulimit -n", LimitNOFILE=)',
+  cpuTime: 'seconds of CPU time ("ulimit -t", LimitCPU=)',
+  addressSpace: 'bytes of address space ("ulimit -v", LimitAS=)',
+  dataSize: 'bytes of data ("ulimit -d", LimitDATA=)',
 }
+
+const LIMITS = Object.keys(SETTINGS) as LimitName[]
 
 /** What a limit should become, and the smallest value that the daemon can work with. */
 export interface LimitGoal {
@@ -25,16 +34,19 @@ export interface LimitGoal {
   readonly softMin: number
 }
 
+const UNLIMITED: Limit = { soft: Infinity, hard: Infinity }
+
 /** The goals for the limits that the process was started with. */
-export function limitGoals(current: {
-  readonly fileSize: Limit
-  readonly openFiles: Limit
-}): Record<LimitName, LimitGoal> {
+export function limitGoals(current: { readonly openFiles: Limit }): Record<LimitName, LimitGoal> {
   const openFiles = Math.max(current.openFiles.hard, OPEN_FILES_MIN)
   return {
     core: { wanted: { soft: 0, hard: 0 }, softMin: 0 },
-    fileSize: { wanted: { soft: Infinity, hard: Infinity }, softMin: Infinity },
+    fileSize: { wanted: UNLIMITED, softMin: Infinity },
     openFiles: { wanted: { soft: openFiles, hard: openFiles }, softMin: OPEN_FILES_MIN },
+    // The kernel kills a process that has used up its CPU time, sooner or later.
+    cpuTime: { wanted: UNLIMITED, softMin: Infinity },
+    addressSpace: { wanted: UNLIMITED, softMin: ADDRESS_SPACE_BYTES_MIN },
+    dataSize: { wanted: UNLIMITED, softMin: DATA_SIZE_BYTES_MIN },
   }
 }
 
@@ -42,8 +54,8 @@ export function limitGoals(current: {
 export function resetProcessState(): void {
   // A write beyond a limit fails with EFBIG; the signal's default action would end the process.
   process.on('SIGXFSZ', () => log('got SIGXFSZ'))
-  const goals = limitGoals({ fileSize: getLimit('fileSize'), openFiles: getLimit('openFiles') })
-  for (const name of ['core', 'fileSize', 'openFiles'] as const) raise(name, goals[name])
+  const goals = limitGoals({ openFiles: getLimit('openFiles') })
+  for (const name of LIMITS) raise(name, goals[name])
   process.chdir('/')
   process.umask(UMASK)
 }

@@ -37,7 +37,10 @@ export function sumBlocks(records: Iterable<BlockRecord>): BlockTotals {
   return { blocks, chunks, rawBytes, compressedBytes, fileBytes }
 }
 
-/** The formulas of the QoreStor guide; two decimals. Sealing adds headers, tables and padding. */
+/**
+ * The formulas of the QoreStor guide; two decimals. Sealing adds headers, tables and padding. What no file refers to any more
+ * counts as stored until the cleaner frees it, so more may be stored than clients see: then nothing is saved, which is 0.
+ */
 export function savingsOf(currentBytes: number, totals: BlockTotals): Savings {
   return {
     currentBytes,
@@ -51,5 +54,6 @@ export function savingsOf(currentBytes: number, totals: BlockTotals): Savings {
 }
 
 function percentSaved(partBytes: number, wholeBytes: number): number {
-  return wholeBytes === 0 ? 0 : Math.round((1 - partBytes / wholeBytes) * 10_000) / 100
+  if (partBytes >= wholeBytes) return 0
+  return Math.round((1 - partBytes / wholeBytes) * 10_000) / 100
 }

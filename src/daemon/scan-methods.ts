@@ -31,6 +31,9 @@ export function scanMethods({ scanner, groups }: Storage, jobs: JobBoard): ScanM
     }
   }
 
+  const lockedNames = (ids: readonly number[]): string =>
+    ids.length === 0 ? '' : ` Locked: ${ids.map(nameOf).join(', ')}.`
+
   return {
     'maintenance.scan': async ({ group, data, wait }) => {
       const id = group === undefined ? undefined : groups.named(group).id
@@ -43,9 +46,9 @@ export function scanMethods({ scanner, groups }: Storage, jobs: JobBoard): ScanM
         `Scan ${scan.id} of ${data ? 'metadata and data' : 'metadata'}`,
       )
       late.job = job
-      void done.then(({ outcome, text }) => {
+      void done.then(({ outcome, text, lockedGroups }) => {
         if (outcome === 'failed') job.fail(new CofferError('SCAN_FAILED', text))
-        else job.finish(`Scan ${scan.id} is ${outcome}. ${text}`.trim())
+        else job.finish(`Scan ${scan.id} is ${outcome}. ${text}${lockedNames(lockedGroups)}`.trim())
       })
       if (wait) await done
       return { id: scan.id, job: job.id }

@@ -124,7 +124,7 @@ function fingerprintOf(
 function publish(options: ScanningOptions, report: ScanReport): void {
   const { alerts, events, blocks, vfs } = options
   const { damagedBlocks, damagedBlockCount, lostFiles, lostFileCount, outcome } = report
-  const isThrough = outcome === 'clean' || outcome === 'damaged'
+  const isThrough = outcome !== 'stopped' && outcome !== 'failed'
   const isComplete =
     damagedBlockCount === damagedBlocks.length &&
     lostFileCount === lostFiles.length &&
@@ -156,7 +156,8 @@ function publish(options: ScanningOptions, report: ScanReport): void {
     const text = `Inode ${inode} (${name}) has lost ${lostBytes} bytes; see "coffer maintenance scan-report".`
     alerts.raise('DAMAGED_FILE', text, String(inode))
   }
-  events.record('SCAN_ENDED', outcome === 'damaged' ? 'warning' : 'info', describe(report))
+  const isWarning = outcome === 'damaged' || outcome === 'incomplete'
+  events.record('SCAN_ENDED', isWarning ? 'warning' : 'info', describe(report))
 }
 
 function describe({ id, outcome, text, checks, lostFileCount, damagedBlockCount }: ScanReport) {

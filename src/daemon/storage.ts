@@ -15,9 +15,11 @@ import type { StreamStore } from '../stream/index.ts'
 import type { Vfs } from '../vfs/index.ts'
 import type { ByteString, InodeNumber, Timestamp } from '../vfs/index.ts'
 import type { Alerting } from './alerting.ts'
+import type { BlockFileCheck } from './block-file-check.ts'
 import type { CommitNote } from './commit-note.ts'
 import type { Encryption } from './encryption.ts'
 import type { DamageWatch } from './damage-watch.ts'
+import type { MaintenanceHold } from './maintenance-hold.ts'
 import type { MetadataHealth } from './metadata-health.ts'
 import type { LifetimeCounters } from './lifetime-counters.ts'
 import type { QuotaGuard } from './quota-guard.ts'
@@ -71,6 +73,7 @@ export interface StorageParts {
   readonly quota: QuotaGuard
   readonly trash: TrashCollector
   readonly health: MetadataHealth
+  readonly hold: MaintenanceHold
   readonly blocks: BlockStore
   readonly streams: StreamStore
   readonly note: CommitNote
@@ -82,6 +85,7 @@ export interface StorageParts {
   readonly index: ChunkIndex
   readonly filter: FilterKeeper
   readonly damage: DamageWatch
+  readonly blockFiles: BlockFileCheck
   readonly copies: MetadataCopies
   readonly rebuildParts: RebuildParts
 }
@@ -100,7 +104,9 @@ export class Storage {
   readonly repairBook: RepairBook
   readonly counters: LifetimeCounters
   readonly damage: DamageWatch
+  readonly blockFiles: BlockFileCheck
   readonly trash: TrashCollector
+  readonly hold: MaintenanceHold
   readonly #parts: StorageParts
   readonly #circle: Readonly<Circle>
   #closing: Promise<void> | undefined
@@ -119,7 +125,9 @@ export class Storage {
     this.repairBook = parts.repairBook
     this.counters = parts.counters
     this.damage = parts.damage
+    this.blockFiles = parts.blockFiles
     this.trash = parts.trash
+    this.hold = parts.hold
     this.#parts = parts
     this.#circle = circle
   }
@@ -212,6 +220,7 @@ export class Storage {
     const { vfs, streams, metadata, space, blocks, note, cleaner, scanner, repairer } = this.#parts
     const { copies, filter } = this.#parts
     await this.damage.stop()
+    await this.blockFiles.stop()
     // They are told to stop before a verification that they wait for is ended: then it is no failure of theirs.
     const closings = [repairer.close(), scanner.close(), cleaner.close()]
     await this.metadata.monitor.stop()

@@ -1,16 +1,19 @@
 // The control methods of the trash.
 
 import type { ControlTarget } from '../control/index.ts'
+import { isoTime } from './control-views.ts'
 import type { Storage } from './storage.ts'
 
 type TrashMethods = Pick<
   ControlTarget,
-  'maintenance.trash' | 'maintenance.emptyTrash' | 'maintenance.undoFree'
+  'maintenance.trash' | 'maintenance.emptyTrash' | 'maintenance.undoFree' | 'maintenance.hold'
 >
 
 const MS_PER_SECOND = 1000
+const HOLD_TEXT = 'of "coffer maintenance hold": files are kept whatever their age.'
 
-export function trashMethods({ trash, groups, alerting, cleaner }: Storage): TrashMethods {
+export function trashMethods(storage: Storage): TrashMethods {
+  const { trash, groups, alerting, cleaner, hold, metadata } = storage
   const idOf = (name: string | undefined): number | undefined =>
     name === undefined ? undefined : groups.named(name).id
   const { events } = alerting
@@ -25,7 +28,7 @@ export function trashMethods({ trash, groups, alerting, cleaner }: Storage): Tra
             : new Date(oldestSeconds * MS_PER_SECOND).toISOString(),
         keepSeconds,
         keyRetirement,
-        heldBecause: heldBecause ?? null,
+        heldBecause: heldBecause ?? (hold.isHeld ? HOLD_TEXT : null),
       }
     },
     'maintenance.emptyTrash': async ({ group, dryRun }) => {
@@ -39,6 +42,14 @@ export function trashMethods({ trash, groups, alerting, cleaner }: Storage): Tra
           `${files} block files (${bytes} bytes) were deleted.`,
         )
       return { files, bytes }
+    },
+    'maintenance.hold': async ({ set }) => {
+      if (set === 'on') await hold.begin(cleaner)
+      if (set === 'off') hold.end()
+      // It must not be forgotten by a crash.
+      if (set !== undefined) await metadata.commit()
+      const { isHeld, sinceSeconds } = hold.state
+      return { isHeld, since: sinceSeconds === undefined ? null : isoTime(sinceSeconds) }
     },
     'maintenance.undoFree': async ({ group, dryRun }) => {
       const id = idOf(group)

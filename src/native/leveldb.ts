@@ -26,6 +26,7 @@ interface LevelDbAddon {
     expectedBytes: number,
     fromDisk: boolean,
   ): Promise<SoundTable | DamagedTable>
+  verifyTableIndex(path: string, expectedBytes: number): Promise<SoundTable | DamagedTable>
   crc32c(bytes: Uint8Array): number
   crc32cPortable(bytes: Uint8Array): number
 }
@@ -44,6 +45,19 @@ export function verifyTable(
   fromDisk: boolean,
 ): Promise<SoundTable | DamagedTable> {
   return addon.verifyTable(path, expectedBytes, fromDisk)
+}
+
+/**
+ * Checks what LevelDB reads when it opens a table: the footer, and the blocks that say where all others lie. Rejects with an
+ * errno's name as `code` when the file can't be opened.
+ * @param expectedBytes the size that the manifest has
+ * @returns what is wrong; undefined for nothing
+ */
+export async function damageOfTableIndex(
+  path: string,
+  expectedBytes: number,
+): Promise<string | undefined> {
+  return (await addon.verifyTableIndex(path, expectedBytes)).reason
 }
 
 /** The CRC-32C in the masked form that LevelDB stores. */

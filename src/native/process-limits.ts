@@ -2,10 +2,10 @@
 
 import { loadAddon } from './addon.ts'
 
-/** RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NOFILE */
-export type LimitName = 'core' | 'fileSize' | 'openFiles'
+/** RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA */
+export type LimitName = 'core' | 'fileSize' | 'openFiles' | 'cpuTime' | 'addressSpace' | 'dataSize'
 
-/** Infinity: no limit. Bytes, or a count of descriptors. */
+/** Infinity: no limit. Bytes, seconds, or a count of descriptors. */
 export interface Limit {
   readonly soft: number
   readonly hard: number

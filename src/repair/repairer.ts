@@ -76,13 +76,14 @@ export class Repairer {
   }
 
   /**
-   * What a repair would do now. Stages that come later may see more when the earlier ones are done.
+   * What a repair would do now; nothing is written, so a read-only store can be asked too. Stages that come later may see more when the earlier ones are done.
    * @throws CofferError REPAIR_BUSY
    */
   async plan(group: number | undefined): Promise<RepairPlan> {
     this.#checkFree()
     const pace = this.#options.newPace()
-    const { plan } = await this.#look(group, pace, () => undefined)
+    const isReadOnly = this.#options.isReadOnly()
+    const { plan } = await this.#look(group, pace, () => undefined, isReadOnly)
     return { ...plan, actions: await this.#named(plan.actions) }
   }
 
@@ -223,6 +224,7 @@ export class Repairer {
     group: number | undefined,
     pace: ScanPace,
     told: (progress: ScanProgress) => void,
+    isReadOnly = false,
   ): Promise<Look> {
     const { scan, groups } = this.#options
     const found: Discovery[] = []
@@ -237,6 +239,7 @@ export class Repairer {
       },
       phase: phase => told({ phase, doneBytes: 0, totalBytes: 0 }),
       step: async () => pace.step(),
+      isReadOnly,
     })
     const snapshot = scan.metadata.snapshot()
     try {

@@ -59,6 +59,8 @@ export interface MetadataScanOptions {
   /** gets what can't be read any more */
   readonly lost: LostFiles
   readonly phase: (phase: MetadataPhase) => void
+  /** looks at the last commit, since the store takes no further one; default: false */
+  readonly isReadOnly?: boolean
   /** called for every record with its size. @throws when the scan is stopped */
   readonly step: (bytes: number) => Promise<void>
 }
@@ -67,7 +69,7 @@ export interface MetadataScanOptions {
 export async function scanMetadata(parts: ScanParts, options: MetadataScanOptions): Promise<void> {
   const wasCleaning = parts.isCleaning()
   // What is in memory only would be missing.
-  await parts.metadata.commit()
+  if (options.isReadOnly !== true) await parts.metadata.commit()
   const snapshot = parts.metadata.snapshot()
   try {
     const { group, suspects, found, step, phase } = options

@@ -18,7 +18,14 @@ const RECORD_VERSION = 1
 const count = z.int().nonnegative()
 const group = z.int().min(1).max(65_535)
 
-export const scanOutcomes = ['running', 'clean', 'damaged', 'stopped', 'failed'] as const
+export const scanOutcomes = [
+  'running',
+  'clean',
+  'incomplete',
+  'damaged',
+  'stopped',
+  'failed',
+] as const
 
 const current = z.strictObject({
   /** counted from 1 in the life of the store */

@@ -183,6 +183,7 @@ export class Scanner {
       paths = await this.#readPaths(run)
       const harm = run.findings.counts().some(({ check }) => !HARMLESS.has(check))
       if (harm || run.lost.fileCount > 0 || run.suspects.damaged().length > 0) outcome = 'damaged'
+      else if (run.lockedGroups.size > 0) outcome = 'incomplete'
       text = notes(run)
     } catch (error) {
       outcome = run.pace.isStopped ? 'stopped' : 'failed'

@@ -1,26 +1,19 @@
-// The extents of all files: pages in LevelDB, changes in memory until their commit, a bounded cache of clean pages.
+// The extents of all files, page by page: looked up, replaced, moved, shared between files and removed.
 
-import { inodeKey, PendingGroups, prefixEnd, TABLE } from '../metadata/index.ts'
+import { inodeKey, prefixEnd, TABLE } from '../metadata/index.ts'
 import type { CommitParticipant, MetadataReader, MetadataWriter } from '../metadata/index.ts'
 import type { ChunkLocation } from '../blocks/block-store.ts'
 import { EXTENT_PAGE_BYTES, endOf, mappedBytes } from './extent.ts'
 import type { Extent, ExtentPage } from './extent.ts'
 import { fileOf, numberOfPage, pageKey, pageName, pageOf, parsedKey } from './extent-keys.ts'
+import { ExtentPages } from './extent-pages.ts'
+import type { ExtentObserver } from './extent-pages.ts'
 import { ExtentRecord } from './extent-record.ts'
-
-/** A page of 4 MiB has some 7 KiB, more where it was overwritten in many places: the extents of 15 GiB or so. */
-const CACHED_BYTES_MAX = 32 * 2 ** 20
 
 /** Sees every extent that is put in place. */
 export interface ExtentWatcher {
   /** @returns where the chunk lies; another place than the extent's own when it has been moved */
   put(location: ChunkLocation, chunkLengthBytes: number): ChunkLocation
-}
-
-/** Sees how the coming commit changes extent records. */
-export interface ExtentObserver {
-  /** One record takes the place of another; undefined = there is none. Called once a page, when the commit is made. */
-  changed(before: Uint8Array | undefined, after: Uint8Array | undefined): void
 }
 
 /** Pages of one file, and the storage group of their chunks. */
@@ -32,16 +25,7 @@ export interface PageRange {
 
 export class ExtentMap implements CommitParticipant {
   readonly #metadata: MetadataReader
-  readonly #observer: ExtentObserver
-  readonly #touched: (recordCount: number) => void
-  /** pages that changed since the last collect, as they were then */
-  #before = new Map<string, ExtentRecord | undefined>()
-  /** by file */
-  readonly #pending = new PendingGroups<string, string, ExtentRecord>(fileOf)
-  /** page key => extents, least recently used first */
-  readonly #clean = new Map<string, ExtentRecord>()
-  /** of all records in there */
-  #cleanBytes = 0
+  readonly #pages: ExtentPages
   #watcher: ExtentWatcher | undefined
   #droppedCount = 0
 
@@ -52,8 +36,7 @@ export class ExtentMap implements CommitParticipant {
     touched: (recordCount: number) => void = () => undefined,
   ) {
     this.#metadata = metadata
-    this.#observer = observer
-    this.#touched = touched
+    this.#pages = new ExtentPages(metadata, observer, touched)
   }
 
   /** From now on `watcher` is told of every extent that is put; undefined ends it. There is one at a time. */
@@ -82,7 +65,7 @@ export class ExtentMap implements CommitParticipant {
   /** @param key the page's key in the metadata. @throws StoreError RECORD_DAMAGED */
   pageAt(key: Uint8Array): ExtentPage | undefined {
     const { name, page } = parsedKey(key)
-    const record = this.#record(name)
+    const record = this.#pages.get(name)
     return record && { group: record.group, extents: record.extents(page * EXTENT_PAGE_BYTES) }
   }
 
@@ -97,10 +80,10 @@ export class ExtentMap implements CommitParticipant {
     moved: (location: ChunkLocation, chunkLengthBytes: number) => ChunkLocation | undefined,
   ): boolean {
     const { name } = parsedKey(key)
-    const record = this.#record(name)
+    const record = this.#pages.get(name)
     const relocated = record?.relocated(moved)
     if (relocated === undefined || relocated === record) return false
-    this.#set(name, relocated, record)
+    this.#pages.set(name, relocated, record)
     return true
   }
 
@@ -122,7 +105,7 @@ export class ExtentMap implements CommitParticipant {
     const lastPage = pageOf(endBytes - 1)
     for (let page = firstPage; page <= lastPage; page++) {
       const pageBytes = page * EXTENT_PAGE_BYTES
-      const record = this.#record(pageName(inode, page))
+      const record = this.#pages.get(pageName(inode, page))
       const isReached = record !== undefined && record.hasStartBy(startBytes - pageBytes)
       if (page === firstPage && !isReached) found.push(...this.#reaching(inode, page, startBytes))
       if (record === undefined) continue
@@ -136,7 +119,7 @@ export class ExtentMap implements CommitParticipant {
 
   /** The last extent of the page before, if it reaches beyond this byte. */
   #reaching(inode: number, page: number, startBytes: number): Extent[] {
-    const record = page === 0 ? undefined : this.#record(pageName(inode, page - 1))
+    const record = page === 0 ? undefined : this.#pages.get(pageName(inode, page - 1))
     if (record === undefined || record.count === 0) return []
     const extent = record.extent((page - 1) * EXTENT_PAGE_BYTES, record.count - 1)
     return endOf(extent) > startBytes ? [extent] : []
@@ -177,12 +160,12 @@ export class ExtentMap implements CommitParticipant {
     for (const page of pages) {
       const name = pageName(inode, page)
       const pageBytes = page * EXTENT_PAGE_BYTES
-      const before = this.#record(name)
+      const before = this.#pages.get(name)
       const record = before ?? ExtentRecord.empty(group)
       const from = record.firstEndingBehind(startBytes - pageBytes)
       const to = Math.max(from, record.firstStartingAt(endBytes - pageBytes))
       const within = watched.filter(extent => pageOf(extent.startBytes) === page)
-      this.#set(name, record.with(group, pageBytes, from, to, within), before)
+      this.#pages.set(name, record.with(group, pageBytes, from, to, within), before)
     }
     return mappedBytes(added) - mappedBytes(replaced)
   }
@@ -197,7 +180,7 @@ export class ExtentMap implements CommitParticipant {
       const within = watched.slice(from, to)
       const empty = ExtentRecord.empty(group)
       const record = empty.with(group, page * EXTENT_PAGE_BYTES, 0, 0, within)
-      this.#set(pageName(inode, page), record, undefined)
+      this.#pages.set(pageName(inode, page), record, undefined)
     }
     return mappedBytes(extents)
   }
@@ -206,7 +189,7 @@ export class ExtentMap implements CommitParticipant {
   coveredBytes(inode: number, firstPage: number, endPage: number): number {
     let coveredBytes = 0
     for (let page = firstPage; page < endPage; page++) {
-      coveredBytes += this.#peek(pageName(inode, page))?.mappedBytes ?? 0
+      coveredBytes += this.#pages.peek(pageName(inode, page))?.mappedBytes ?? 0
     }
     return coveredBytes
   }
@@ -217,7 +200,7 @@ export class ExtentMap implements CommitParticipant {
    */
   ownStartBytes(inode: number, page: number): number {
     const startBytes = page * EXTENT_PAGE_BYTES
-    const before = page === 0 ? undefined : this.#peek(pageName(inode, page - 1))
+    const before = page === 0 ? undefined : this.#pages.peek(pageName(inode, page - 1))
     if (before === undefined) return startBytes
     return Math.max(startBytes, startBytes - EXTENT_PAGE_BYTES + before.endBytes)
   }
@@ -234,7 +217,7 @@ export class ExtentMap implements CommitParticipant {
     // All of them are looked at before anything is changed: a damaged one must leave the target as it was.
     const records: { page: number; record: ExtentRecord }[] = []
     for (let page = firstPage; page < endPage; page++) {
-      const record = this.#peek(pageName(source, page))
+      const record = this.#pages.peek(pageName(source, page))
       if (record !== undefined && record.count > 0) records.push({ page, record })
     }
     let grownBytes = this.replace(
@@ -249,7 +232,7 @@ export class ExtentMap implements CommitParticipant {
       grownBytes += record.mappedBytes
       const watched = watcher && record.relocated((...chunk) => watcher.put(...chunk))
       const name = pageName(target, page + shiftPages)
-      this.#set(name, watched ?? record, this.#peek(name))
+      this.#pages.set(name, watched ?? record, this.#pages.peek(name))
     }
     return grownBytes
   }
@@ -268,12 +251,12 @@ export class ExtentMap implements CommitParticipant {
     const from = pageKey(inode, pageOf(startBytes))
     const to = pageKey(inode, endPage)
     const [low, high] = [from.toString('latin1'), to.toString('latin1')]
-    for (const name of this.#pending.keysOf(fileOf(low))) {
-      if (name < low || name >= high || !this.#pending.get(name)?.count) continue
+    for (const name of this.#pages.pendingNamesOf(fileOf(low))) {
+      if (name < low || name >= high || !this.#pages.pending(name)?.count) continue
       next = Math.min(next, numberOfPage(Buffer.from(name, 'latin1')))
     }
     for await (const { key } of this.#metadata.range(from, to)) {
-      const isReplaced = this.#pending.get(Buffer.from(key).toString('latin1')) !== undefined
+      const isReplaced = this.#pages.pending(Buffer.from(key).toString('latin1')) !== undefined
       if (isReplaced) continue
       next = Math.min(next, numberOfPage(key))
       break
@@ -288,9 +271,9 @@ export class ExtentMap implements CommitParticipant {
     let count = 0
     const drop = (key: Uint8Array): boolean => {
       const name = Buffer.from(key).toString('latin1')
-      if (this.#pending.get(name) === null) return false
+      if (this.#pages.pending(name) === null) return false
       // Not what the range says: the cleaner may have changed the page since it began.
-      this.#drop(name, this.#recordOrNothing(name))
+      this.#drop(name, this.#pages.peekIfReadable(name))
       return true
     }
     // What can't be read isn't wanted any more either: a damaged page must not keep its file for ever. What it referred to
@@ -305,76 +288,18 @@ export class ExtentMap implements CommitParticipant {
    * may be settled by the time of its answer, and be in neither.
    */
   #discardPending(prefix: string): void {
-    for (const name of this.#pending.keysOf(prefix)) {
-      const record = this.#pending.get(name)
+    for (const name of this.#pages.pendingNamesOf(prefix)) {
+      const record = this.#pages.pending(name)
       if (record !== null) this.#drop(name, record)
     }
   }
 
   collect(batch: MetadataWriter): void {
-    const before = this.#before
-    this.#before = new Map()
-    for (const [name, record] of this.#pending.collect()) {
-      const key = Buffer.from(name, 'latin1')
-      this.#observer.changed(before.get(name)?.bytes, record?.bytes)
-      if (record === null || record.count === 0) batch.delete(key)
-      else batch.put(key, record.bytes)
-    }
+    this.#pages.collect(batch)
   }
 
   settled(): void {
-    for (const [name, record] of this.#pending.settled()) {
-      // Likely to be looked at again.
-      const isNewest = this.#pending.get(name) === undefined
-      if (isNewest && record !== null && record.count > 0) this.#remember(name, record)
-    }
-  }
-
-  /** @throws StoreError RECORD_DAMAGED */
-  #record(name: string): ExtentRecord | undefined {
-    const pending = this.#pending.get(name)
-    if (pending !== undefined) return pending ?? undefined
-    const cached = this.#clean.get(name)
-    if (cached !== undefined) {
-      this.#clean.delete(name)
-      this.#clean.set(name, cached)
-      return cached
-    }
-    const record = this.#peek(name)
-    if (record !== undefined) this.#remember(name, record)
-    return record
-  }
-
-  /** The same past the cache: for what is looked at once. */
-  #peek(name: string): ExtentRecord | undefined {
-    const pending = this.#pending.get(name)
-    if (pending !== undefined) return pending ?? undefined
-    const value = this.#metadata.get(Buffer.from(name, 'latin1'))
-    return value && ExtentRecord.parse(value)
-  }
-
-  /** A record that can't be read is deleted with its file all the same. */
-  #recordOrNothing(name: string): ExtentRecord | undefined {
-    try {
-      return this.#peek(name)
-    } catch {
-      return undefined
-    }
-  }
-
-  #remember(name: string, record: ExtentRecord): void {
-    this.#forget(name)
-    this.#clean.set(name, record)
-    this.#cleanBytes += record.bytes.length
-    for (const oldest of this.#clean.keys()) {
-      if (this.#cleanBytes <= CACHED_BYTES_MAX) break
-      this.#forget(oldest)
-    }
-  }
-
-  #forget(name: string): void {
-    this.#cleanBytes -= this.#clean.get(name)?.bytes.length ?? 0
-    this.#clean.delete(name)
+    this.#pages.settled()
   }
 
   #watched(extents: readonly Extent[]): readonly Extent[] {
@@ -386,28 +311,8 @@ export class ExtentMap implements CommitParticipant {
     })
   }
 
-  /** @param before what the page holds now */
-  #set(name: string, record: ExtentRecord, before: ExtentRecord | undefined): void {
-    this.#noteBefore(name, before)
-    this.#forget(name)
-    this.#changing(() => this.#pending.set(name, record))
-  }
-
-  /** The first change of a page since the last collect: a later one finds the state that has not been committed. */
-  #noteBefore(name: string, before: ExtentRecord | undefined): void {
-    if (!this.#pending.hasChanged(name)) this.#before.set(name, before)
-  }
-
   #drop(name: string, before: ExtentRecord | undefined): void {
-    this.#noteBefore(name, before)
-    this.#forget(name)
-    this.#changing(() => this.#pending.delete(name))
+    this.#pages.delete(name, before)
     this.#droppedCount++
-  }
-
-  #changing(change: () => void): void {
-    const before = this.#pending.size
-    change()
-    this.#touched(this.#pending.size - before)
   }
 }

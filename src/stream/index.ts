@@ -8,7 +8,8 @@ export {
   parseExtents,
   type RawExtent,
 } from './extent-record.ts'
-export { ExtentMap, type ExtentObserver, type ExtentWatcher } from './extent-map.ts'
+export { ExtentMap, type ExtentWatcher } from './extent-map.ts'
+export type { ExtentObserver } from './extent-pages.ts'
 export { Healer, type HealerOptions } from './healer.ts'
 export { InFlight } from './in-flight.ts'
 export { FileStream } from './file-stream.ts'

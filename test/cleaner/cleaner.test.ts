@@ -21,6 +21,7 @@ interface World {
   written: number
   isWindowOpen: boolean
   isSpaceLow: boolean
+  isHeld: boolean
   hasStaleBlocks: boolean
   /** a cleaner as a new daemon would have it */
   cleaner: () => Cleaner
@@ -51,6 +52,7 @@ async function makeWorld(t: { teardown(handler: () => Promise<void>): void }): P
     written: 0,
     isWindowOpen: false,
     isSpaceLow: false,
+    isHeld: false,
     hasStaleBlocks: false,
     cleaner: () => new Cleaner(optionsOf(world, parts)),
   }
@@ -67,6 +69,7 @@ function optionsOf(world: World, parts: PassParts): CleanerOptions {
     clientBytes: () => ({ read: 0, written: world.written }),
     isWindowOpen: () => world.isWindowOpen,
     isSpaceLow: () => world.isSpaceLow,
+    isHeld: () => world.isHeld,
     hasStaleBlocks: () => world.hasStaleBlocks,
     alerts: {
       raise: (code, text) => void world.alerts.set(code, text),
@@ -135,6 +138,22 @@ t.test('when space is low, at once', async t => {
   world.written++
   t.same(await look(world, cleaner), ['forced complete'])
   t.same(await look(world, cleaner), [], 'not again for nothing')
+})
+
+t.test('under a hold, only when space is low', async t => {
+  const world = await makeWorld(t)
+  const cleaner = world.cleaner()
+  world.isHeld = true
+  world.isWindowOpen = true
+  world.hasStaleBlocks = true
+  world.now += HOUR
+  t.same(await look(world, cleaner), [], 'neither in a window nor when idle')
+  world.isSpaceLow = true
+  t.same(await look(world, cleaner), ['forced complete'])
+  world.isSpaceLow = false
+  world.isHeld = false
+  world.now += HOUR
+  t.same(await look(world, cleaner), ['scheduled complete'], 'and after it as ever')
 })
 
 t.test('one at a time', async t => {

@@ -4,7 +4,7 @@ import t from 'tap'
 
 import { joinRecipients } from '../../src/cli/email-alerts.ts'
 import { rewriteArgv } from '../../src/cli/argv.ts'
-import { formatDuration, formatPairs, formatTable } from '../../src/cli/format.ts'
+import { formatDuration, formatPairs, formatTable, printableLines } from '../../src/cli/format.ts'
 import { formatSize, parseSize } from '../../src/cli/sizes.ts'
 
 const rewrites: [from: string, to: string][] = [
@@ -117,7 +117,9 @@ t.test('layout', async t => {
     'N    Size\nabc     5\nd     100\n',
   )
   t.equal(formatTable(['N'], []), 'N\n')
-  t.equal(formatPairs([['A', 'x\u001b[31m\n']]), 'A : x?[31m?\n', 'no control characters')
+  t.equal(formatPairs([['A', 'x\u001b[31m\n']]), 'A : x\\x1b[31m\\n\n', 'no control characters')
+  t.equal(formatTable(['A'], [['\u0085\u2028\u202e\t']]), 'A\n\\x85\\u2028\\u202e\\t\n')
+  t.equal(printableLines('a\r\nb\u0007\n'), 'a\\r\nb\\x07\n', 'lines stay lines')
 })
 
 t.test('recipients add up', async t => {

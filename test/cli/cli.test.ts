@@ -1,9 +1,12 @@
 // Whole command lines against a fake daemon: what is printed, and with which status.
 
-import { readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { constants } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 import t from 'tap'
 
@@ -302,6 +305,19 @@ t.test('launching a process', async t => {
   await t.rejects(launchDaemon(['-e', 'process.kill(process.pid, "SIGKILL")'], log), {
     message: /by SIGKILL/,
   })
+})
+
+t.test('launchDaemon refuses a log that is no regular file', async t => {
+  const folder = await makeFolder(t)
+  const log = join(folder, 'daemon.log')
+  await promisify(execFile)('mkfifo', [log])
+  const args = ['-e', 'process.send({ready: true, notices: []})']
+  const refusal = { code: 'FOREIGN_FILE', message: /daemon\.log is no regular file/ }
+  await t.rejects(launchDaemon(args, log), refusal, 'a pipe that no process reads')
+  const reader = await open(log, constants.O_RDONLY | constants.O_NONBLOCK)
+  await t.rejects(launchDaemon(args, log), refusal, 'a pipe with a reader')
+  await reader.close()
+  await t.rejects(launchDaemon(args, folder), { code: 'FOREIGN_FILE' }, 'a directory')
 })
 
 t.test('stop waits for the process to be gone', async t => {

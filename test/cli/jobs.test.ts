@@ -74,7 +74,7 @@ t.test('the list', async t => {
   const { out } = await run('jobs show')
   t.match(out, /^Id +Kind +State +Started +Title +Latest\n/)
   t.match(out, / 1 +reclaim-space +finished +2026-\S+ +Reclaim space +2.00 GiB are free again\.\n/)
-  t.match(out, /Scan of a\?\[31m +GROUP_LOCKED: Locked\.\n/, 'nothing steers the terminal')
+  t.match(out, /Scan of a\\x1b\[31m +GROUP_LOCKED: Locked\.\n/, 'nothing steers the terminal')
   t.match(out, /Scan of b +read: 10.00 MiB of 40.00 MiB \(25 %\), 30s left\n/)
   t.equal(JSON.parse((await run('jobs show --json')).out).jobs.length, 4)
 })
@@ -91,7 +91,7 @@ t.test('progress in words', async t => {
       etaSeconds: 61,
       text: 'a\nb',
     }),
-    '999 B of 1000 B (99 %), 1m 01s left, a?b',
+    '999 B of 1000 B (99 %), 1m 01s left, a\\nb',
   )
   t.match(describeProgress({ ...progress, doneBytes: 9, totalBytes: 5 }), /\(100 %\)/)
 })
@@ -110,7 +110,7 @@ t.test('without a terminal there is a line a phase, and the result on stdout', a
   job.finish('All is well.\nNothing was\tdamaged.')
   const { status, out, err } = await watching
   t.equal(status, 0)
-  t.equal(out, 'All is well.\nNothing was?damaged.\n')
+  t.equal(out, 'All is well.\nNothing was\\tdamaged.\n')
   t.match(err, /^read: \d B of 4 B \(\d+ %\).*\ncompare: \d B of 4 B \(\d+ %\).*\n$/)
 })
 

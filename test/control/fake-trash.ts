@@ -6,8 +6,9 @@ const MIB = 1024 ** 2
 
 export function fakeTrash(): Pick<
   ControlTarget,
-  'maintenance.trash' | 'maintenance.emptyTrash' | 'maintenance.undoFree'
+  'maintenance.trash' | 'maintenance.emptyTrash' | 'maintenance.undoFree' | 'maintenance.hold'
 > {
+  let isHeld = false
   const content = { files: 2, bytes: 128 * MIB }
   return {
     'maintenance.trash': async () => ({
@@ -19,6 +20,10 @@ export function fakeTrash(): Pick<
     }),
     'maintenance.emptyTrash': async ({ dryRun }) => taken(dryRun),
     'maintenance.undoFree': async ({ dryRun }) => taken(dryRun),
+    'maintenance.hold': async ({ set }) => {
+      if (set !== undefined) isHeld = set === 'on'
+      return { isHeld, since: isHeld ? '2026-01-02T03:04:05.000Z' : null }
+    },
   }
 
   function taken(dryRun: boolean): { files: number; bytes: number } {

@@ -11,6 +11,7 @@ import type { Test } from 'tap'
 
 import { setInternalErrorSink } from '../../src/internal-errors.ts'
 import { connectControl } from '../../src/control/client.ts'
+import { methods } from '../../src/control/methods.ts'
 import { MAX_LINE_BYTES } from '../../src/control/protocol.ts'
 import { startControlServer } from '../../src/control/server.ts'
 import type { ControlTarget } from '../../src/control/target.ts'
@@ -113,6 +114,13 @@ t.test('what is wrong with a request is said', async t => {
     const { error } = await ask(t, path, message)
     t.equal(error?.code, code, name)
     t.match(error?.message, text, `${name}: ${error?.message}`)
+  }
+  for (const method of Object.keys(methods)) {
+    for (const params of ['null', '[]', '1', '"x"', 'true']) {
+      const message = `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${params}}\n`
+      const { error } = await ask(t, path, message)
+      t.equal(error?.code, -32602, `${method} refuses ${params} as its parameters`)
+    }
   }
   for (const name of ['', '.', '..', 'a/b', 'ä', 'x'.repeat(65), 'a\n', 'a\u0000']) {
     const message = JSON.stringify({

@@ -307,6 +307,7 @@ t.test(
       unproved: text => void told.push(text),
       failed: text => void told.push(text),
       heldBecause: () => undefined,
+      isHeld: () => false,
       activeKeyId: () => undefined,
       disagreed: text => void told.push(text),
       agreed: () => undefined,

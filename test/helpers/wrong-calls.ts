@@ -45,8 +45,7 @@ const strangers = ['__proto__', 'constructor', 'toString', 'no-such-parameter']
 export function wrongCalls(discovery: Discovery): WrongCall[] {
   return discovery.methods.flatMap(({ name: method, params }) => {
     const { properties = {}, required = [] } = params as Schema
-    // Null is as good as leaving the parameters out, which JSON-RPC allows.
-    const wholes = Object.entries(samples).filter(([type]) => !['null', 'object'].includes(type))
+    const wholes = Object.entries(samples).filter(([type]) => type !== 'object')
     return [
       ...wholes.map(([, sample]) => ({ method, params: sample, names: '' })),
       { method, params: deepArray, names: '' },

@@ -341,3 +341,21 @@ t.test('one at a time; history and quarantine are durable, a crash is said', asy
   await next.storage.repairer.close()
   t.throws(() => next.storage.repairer.start(undefined), { code: 'REPAIR_BUSY' })
 })
+
+t.test('Repairer plans for a read-only store, and repairs nothing there', async t => {
+  const stores = await brokenStores(t)
+  const change = breaks.find(([check]) => check === 'inode-links')?.[1]
+  if (change === undefined) throw new Error('there is no such check')
+  const store = await OpenStore.open(await stores.broken(change))
+  t.teardown(() => store.close())
+  const { metadata, repairer } = store.storage
+  metadata.addParticipant({
+    collect: () => {
+      throw new Error('the disk fails')
+    },
+    settled: () => undefined,
+  })
+  await t.rejects(metadata.commit(), { code: 'STORE_READ_ONLY' })
+  t.match((await repairer.plan(undefined)).actions, [{ check: 'inode-links' }])
+  t.throws(() => repairer.start(undefined), { code: 'STORE_READ_ONLY' })
+})

@@ -110,6 +110,33 @@ t.test('flipped, cut off, deleted: exactly the damaged files are named', async t
   await again.close()
 })
 
+t.test('a start tells block files that are missing or too short, and no others', async t => {
+  const names = ['whole', 'cut', 'gone']
+  const { directory, pathOf } = await storeOfFiles(t, names)
+  await truncate(pathOf('cut'), 4 * MIB)
+  const gone = await readFile(pathOf('gone'))
+  await unlink(pathOf('gone'))
+  const store = await OpenStore.open(directory)
+  await store.storage.blockFiles.settled()
+  const texts = store.storage.alerts.ofCode('DAMAGED_BLOCK').map(({ text }) => text)
+  t.equal(texts.length, 2)
+  t.match(texts.join(' '), /the file is missing\./)
+  t.match(texts.join(' '), /the file has 4194304 bytes, and should have at least \d+\./)
+  t.equal(sha256(await store.read('a/whole')), sha256(contentOf(0, FILE_BYTES)))
+  await store.close()
+
+  await writeFile(pathOf('gone'), gone)
+  const again = await OpenStore.open(directory)
+  await again.storage.blockFiles.settled()
+  await again.storage.damage.look()
+  t.match(
+    again.storage.alerts.ofCode('DAMAGED_BLOCK'),
+    { length: 1 },
+    'a file that is back is well',
+  )
+  await again.close()
+})
+
 t.test('damaged data that is written again is stored anew, not found', async t => {
   const { directory, pathOf } = await storeOfFiles(t, ['first'])
   const store = await OpenStore.open(directory)
@@ -232,7 +259,12 @@ t.test('a locked group is left out, and that is said', async t => {
   await store.sync()
   t.match(await scan(store), { outcome: 'clean', readBlocks: 1, lockedGroups: [] })
   await encryption.lock(group)
-  t.match(await scan(store), { outcome: 'clean', readBlocks: 0, lockedGroups: [group.id] })
+  t.match(await scan(store), {
+    outcome: 'incomplete',
+    readBlocks: 0,
+    lockedGroups: [group.id],
+  })
+  t.match(await scan(store, false), { outcome: 'clean', lockedGroups: [] }, 'metadata needs no key')
   await store.close()
 })
 

@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import { StoreError } from '../../errors.ts'
+import { damageOfTableIndex } from '../../native/leveldb.ts'
 import { metadataDamaged } from '../level-damage.ts'
 import type { Version } from './contract.ts'
 import { codeOf, listLogs, readWhole, tableName } from './files.ts'
-import { hasSoundFooter } from './footer.ts'
 import { readLog } from './log-file.ts'
 import type { LogDamage } from './log-file.ts'
 import { readVersion } from './read-version.ts'
@@ -46,7 +46,7 @@ export async function checkBeforeOpen(
       const { file, what } = damage ?? findings[0] ?? { file: 'CURRENT', what: 'names no manifest' }
       throw metadataDamaged(directory, `${file} ${what}`)
     }
-    await checkFooters(directory, version)
+    await checkIndexes(directory, version)
     await checkLogs(directory, version, keepAside)
   } catch (error) {
     throw openingError(error)
@@ -58,12 +58,20 @@ async function hasCurrent(directory: string): Promise<boolean> {
   return (await readdir(directory)).includes('CURRENT')
 }
 
-/** LevelDB asks for as much memory as a footer says: of a damaged one, more than there is, which ends the process. */
-async function checkFooters(directory: string, { tables }: Version): Promise<void> {
+/**
+ * LevelDB asks for as much memory as footers and indexes say: of damaged ones, more than there is, which ends the process.
+ * A table that is missing is left to LevelDB, which says so.
+ */
+async function checkIndexes(directory: string, { tables }: Version): Promise<void> {
   for (const table of tables.values()) {
     const name = tableName(table.number)
-    if (await hasSoundFooter(join(directory, name), table.bytes)) continue
-    throw metadataDamaged(directory, `the table ${name} has no sound footer`)
+    const damage = await damageOfTableIndex(join(directory, name), table.bytes).catch(
+      (error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error
+      },
+    )
+    if (damage === undefined) continue
+    throw metadataDamaged(directory, `the table ${name} has no sound index (${damage})`)
   }
 }
 
