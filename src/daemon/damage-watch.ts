@@ -28,7 +28,7 @@ export interface DamageWatchOptions {
     BlockStore,
     'hasBlock' | 'records' | 'pathOf' | 'uncache' | 'readRegion' | 'quarantined' | 'endQuarantine'
   >
-  readonly extents: Pick<ExtentMap, 'overlapping' | 'nextPageBytes'>
+  readonly extents: Pick<ExtentMap, 'overlapping' | 'nextOverlapBytes'>
   readonly reader: Pick<StoredReader, 'copy'>
   readonly healer: Pick<Healer, 'healAll'>
   /** how often a known chunk was stored anew, since its block file takes no hits */
@@ -189,7 +189,7 @@ export class DamageWatch {
     let at: number | undefined = 0
     while (at < file.sizeBytes) {
       if (this.#isStopped || isLocked(file.group)) return 'unknown'
-      at = await extents.nextPageBytes(inode, at, file.sizeBytes)
+      at = await extents.nextOverlapBytes(inode, at, file.sizeBytes)
       if (at === undefined) return 'none'
       const damage = await this.#findInRange(inode, file.group, at, at + EXTENT_PAGE_BYTES)
       if (damage !== undefined) return damage

@@ -238,14 +238,18 @@ export class ExtentMap implements CommitParticipant {
   }
 
   /**
-   * The first page from `page` on, before `endPage`, that has extents: large holes are passed over at once.
-   * @returns where it starts, in bytes
+   * Where the next extents of a range may be: large holes are passed over at once.
+   * @returns a byte of the range before which no extent covers any of it: where it starts when an extent reaches into it from the
+   *   page before, else the start of a page that has extents; undefined when nothing of the range is covered
+   * @throws StoreError RECORD_DAMAGED
    */
-  async nextPageBytes(
+  async nextOverlapBytes(
     inode: number,
     startBytes: number,
     endBytes: number,
   ): Promise<number | undefined> {
+    if (endBytes <= startBytes) return undefined
+    if (this.#reaching(inode, pageOf(startBytes), startBytes).length > 0) return startBytes
     const endPage = pageOf(endBytes - 1) + 1
     let next = endPage
     const from = pageKey(inode, pageOf(startBytes))
@@ -261,7 +265,7 @@ export class ExtentMap implements CommitParticipant {
       next = Math.min(next, numberOfPage(key))
       break
     }
-    return next === endPage ? undefined : next * EXTENT_PAGE_BYTES
+    return next === endPage ? undefined : Math.max(startBytes, next * EXTENT_PAGE_BYTES)
   }
 
   /** Removes up to `countMax` pages of a file; false when none is left. */

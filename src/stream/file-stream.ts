@@ -321,9 +321,8 @@ export class FileStream implements FlushOwner, RunHolder {
     const { extents } = this.#services
     let at: number | undefined = startBytes
     while (at !== undefined && at < endBytes) {
-      const page: number | undefined = await extents.nextPageBytes(this.inode, at, endBytes)
-      if (page === undefined) return
-      const from = Math.max(at, page)
+      const from: number | undefined = await extents.nextOverlapBytes(this.inode, at, endBytes)
+      if (from === undefined) return
       at = Math.min(from + CUT_BYTES_MAX, endBytes)
       this.#mapped(extents.replace(this.inode, this.group, from, at, []))
       this.#owner.changed()
@@ -409,9 +408,9 @@ export class FileStream implements FlushOwner, RunHolder {
         at = Math.max(at, extent.startBytes + extent.lengthBytes)
       }
       if (at < windowEndBytes && whence !== SEEK_DATA) return at
-      const next = await extents.nextPageBytes(this.inode, windowEndBytes, endBytes)
+      const next = await extents.nextOverlapBytes(this.inode, windowEndBytes, endBytes)
       if (next === undefined) break
-      from = Math.max(windowEndBytes, next)
+      from = next
     }
     if (whence === SEEK_DATA) return undefined
     return Math.min(at, endBytes)

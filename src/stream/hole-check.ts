@@ -25,7 +25,7 @@ export interface CountedExtents {
   /** what those cover that start in some pages of a file */
   coveredBytes(inode: number, firstPage: number, endPage: number): number
   /** where the next page that has some begins, of those in a range */
-  nextPageBytes(inode: number, startBytes: number, endBytes: number): Promise<number | undefined>
+  nextOverlapBytes(inode: number, startBytes: number, endBytes: number): Promise<number | undefined>
 }
 
 export class HoleCheck {
@@ -66,7 +66,7 @@ export class HoleCheck {
     let coveredBytes = 0
     let page = endPage
     for (;;) {
-      const next = await this.#extents.nextPageBytes(
+      const next = await this.#extents.nextOverlapBytes(
         inode,
         page * EXTENT_PAGE_BYTES,
         FILE_BYTES_MAX,

@@ -24,7 +24,7 @@ function checkOf(coveredBytes: number, coveredPage = 2) {
       for (let page = firstPage; page < endPage; page++) looked.push(page)
       return firstPage <= coveredPage && coveredPage < endPage ? coveredBytes : 0
     },
-    async nextPageBytes(_inode, startBytes) {
+    async nextOverlapBytes(_inode, startBytes) {
       return startBytes <= coveredPage * PAGE_BYTES ? coveredPage * PAGE_BYTES : undefined
     },
   })
@@ -82,7 +82,7 @@ t.test('a file that changes while it is counted is believed, and counted again',
       if (++counts === 3) file.changeCount++
       return 0
     },
-    nextPageBytes: async () => undefined,
+    nextOverlapBytes: async () => undefined,
   })
   t.equal(await check.passes(file), true)
   t.equal(counts, 3, 'the rest says nothing any more')
