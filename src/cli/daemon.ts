@@ -10,7 +10,7 @@ import type { CreationMode, DaemonOptions } from '../daemon/contract.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { daemonOptions, toArgs, toDaemonOptions } from './daemon-options.ts'
-import { formatDuration, formatPairs } from './format.ts'
+import { formatDuration, formatPairs, printable } from './format.ts'
 import type { CliIo } from './io.ts'
 import type { LaunchedDaemon } from './launch.ts'
 
@@ -30,10 +30,16 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
           .example(
             '$0 start --store /srv/store --mount /mnt/coffer --no-create',
             'Refused while the disk of /srv/store is missing',
+          )
+          .example(
+            '$0 start --store S --mount M --passphrase-file a=/keys/a --passphrase-file b=/keys/b',
+            'Unlocks two storage groups',
           ),
       async argv => {
         const options = toDaemonOptions(io, argv)
         const started = await startInBackground(options, creationMode(argv.create))
+        // Not on stdout, which mount(8) and programs that parse it throw away or read.
+        for (const warning of started.warnings) io.err(`coffer: warning: ${printable(warning)}\n`)
         const text = [...started.notices, `The store is mounted on ${options.mount}.`]
         print(io, argv, { ...started, ...options }, () => `${text.join('\n')}\n`)
       },
