@@ -8,6 +8,8 @@
       'sources': ['<!@(ls addon.cc common/*.cc fuse_device/*.cc data_path/*.cc leveldb/*.cc)'],
       'defines': ['NAPI_VERSION=9', '_GNU_SOURCE', '_FILE_OFFSET_BITS=64'],
       'include_dirs': ['.'],
+      'cflags': ['<!@(bash hardening compile)'],
+      'ldflags': ['<!@(bash hardening link)'],
       'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-fno-exceptions'],
       'cflags_cc': ['-std=c++20', '-O2', '-fvisibility=hidden', '-Wall', '-Wextra', '-Wshadow', '-Werror=return-type'],
       'libraries': ['-llz4', '-lzstd', '-lxxhash', '-lpthread'],
