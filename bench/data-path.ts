@@ -6,12 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openBlockStore, type NewChunk, type SealingPolicy } from '../src/blocks/index.ts'
-import {
-  allocateArena,
-  cutAndFingerprint,
-  setInstructionSet,
-  type CutParameters,
-} from '../src/native/data-path.ts'
+import { allocateArena, type CutParameters } from '../src/native/data-path.ts'
+import { cutAndFingerprint, setInstructionSet } from '../test/helpers/test-exports.ts'
 
 const SEGMENT_BYTES = 4 << 20
 const ROUNDS = 64

@@ -22,7 +22,7 @@ import {
   type LocalBlockStore,
   type SealingPolicy,
 } from '../../src/blocks/index.ts'
-import { forgeRegion } from '../../src/native/data-path.ts'
+import { forgeRegion } from '../helpers/test-exports.ts'
 
 async function reasonOf(store: LocalBlockStore, block: number, page: number): Promise<string> {
   try {

@@ -12,7 +12,7 @@ import {
   rotationDueSeconds,
   type Keyring,
 } from '../../src/crypto/keyring.ts'
-import { deriveBlockKey } from '../../src/native/data-path.ts'
+import { deriveBlockKey } from '../helpers/test-exports.ts'
 
 const DAY_SECONDS = 86_400
 

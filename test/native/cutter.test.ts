@@ -3,12 +3,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { randomBytes } from 'node:crypto'
-import {
-  allocateArena,
-  cutAndFingerprint,
-  setInstructionSet,
-  type CutParameters,
-} from '../../src/native/data-path.ts'
+import { allocateArena, type CutParameters } from '../../src/native/data-path.ts'
+import { cutAndFingerprint, setInstructionSet } from '../helpers/test-exports.ts'
 
 const PARAMETERS: CutParameters = {
   keyLow: 0x9e3779b1,
