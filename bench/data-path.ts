@@ -7,13 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openBlockStore, type NewChunk, type SealingPolicy } from '../src/blocks/index.ts'
 import { Secret } from '../src/native/secret.ts'
-import {
-  CHUNK_KEY_BYTES,
-  allocateArena,
-  cutAndFingerprint,
-  setInstructionSet,
-  type CutParameters,
-} from '../src/native/data-path.ts'
+import { allocateArena, CHUNK_KEY_BYTES, type CutParameters } from '../src/native/data-path.ts'
+import { cutAndFingerprint, setInstructionSet } from '../test/helpers/test-exports.ts'
 
 const SEGMENT_BYTES = 4 << 20
 const ROUNDS = 64

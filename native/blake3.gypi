@@ -7,7 +7,7 @@
   },
   'conditions': [
     ['blake3_source=="library"', {
-      'libraries': ['<!@(pkg-config --libs libblake3 2>/dev/null || true)'],
+      'link_settings': {'libraries': ['<!@(pkg-config --libs libblake3 2>/dev/null || true)']},
       'cflags': ['<!@(pkg-config --cflags libblake3 2>/dev/null || true)'],
     }, {
       'include_dirs': ['<(blake3_source)'],
@@ -33,7 +33,7 @@
     }],
     ['target_arch=="x64"', {
       'defines': ['COFFER_HAVE_IPSEC_MB'],
-      'libraries': ['-lIPSec_MB'],
+      'link_settings': {'libraries': ['-lIPSec_MB']},
     }],
   ],
 }

@@ -6,8 +6,12 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <limits>
 
 #include "common/file_descriptor.h"
@@ -98,6 +102,26 @@ napi_value SetLimit(Call& call) {
   throw SystemError(errno, "can't set the limit " + name);
 }
 
+/** notifySupervisor(address, message): boolean. As sd_notify(3): a datagram to a path, or to `@name` without one. */
+napi_value NotifySupervisor(Call& call) {
+  const std::string address = StringOf(call.env, call.arguments[0]);
+  const std::string message = StringOf(call.env, call.arguments[1]);
+  sockaddr_un target{};
+  target.sun_family = AF_UNIX;
+  const bool is_known = !address.empty() && (address[0] == '/' || address[0] == '@');
+  if (!is_known || address.size() >= sizeof(target.sun_path)) throw ArgumentError("no address of a supervisor");
+  std::memcpy(target.sun_path, address.data(), address.size());
+  if (address[0] == '@') target.sun_path[0] = '\0';
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
+  const FileDescriptor sender(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!sender.IsOpen()) return MakeBool(call.env, false);
+  // A supervisor that takes nothing must not hold up the daemon.
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  const auto* to = reinterpret_cast<const sockaddr*>(&target);
+  const ssize_t count = sendto(sender.Get(), message.data(), message.size(), kFlags, to, length);
+  return MakeBool(call.env, count == static_cast<ssize_t>(message.size()));
+}
+
 }  // namespace
 
 void RegisterProcess(napi_env env, napi_value exports) {
@@ -106,6 +130,7 @@ void RegisterProcess(napi_env env, napi_value exports) {
   SetFunction(env, exports, "setIoFlusher", SetIoFlusher);
   Export<GetLimit>(env, exports, "getLimit", nullptr);
   Export<SetLimit>(env, exports, "setLimit", nullptr);
+  Export<NotifySupervisor>(env, exports, "notifySupervisor", nullptr);
 }
 
 }  // namespace coffer

@@ -4,6 +4,7 @@
 #include "data_path/cutter.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "data_path/bytes.h"
 
@@ -128,6 +129,16 @@ InstructionSet BestInstructionSet() {
 #endif
   return InstructionSet::kScalar;
 }
+
+namespace {
+
+std::atomic<InstructionSet> current{BestInstructionSet()};
+
+}  // namespace
+
+void SetInstructionSet(InstructionSet set) { current = std::min(set, BestInstructionSet()); }
+
+InstructionSet CurrentInstructionSet() { return current.load(std::memory_order_relaxed); }
 
 size_t CutOne(std::span<const uint8_t> data, const CutParameters& parameters, bool is_end, InstructionSet set) {
   const size_t available = data.size();

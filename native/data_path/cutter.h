@@ -35,6 +35,10 @@ enum class InstructionSet { kScalar, kAvx2, kAvx512 };
 
 /** The best that this processor has. */
 InstructionSet BestInstructionSet();
+/** For tests and comparison, and before the first cut; what the processor doesn't have is ignored. */
+void SetInstructionSet(InstructionSet set);
+/** The best one unless another was set. */
+InstructionSet CurrentInstructionSet();
 
 /**
  * The length of the chunk at the start of `data`, or 0 when only more bytes can tell. With `is_end` it is never 0

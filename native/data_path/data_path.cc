@@ -23,16 +23,9 @@ namespace {
 /** What belongs to one JavaScript environment. */
 struct DataPath {
   JobPool* pool;
-  InstructionSet instruction_set = BestInstructionSet();
 };
 
 DataPath& StateOf(Call& call) { return *static_cast<DataPath*>(call.data); }
-
-void CopyKey(napi_env env, napi_value value, uint8_t* key) {
-  const auto bytes = BytesOf(env, value);
-  if (bytes.size() != kKeyBytes) throw ArgumentError("A key has 32 bytes");
-  std::memcpy(key, bytes.data(), kKeyBytes);
-}
 
 std::unique_ptr<CutJob> CutJobOf(Call& call) {
   auto job = std::make_unique<CutJob>();
@@ -44,7 +37,7 @@ std::unique_ptr<CutJob> CutJobOf(Call& call) {
   if (job->parameters.window == 0 || job->parameters.bytes_max == 0) throw ArgumentError("A size is at least 1");
   if (job->parameters.bytes_max > kChunkBytesMax) throw ArgumentError("Chunks have 256 KiB at most");
   job->is_end = BoolOf(call.env, arguments[4]);
-  job->instruction_set = StateOf(call).instruction_set;
+  job->instruction_set = CurrentInstructionSet();
   return job;
 }
 
@@ -58,45 +51,6 @@ napi_value CutAndFingerprintNow(Call& call) {
   const auto job = CutJobOf(call);
   job->Run();
   return job->Result(call.env);
-}
-
-/** setInstructionSet(name): the name in effect */
-napi_value SetInstructionSet(Call& call) {
-  const std::string name = StringOf(call.env, call.arguments[0]);
-  const InstructionSet best = BestInstructionSet();
-  InstructionSet set = best;
-  if (name == "scalar") set = InstructionSet::kScalar;
-  if (name == "avx2") set = std::min(best, InstructionSet::kAvx2);
-  StateOf(call).instruction_set = set;
-  static constexpr const char* kNames[] = {"scalar", "avx2", "avx512"};
-  return MakeString(call.env, kNames[static_cast<size_t>(set)]);
-}
-
-/** setCipher(name): the name in effect */
-napi_value SetCipherByName(Call& call) {
-  SetCipher(StringOf(call.env, call.arguments[0]) == "openssl" ? CipherKind::kOpenSsl : BestCipher());
-  return MakeString(call.env, CurrentCipher() == CipherKind::kOpenSsl ? "openssl" : "ipsec-mb");
-}
-
-/** encrypt(key, nonce, associated, data): ciphertext followed by the tag; for tests of the cipher */
-napi_value EncryptBytes(Call& call) {
-  uint8_t key[kKeyBytes];
-  CopyKey(call.env, call.arguments[0], key);
-  const auto nonce = BytesOf(call.env, call.arguments[1]);
-  if (nonce.size() != kNonceBytes) throw ArgumentError("A nonce has 12 bytes");
-  const auto data = BytesOf(call.env, call.arguments[3]);
-  std::vector<uint8_t> out(data.size() + kTagBytes);
-  Encrypt(key, nonce.data(), BytesOf(call.env, call.arguments[2]), data, out.data(), out.data() + data.size());
-  return MakeBytes(call.env, out);
-}
-
-/** deriveBlockKey(contentKey, salt) */
-napi_value DeriveKey(Call& call) {
-  uint8_t content_key[kKeyBytes];
-  uint8_t out[kKeyBytes];
-  CopyKey(call.env, call.arguments[0], content_key);
-  DeriveBlockKey(content_key, BytesOf(call.env, call.arguments[1]), out);
-  return MakeBytes(call.env, out);
 }
 
 BlockIdentity IdentityOf(napi_env env, napi_value object) {
@@ -258,20 +212,6 @@ napi_value ParseRegion(Call& call) {
   return result;
 }
 
-/** forgeRegion(bytes): in place; for tests */
-napi_value Forge(Call& call) {
-  ForgeRegion(BytesOf(call.env, call.arguments[0]));
-  return MakeUndefined(call.env);
-}
-
-/** setWorkThreads(count), before the first job */
-napi_value SetWorkThreads(Call& call) {
-  const uint32_t count = Uint32Of(call.env, call.arguments[0]);
-  if (count == 0) throw ArgumentError("At least one thread");
-  StateOf(call).pool->set_work_threads(count);
-  return MakeUndefined(call.env);
-}
-
 }  // namespace
 
 void RegisterDataPath(napi_env env, napi_value exports) {
@@ -282,10 +222,6 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   RegisterSealedSecrets(env, exports);
   Export<CutAndFingerprint>(env, exports, "cutAndFingerprint", state);
   Export<CutAndFingerprintNow>(env, exports, "cutAndFingerprintNow", state);
-  Export<SetInstructionSet>(env, exports, "setInstructionSet", state);
-  Export<SetCipherByName>(env, exports, "setCipher", state);
-  Export<EncryptBytes>(env, exports, "encrypt", state);
-  Export<DeriveKey>(env, exports, "deriveBlockKey", state);
   Export<CreateBlockFile>(env, exports, "createBlockFile", state);
   Export<OpenBlockFile>(env, exports, "openBlockFile", state);
   Export<CloseBlockFile>(env, exports, "closeBlockFile", state);
@@ -296,8 +232,6 @@ void RegisterDataPath(napi_env env, napi_value exports) {
   Export<TrimMemory>(env, exports, "trimMemory", state);
   Export<ParseBlock>(env, exports, "parseBlockHeader", state);
   Export<ParseRegion>(env, exports, "parseRegionHeader", state);
-  Export<Forge>(env, exports, "forgeRegion", state);
-  Export<SetWorkThreads>(env, exports, "setWorkThreads", state);
 }
 
 }  // namespace coffer

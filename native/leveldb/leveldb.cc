@@ -34,11 +34,6 @@ napi_value MaskedCrc32c(Call& call) {
   return MakeNumber(call.env, MaskCrc32c(Crc32c(BytesOf(call.env, call.arguments[0]))));
 }
 
-/** crc32cPortable(bytes): the same without the processor's instruction; for tests */
-napi_value MaskedCrc32cPortable(Call& call) {
-  return MakeNumber(call.env, MaskCrc32c(Crc32cPortable(BytesOf(call.env, call.arguments[0]))));
-}
-
 }  // namespace
 
 void RegisterLevelDb(napi_env env, napi_value exports) {
@@ -48,7 +43,6 @@ void RegisterLevelDb(napi_env env, napi_value exports) {
   Export<VerifyTable>(env, exports, "verifyTable", pool);
   Export<VerifyTableIndex>(env, exports, "verifyTableIndex", pool);
   Export<MaskedCrc32c>(env, exports, "crc32c", nullptr);
-  Export<MaskedCrc32cPortable>(env, exports, "crc32cPortable", nullptr);
 }
 
 }  // namespace coffer

@@ -42,6 +42,11 @@ export const ALERT_KINDS = {
     'A storage group is locked',
     'Open it with "coffer storage-group unlock NAME".',
   ),
+  UNLOCK_FAILED: kind(
+    'warning',
+    'A storage group was not unlocked at the start',
+    'Open it with "coffer storage-group unlock NAME", and correct the file or --passphrase-file before the next start.',
+  ),
   KEY_ROTATED: kind(
     'info',
     'A new encryption key is in use',
@@ -200,6 +205,7 @@ const SUBJECT_KINDS: Partial<Record<AlertCode, SubjectKind>> = {
   QUOTA_NEAR: 'group',
   QUOTA_REACHED: 'group',
   GROUP_LOCKED: 'group',
+  UNLOCK_FAILED: 'group',
   KEY_ROTATED: 'group',
   KEY_ROTATION_OVERDUE: 'group',
   KEY_LIMIT_NEAR: 'group',

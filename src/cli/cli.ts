@@ -1,10 +1,10 @@
 // Runs one command line, and turns whatever went wrong into a sentence and a status.
 
 import { rewriteArgv } from './argv.ts'
-import { joinRecipients } from './email-alerts.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { asksForOverview, printOverview } from './overview.ts'
+import { joinRepeated } from './repeated-options.ts'
 
 /** Run one command line; returns the exit status and never throws. */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
@@ -14,7 +14,7 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
     } else {
       // yargs alone takes as long to load as everything else that help needs.
       const { runCommand } = await import('./parser.ts')
-      await runCommand(joinRecipients(rewriteArgv(args)), io)
+      await runCommand(joinRepeated(rewriteArgv(args)), io)
     }
     return exitCodes.ok
   } catch (error) {

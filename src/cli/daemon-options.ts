@@ -11,6 +11,7 @@ import type { GlobalArgs } from './common.ts'
 import { parseSeconds } from './durations.ts'
 import { UsageError } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
+import { splitRepeated } from './repeated-options.ts'
 import { parseSize } from './sizes.ts'
 
 const PORT_MAX = 65_535
@@ -46,9 +47,13 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
     })
     .option('passphrase-file', {
       type: 'string',
-      array: true,
       requiresArg: true,
-      describe: 'Unlock a storage group at the start: GROUP=FILE',
+      describe: 'Unlock a storage group at the start: GROUP=FILE; may be repeated',
+    })
+    .option('require-unlocked', {
+      type: 'boolean',
+      default: false,
+      describe: 'Fail when a passphrase file unlocks nothing, instead of an alert',
     })
     .option('quota-min', { type: 'string', requiresArg: true, coerce: parseSize, hidden: true })
     .option('mass-delete-percent', {
@@ -104,7 +109,8 @@ interface DaemonArgs {
   socket: string | undefined
   allowOther: boolean
   keystoreBackup: string | undefined
-  passphraseFile?: string[] | undefined
+  passphraseFile?: string | undefined
+  requireUnlocked?: boolean | undefined
   quotaMin?: number | undefined
   massDeletePercent?: number | undefined
   trashTime?: number | undefined
@@ -127,8 +133,9 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     allowOther: argv.allowOther,
     ...(keystoreBackup !== undefined && { keystoreBackup: resolve(keystoreBackup) }),
     ...(argv.passphraseFile !== undefined && {
-      passphraseFiles: argv.passphraseFile.map(parsePassphraseFile),
+      passphraseFiles: splitRepeated(argv.passphraseFile).map(parsePassphraseFile),
     }),
+    ...(argv.requireUnlocked === true && { requireUnlocked: true }),
     ...(argv.quotaMin !== undefined && { quotaBytesMin: argv.quotaMin }),
     ...(massDeletePercent !== undefined && { massDeletePercent }),
     ...(argv.trashTime !== undefined && { trashSeconds: argv.trashTime }),
@@ -187,6 +194,7 @@ export function toArgs(options: DaemonOptions): string[] {
     ...(options.passphraseFiles ?? []).map(
       ({ group, path }) => `--passphrase-file=${group}=${path}`,
     ),
+    ...(options.requireUnlocked === true ? ['--require-unlocked'] : []),
     ...(options.quotaBytesMin === undefined ? [] : [`--quota-min=${options.quotaBytesMin}`]),
     ...(massDeletePercent === undefined ? [] : [`--mass-delete-percent=${massDeletePercent}`]),
     ...(options.trashSeconds === undefined ? [] : [`--trash-time=${options.trashSeconds}s`]),

@@ -30,10 +30,16 @@ export function addDaemonCommands(io: CliIo, yargs: Argv<GlobalArgs>): Argv<Glob
           .example(
             '$0 start --store /srv/store --mount /mnt/coffer --no-create',
             'Refused while the disk of /srv/store is missing',
+          )
+          .example(
+            '$0 start --store S --mount M --passphrase-file a=/keys/a --passphrase-file b=/keys/b',
+            'Unlocks two storage groups',
           ),
       async argv => {
         const options = toDaemonOptions(io, argv)
         const started = await startInBackground(options, creationMode(argv.create))
+        // Not on stdout, which mount(8) and programs that parse it throw away or read.
+        for (const warning of started.warnings) io.err(`coffer: warning: ${printable(warning)}\n`)
         const text = [
           ...started.notices.map(printable),
           `The store is mounted on ${options.mount}.`,

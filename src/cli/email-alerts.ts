@@ -152,34 +152,6 @@ const configureOptions = {
   },
 } as const
 
-const REPEATABLE = /^--(to|cc|bcc)(?:=(.*))?$/s
-
-/**
- * `--to a@x --to b@x` as `--to=a@x,b@x`: for all commands the last of repeated options wins, but recipients add up.
- * @param args the command line in our spelling
- */
-export function joinRecipients(args: readonly string[]): string[] {
-  if (!args.includes('email-alerts')) return [...args]
-  const others: string[] = []
-  const joined = new Map<string, string[]>()
-  for (let index = 0; index < args.length; index++) {
-    const word = args[index] ?? ''
-    const [, option, inline] = REPEATABLE.exec(word) ?? []
-    const value = inline ?? args[index + 1]
-    if (
-      option === undefined ||
-      value === undefined ||
-      (inline === undefined && value.startsWith('--'))
-    ) {
-      others.push(word)
-      continue
-    }
-    if (inline === undefined) index++
-    joined.set(option, [...(joined.get(option) ?? []), value])
-  }
-  return [...others, ...[...joined].map(([option, values]) => `--${option}=${values.join(',')}`)]
-}
-
 /** `a@x,b@x` as two. */
 function listOf(given: unknown): string[] | undefined {
   if (given === undefined) return undefined

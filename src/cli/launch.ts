@@ -11,12 +11,15 @@ import { daemonEnvironment } from './daemon-environment.ts'
 
 /** What the daemon's process sends to the one that launched it, which is the same program. */
 export type LaunchMessage =
-  { ready: true; notices: readonly string[] } | { error: { code: string; message: string } }
+  | { ready: true; notices: readonly string[]; warnings: readonly string[] }
+  | { error: { code: string; message: string } }
 
 export interface LaunchedDaemon {
   readonly pid: number
   /** what the administrator should know, a sentence each */
   readonly notices: readonly string[]
+  /** what the start could not do, a sentence each */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -46,23 +49,25 @@ export async function launchDaemon(
       env: daemonEnvironment(process.env),
       stdio: ['ignore', log.fd, log.fd, 'ipc'],
     })
-    const notices = await new Promise<readonly string[]>((resolve, reject) => {
-      child.once('error', reject)
-      child.once('exit', (code, signal) => {
-        const how = signal === null ? `with status ${code}` : `by ${signal}`
-        const message = `The daemon ended ${how} before it was ready; see ${logPath}.`
-        reject(new CofferError('START_FAILED', message))
-      })
-      child.on('message', value => {
-        const message = value as LaunchMessage
-        if ('ready' in message) resolve(message.notices)
-        else reject(new CofferError(message.error.code, message.error.message))
-      })
-    }).finally(() => {
+    const { notices, warnings } = await new Promise<Omit<LaunchedDaemon, 'pid'>>(
+      (resolve, reject) => {
+        child.once('error', reject)
+        child.once('exit', (code, signal) => {
+          const how = signal === null ? `with status ${code}` : `by ${signal}`
+          const message = `The daemon ended ${how} before it was ready; see ${logPath}.`
+          reject(new CofferError('START_FAILED', message))
+        })
+        child.on('message', value => {
+          const message = value as LaunchMessage
+          if ('ready' in message) resolve(message)
+          else reject(new CofferError(message.error.code, message.error.message))
+        })
+      },
+    ).finally(() => {
       if (child.connected) child.disconnect()
       child.unref()
     })
-    return { pid: child.pid ?? 0, notices }
+    return { pid: child.pid ?? 0, notices, warnings }
   } finally {
     await log.close()
   }

@@ -30,7 +30,8 @@ async function startTelling(io: CliIo, options: DaemonOptions): Promise<RunningD
   try {
     const { startDaemon } = await io.loadDaemon()
     const daemon = await startDaemon(options)
-    await tellLauncher({ ready: true, notices: daemon.notices })
+    const { notices, warnings } = daemon
+    await tellLauncher({ ready: true, notices, warnings })
     await tellSupervisor()
     return daemon
   } catch (error) {

@@ -1,19 +1,18 @@
 // Tells systemd that a unit of Type=notify is ready.
 
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
-
 import createDebug from 'debug'
 
 const debug = createDebug('coffer:cli')
 
-/** Does nothing where nobody waits for it. The unit needs NotifyAccess=all, since a program of systemd's does it. */
+/** Does nothing where no supervisor waits for it. This process tells it: the unit needs NotifyAccess=main, the default. */
 export async function tellSupervisor(): Promise<void> {
-  if (process.env['NOTIFY_SOCKET'] === undefined) return
+  const address = process.env['NOTIFY_SOCKET']
+  if (address === undefined) return
   try {
-    await promisify(execFile)('systemd-notify', ['--ready', `--pid=${process.pid}`])
+    const { notifySupervisor } = await import('../native/supervisor.ts')
+    if (!notifySupervisor(address, 'READY=1')) debug('no supervisor at %s', address)
   } catch (error) {
     // A daemon that runs is worth more than one that is announced.
-    debug('systemd-notify: %O', error)
+    debug('notifying the supervisor: %O', error)
   }
 }

@@ -15,4 +15,4 @@ export {
   type KeyringInfo,
 } from './keyring.ts'
 export { KeystorePlaces, type PlaceFinding } from './keystore-places.ts'
-export { SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'
+export { PASSPHRASE_BYTES_MAX, SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'

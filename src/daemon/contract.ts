@@ -29,6 +29,8 @@ export interface DaemonOptions {
   keystoreBackup?: string
   /** Groups that are unlocked at the start, with the file that holds the passphrase. */
   passphraseFiles?: readonly PassphraseFile[]
+  /** The start fails when one of these groups can't be unlocked; otherwise that is an alert. */
+  requireUnlocked?: boolean
   /** Smallest quota that may be set; tests need small ones. */
   quotaBytesMin?: number
   /** The share of a container's files whose deletion within an hour is an alert; 50 unless told. */
@@ -96,6 +98,8 @@ export interface RecoveryReport {
 export interface RunningDaemon {
   /** Sentences for the administrator who started it: a new store, files that the mount hides. */
   readonly notices: readonly string[]
+  /** Sentences about what the start could not do: groups that stay locked. */
+  readonly warnings: readonly string[]
 
   /** Settles when the daemon has ended: resolved after an orderly end, rejected with what broke. */
   stopped: Promise<void>

@@ -48,10 +48,12 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
   const late: { mount?: FuseMount } = {}
   const storage = await openStorageFor(options, directory, late, logger)
   const notices = recordNotices(storage, directory, mountPoint, hiddenCount)
-  const mount = await mountStorage(options, storage, mountPoint).catch(async (error: unknown) => {
-    await storage.close().catch(failedUndoing)
-    throw error
-  })
+  const { mount, warnings } = await unlockAndMount(options, storage, mountPoint).catch(
+    async (error: unknown) => {
+      await storage.close().catch(failedUndoing)
+      throw error
+    },
+  )
   late.mount = mount
   const { massDeletePercent } = options
   const daemon = new Daemon({
@@ -60,6 +62,7 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
     nowSeconds: () => wallClock().seconds,
     massDeleteShare: massDeletePercent === undefined ? undefined : massDeletePercent / 100,
     notices,
+    warnings,
   })
   try {
     await serve(options, directory, storage, mount, daemon)
@@ -131,21 +134,23 @@ function recordNotices(
   return notices
 }
 
-async function mountStorage(
+/** @returns the mount, and sentences about groups that stay locked. @throws CofferError */
+async function unlockAndMount(
   options: DaemonOptions,
   storage: Storage,
   mountPoint: string,
-): Promise<FuseMount> {
+): Promise<{ mount: FuseMount; warnings: string[] }> {
   // No key may be in a core dump, and no other process of the same user may look into this one.
   if (!setDumpable(false)) log('core dumps could not be turned off')
-  await unlockFromFiles(storage, options.passphraseFiles ?? [])
+  const { passphraseFiles = [], requireUnlocked = false } = options
+  const warnings = await unlockFromFiles(storage, passphraseFiles, requireUnlocked)
   const { allowOther, transport = 'device', letProcessorsSleep = false } = options
   const how = { mountPoint, allowOther, transport, letProcessorsSleep }
   // Once more: since the first look directories were made, and links may lead to them.
   await checkPlaces(options, options.keystoreBackup ?? defaultKeystoreBackup())
   const mount = await mountFilesystem(how, storage.vfs)
   if (!setIoFlusher()) log('not privileged to be an I/O flusher')
-  return mount
+  return { mount, warnings }
 }
 
 /** Opens the control socket, and the metrics where they are wanted. @throws CofferError SOCKET_* */

@@ -86,6 +86,11 @@ export class Encryption {
     return keys.info.isOn && !keys.isOpen
   }
 
+  /** Whether the group's keys are in memory. */
+  isOpen(group: number): boolean {
+    return this.#keys.get(group)?.isOpen === true
+  }
+
   lockedGroups(): StorageGroup[] {
     return this.#options.groups.list().filter(group => this.isLocked(group.id))
   }
@@ -187,6 +192,7 @@ export class Encryption {
     await keys.unlock(passphrase)
     this.#options.record('GROUP_UNLOCKED', `The storage group ${group.name} was unlocked.`)
     this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
+    this.#options.alerts.clear('UNLOCK_FAILED', group.name)
     this.#reportLock(group.id)
     await this.#rotateIfDue(group)
   }

@@ -28,11 +28,13 @@ export interface DaemonParts {
   /** of a container's files; undefined: the default of the check */
   readonly massDeleteShare: number | undefined
   readonly notices: readonly string[]
+  readonly warnings: readonly string[]
 }
 
 export class Daemon implements RunningDaemon {
   readonly stopped: Promise<void>
   readonly notices: readonly string[]
+  readonly warnings: readonly string[]
   readonly throughput = new Throughput()
   readonly loopDelay = new LoopDelay()
   readonly #storage: Storage
@@ -46,10 +48,12 @@ export class Daemon implements RunningDaemon {
   #unmounting: Promise<void> | undefined
 
   /** From here on everything that it is given ends with it. */
-  constructor({ storage, mount, nowSeconds, massDeleteShare, notices }: DaemonParts) {
+  constructor(parts: DaemonParts) {
+    const { storage, mount, nowSeconds, massDeleteShare, notices, warnings } = parts
     this.#storage = storage
     this.#mount = mount
     this.notices = notices
+    this.warnings = warnings
     this.#sampler = setInterval(() => {
       const { bytesWritten, bytesRead } = mount.statistics
       this.throughput.sample(performance.now(), bytesWritten, bytesRead)

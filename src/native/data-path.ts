@@ -95,22 +95,14 @@ export interface ParsedRegionHeader {
   readonly fileBytes: number
 }
 
-export type InstructionSet = 'scalar' | 'avx2' | 'avx512' | 'auto'
-export type CipherName = 'openssl' | 'ipsec-mb' | 'auto'
-
 /** data, key, window, maxBytes, isEnd */
-type CutArguments = [Uint8Array, SecretHandle, number, number, boolean]
+export type CutArguments = [Uint8Array, SecretHandle, number, number, boolean]
 
 /** A block file's identity as the addon takes it. */
 type NativeIdentity = Omit<BlockIdentity, 'key'> & { readonly key?: SecretHandle }
 
-interface DataPathAddon {
+export interface DataPathAddon {
   allocateArena(bytes: number, prefault: boolean): ArrayBuffer
-  setWorkThreads(count: number): void
-  setInstructionSet(name: InstructionSet): string
-  setCipher(name: CipherName): string
-  encrypt(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, data: Uint8Array): Uint8Array
-  deriveBlockKey(contentKey: Uint8Array, salt: Uint8Array): Uint8Array
   cutAndFingerprint(...cut: CutArguments): Promise<CutResult>
   cutAndFingerprintNow(...cut: CutArguments): CutResult
   createBlockFile(
@@ -140,7 +132,6 @@ interface DataPathAddon {
   trimMemory(): Promise<void>
   parseBlockHeader(bytes: Uint8Array): ParsedBlockHeader | null
   parseRegionHeader(bytes: Uint8Array): ParsedRegionHeader | null
-  forgeRegion(bytes: Uint8Array): void
 }
 
 const addon = loadAddon() as DataPathAddon
@@ -174,7 +165,12 @@ export function cutAndFingerprintNow(
   return addon.cutAndFingerprintNow(...cutArguments(data, parameters, isEnd))
 }
 
-function cutArguments(data: Uint8Array, parameters: CutParameters, isEnd: boolean): CutArguments {
+/** What the addon's functions take. */
+export function cutArguments(
+  data: Uint8Array,
+  parameters: CutParameters,
+  isEnd: boolean,
+): CutArguments {
   const window = Math.max(1, Math.round(parameters.averageBytes / WINDOWS_PER_AVERAGE))
   return [data, parameters.key.handle, window, parameters.maxBytes, isEnd]
 }
@@ -255,39 +251,4 @@ export function parseBlockHeader(page: Uint8Array): ParsedBlockHeader | null {
 /** null when the bytes aren't a region's header. It has a checksum, which is no proof of origin. */
 export function parseRegionHeader(bytes: Uint8Array): ParsedRegionHeader | null {
   return addon.parseRegionHeader(bytes)
-}
-
-/** How many threads cut, seal and read; before the first job. */
-export function setWorkThreads(count: number): void {
-  addon.setWorkThreads(count)
-}
-
-/** For tests and benchmarks. Returns what is in effect, since the processor may not have what was asked for. */
-export function setInstructionSet(name: InstructionSet): string {
-  return addon.setInstructionSet(name)
-}
-
-/** For tests and benchmarks, like setInstructionSet. */
-export function setCipher(name: CipherName): string {
-  return addon.setCipher(name)
-}
-
-/** AES-256-GCM with the cipher in effect: the ciphertext and then the tag. For tests. */
-export function encrypt(
-  key: Uint8Array,
-  nonce: Uint8Array,
-  associated: Uint8Array,
-  data: Uint8Array,
-): Uint8Array {
-  return addon.encrypt(key, nonce, associated, data)
-}
-
-/** The key of a block file, from the content encryption key and the salt in its header. For tests. */
-export function deriveBlockKey(contentKey: Uint8Array, salt: Uint8Array): Uint8Array {
-  return addon.deriveBlockKey(contentKey, salt)
-}
-
-/** Makes tag and checksum of an edited clear region right again, as a forger could. For tests. */
-export function forgeRegion(bytes: Uint8Array): void {
-  addon.forgeRegion(bytes)
 }

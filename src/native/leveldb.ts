@@ -28,7 +28,6 @@ interface LevelDbAddon {
   ): Promise<SoundTable | DamagedTable>
   verifyTableIndex(path: string, expectedBytes: number): Promise<SoundTable | DamagedTable>
   crc32c(bytes: Uint8Array): number
-  crc32cPortable(bytes: Uint8Array): number
 }
 
 const addon = loadAddon() as LevelDbAddon
@@ -63,9 +62,4 @@ export async function damageOfTableIndex(
 /** The CRC-32C in the masked form that LevelDB stores. */
 export function maskedCrc32c(bytes: Uint8Array): number {
   return addon.crc32c(bytes)
-}
-
-/** The same without the processor's instruction. For tests. */
-export function maskedCrc32cPortable(bytes: Uint8Array): number {
-  return addon.crc32cPortable(bytes)
 }

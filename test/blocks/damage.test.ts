@@ -22,8 +22,8 @@ import {
   type LocalBlockStore,
   type SealingPolicy,
 } from '../../src/blocks/index.ts'
-import { forgeRegion } from '../../src/native/data-path.ts'
 import { secretOf } from '../helpers/secrets.ts'
+import { forgeRegion } from '../helpers/test-exports.ts'
 
 async function reasonOf(store: LocalBlockStore, block: number, page: number): Promise<string> {
   try {

@@ -14,7 +14,6 @@ import {
   textChunk,
 } from './helpers.ts'
 import { BLOCK_CHUNKS_MAX, BLOCK_FILE_BYTES_MAX, type NewChunk } from '../../src/blocks/index.ts'
-import { setCipher } from '../../src/native/data-path.ts'
 
 for (const compression of COMPRESSIONS) {
   for (const policy of [CLEAR, KEYED]) {
@@ -51,22 +50,6 @@ for (const compression of COMPRESSIONS) {
     })
   }
 }
-
-t.test('OpenSSL and libipsec-mb write and read the same regions', async t => {
-  t.teardown(() => void setCipher('auto'))
-  const directory = await temporaryDirectory(t)
-  const store = await openStore(directory)
-  const odd = Array.from({ length: 50 }, (_, index) => randomChunk(index * 37 + 1))
-  const chunks = [textChunk(5000), randomChunk(200_000), ...odd, ...inARow(randomBytes(100_000))]
-  setCipher('openssl')
-  const byOpenSsl = await store.append(KEYED, chunks, 1)
-  setCipher('auto')
-  t.ok(await readsBack(store, chunks, byOpenSsl))
-  const byDefault = await store.append(KEYED, chunks, 1)
-  setCipher('openssl')
-  t.ok(await readsBack(store, chunks, byDefault))
-  await store.close()
-})
 
 t.test('many appends at once fill several block files, none too large', async t => {
   const directory = await temporaryDirectory(t)

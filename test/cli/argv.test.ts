@@ -2,9 +2,9 @@
 
 import t from 'tap'
 
-import { joinRecipients } from '../../src/cli/email-alerts.ts'
 import { rewriteArgv } from '../../src/cli/argv.ts'
 import { formatDuration, formatPairs, formatTable, printableLines } from '../../src/cli/format.ts'
+import { joinRepeated, splitRepeated } from '../../src/cli/repeated-options.ts'
 import { formatSize, parseSize } from '../../src/cli/sizes.ts'
 
 const rewrites: [from: string, to: string][] = [
@@ -124,13 +124,24 @@ t.test('layout', async t => {
 
 t.test('recipients add up', async t => {
   t.strictSame(
-    joinRecipients('email-alerts configure --to a@x --cc=c@x --to=b@x --port 1'.split(' ')),
+    joinRepeated('email-alerts configure --to a@x --cc=c@x --to=b@x --port 1'.split(' ')),
     ['email-alerts', 'configure', '--port', '1', '--to=a@x,b@x', '--cc=c@x'],
   )
-  t.strictSame(joinRecipients(['email-alerts', 'configure', '--to', '--cc']), [
+  t.strictSame(joinRepeated(['email-alerts', 'configure', '--to', '--cc']), [
     'email-alerts',
     'configure',
     '--to',
     '--cc',
   ])
+})
+
+t.test('passphrase files of a start add up', async t => {
+  const line =
+    'start --passphrase-file a=/x,y --store S --passphrase-file=b=/--to --require-unlocked'
+  const joined = joinRepeated(line.split(' '))
+  t.strictSame(joined.slice(0, 4), ['start', '--store', 'S', '--require-unlocked'])
+  const [, values = ''] = /^--passphrase-file=(.*)$/s.exec(joined[4] ?? '') ?? []
+  t.strictSame(splitRepeated(values), ['a=/x,y', 'b=/--to'])
+  const other = 'storage-group unlock a --passphrase-file F --passphrase-file G'.split(' ')
+  t.strictSame(joinRepeated(other), other, 'other commands have one passphrase')
 })

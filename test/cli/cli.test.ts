@@ -200,15 +200,22 @@ t.test('options of the daemon survive the way to its process', async t => {
   const argv = { store: '/s', mount: '/-m', socket: '/k', allowOther: true, keystoreBackup: '/b' }
   const options = toDaemonOptions(io, { ...argv, massDeletePercent: 30 })
   let seen: DaemonOptions | undefined
-  await run(['run', ...toArgs(options)].join(' '), {
-    loadDaemon: async () => ({
-      startDaemon: async given => {
-        seen = given
-        return { notices: [], stopped: Promise.resolve(), stop: async () => {} }
-      },
-    }),
+  const loadDaemon: CliIo['loadDaemon'] = async () => ({
+    startDaemon: async given => {
+      seen = given
+      return { notices: [], warnings: [], stopped: Promise.resolve(), stop: async () => {} }
+    },
   })
+  const toRun = (given: DaemonOptions): string => ['run', ...toArgs(given)].join(' ')
+  await run(toRun(options), { loadDaemon })
   t.strictSame(seen, options)
+  const passphraseFiles = [
+    { group: 'a', path: '/x,y' },
+    { group: 'b', path: '/c=d' },
+  ]
+  const unlocking: DaemonOptions = { ...options, passphraseFiles, requireUnlocked: true }
+  await run(toRun(unlocking), { loadDaemon })
+  t.strictSame(seen, unlocking, 'several passphrase files add up')
   t.ok(toArgs({ ...options, create: true }).includes('--create'))
   t.equal(toDaemonOptions(io, { ...argv, create: false }).create, undefined)
   t.match(toArgs({ ...options, transport: 'fuse-native' }).join(' '), '--transport=fuse-native')
@@ -235,6 +242,7 @@ t.test('run', async t => {
   const broken = async () => ({
     startDaemon: async () => ({
       notices: [],
+      warnings: [],
       stopped: Promise.reject(new CofferError('X', 'The mount is gone.')),
       stop: async () => {},
     }),
@@ -251,6 +259,7 @@ t.test('run', async t => {
       const stopped = new Promise<void>(resolve => (end = resolve))
       return {
         notices: [],
+        warnings: [],
         stopped,
         stop: async ({ force }: { force: boolean }) => {
           forces.push(force)
@@ -276,9 +285,10 @@ t.test('launching a process', async t => {
   const log = join(folder, 'store', 'daemon.log')
 
   const ready =
-    'console.error("hello"); process.send({ready: true, notices: ["New."]}); setInterval(() => {}, 1000)'
-  const { pid, notices } = await launchDaemon(['-e', ready], log)
+    'console.error("hello"); process.send({ready: true, notices: ["New."], warnings: ["Locked."]}); setInterval(() => {}, 1000)'
+  const { pid, notices, warnings } = await launchDaemon(['-e', ready], log)
   t.strictSame(notices, ['New.'])
+  t.strictSame(warnings, ['Locked.'])
   t.ok(process.kill(pid, 0), 'it runs on')
   process.kill(pid)
   t.equal(await readFile(log, 'utf8'), 'hello\n')
@@ -322,7 +332,7 @@ t.test('launchDaemon refuses a log that is no regular file', async t => {
 
 t.test('stop waits for the process to be gone', async t => {
   const log = join(await makeFolder(t), 'log')
-  const script = 'process.send({ready: true, notices: []}); setTimeout(() => {}, 300)'
+  const script = 'process.send({ready: true, notices: [], warnings: []}); setTimeout(() => {}, 300)'
   const { pid } = await launchDaemon(['-e', script], log)
   const io = await serve(t, { pid })
   const before = performance.now()

@@ -56,7 +56,12 @@ async function transcribe(env: { COFFER_SOCKET?: string }, step: Step): Promise<
 }
 
 const endingDaemon = {
-  startDaemon: async () => ({ notices: [], stopped: Promise.resolve(), stop: async () => {} }),
+  startDaemon: async () => ({
+    notices: [],
+    warnings: [],
+    stopped: Promise.resolve(),
+    stop: async () => {},
+  }),
 }
 
 /** From a copy that lacks some commits, to a store that lacks a block file. */

@@ -19,12 +19,12 @@ import {
   appendRegions,
   closeBlockFile,
   createBlockFile,
-  forgeRegion,
   openBlockFile,
   parseBlockHeader,
   parseRegionHeader,
   readRegion,
 } from '../../src/native/data-path.ts'
+import { forgeRegion } from '../helpers/test-exports.ts'
 import { readFileSync } from 'node:fs'
 import { CHUNK_KEY_BYTES } from '../../src/native/data-path.ts'
 import { secretOf } from '../helpers/secrets.ts'

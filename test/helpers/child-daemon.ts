@@ -98,6 +98,7 @@ export class ChildDaemon {
       keystoreBackup: join(disk, 'keystore-backup'),
       allowOther: false,
       passphraseFiles,
+      requireUnlocked: true,
       ...(trashSeconds !== undefined && { trashSeconds }),
     }
     this.#env = env

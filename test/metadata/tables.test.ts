@@ -6,7 +6,8 @@ import t from 'tap'
 import { openDatabase } from '../../src/metadata/database.ts'
 import { verifyDatabase } from '../../src/metadata/index.ts'
 import { TableMonitor } from '../../src/metadata/tables/index.ts'
-import { maskedCrc32c, maskedCrc32cPortable } from '../../src/native/leveldb.ts'
+import { maskedCrc32c } from '../../src/native/leveldb.ts'
+import { maskedCrc32cPortable } from '../helpers/test-exports.ts'
 import { Random } from '../helpers/random.ts'
 import {
   change,

@@ -1,10 +1,15 @@
 // AES-256-GCM and the key derivation against published vectors, node's own and each other.
 
 import t from 'tap'
+import { Secret } from '../../src/native/secret.ts'
 import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { deriveBlockKey, encrypt, setCipher } from '../../src/native/data-path.ts'
+import { join } from 'node:path'
+import { REGION_SLOT_BYTES } from '../../src/blocks/region-cache.ts'
+import { deriveBlockKey, encrypt, setCipher, testExports } from '../helpers/test-exports.ts'
 
 const CIPHERS = ['openssl', 'ipsec-mb'] as const
+/** fingerprint and length of a chunk */
+const TABLE_ENTRY_BYTES = 36
 
 for (const name of CIPHERS) {
   t.test(`cipher ${name}`, async t => {
@@ -40,6 +45,31 @@ for (const name of CIPHERS) {
     }
   })
 }
+
+t.test('OpenSSL and libipsec-mb write and read the same regions', async t => {
+  t.teardown(() => void setCipher('auto'))
+  const directory = t.testdir()
+  const identity = { group: 1, block: 1, keyId: 1, key: Secret.random(32).handle }
+  const sizes = [200_000, ...Array.from({ length: 50 }, (_, index) => index * 37 + 1)]
+  const datas = sizes.map(size => randomBytes(size))
+  const fingerprints = randomBytes(32 * datas.length)
+  const counts = Uint32Array.of(datas.length)
+  for (const [writer, reader] of [CIPHERS, CIPHERS.toReversed()]) {
+    const path = join(directory, `by-${writer}`)
+    setCipher(writer ?? 'auto')
+    const file = await testExports.createBlockFile(path, identity, 1)
+    const written = await testExports.appendRegions(file, 1, 0, true, datas, fingerprints, counts)
+    testExports.closeBlockFile(file)
+    setCipher(reader ?? 'auto')
+    const again = await testExports.openBlockFile(path, identity)
+    const out = Buffer.alloc(REGION_SLOT_BYTES)
+    await testExports.readRegion(again, written.pages[0] ?? 0, 0, out)
+    testExports.closeBlockFile(again)
+    const content = Buffer.concat(datas)
+    const from = datas.length * TABLE_ENTRY_BYTES
+    t.ok(out.subarray(from, from + content.length).equals(content), `${writer}, then ${reader}`)
+  }
+})
 
 t.test('the block key is HKDF-SHA256', async t => {
   const [key, salt] = [randomBytes(32), randomBytes(32)]

@@ -3,13 +3,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { randomBytes } from 'node:crypto'
-import {
-  allocateArena,
-  cutAndFingerprint,
-  setInstructionSet,
-  type CutParameters,
-} from '../../src/native/data-path.ts'
+import { allocateArena, type CutParameters } from '../../src/native/data-path.ts'
 import { chunkKeyOf, secretOf } from '../helpers/secrets.ts'
+import { cutAndFingerprint, setInstructionSet } from '../helpers/test-exports.ts'
 
 const MULTIPLIERS = [0x9e3779b1, 0x85ebca77] as const
 const PARAMETERS: CutParameters = {

@@ -31,6 +31,7 @@ const started = z.object({
   allowOther: z.boolean(),
   keystoreBackup: z.string(),
   notices: z.array(z.string()),
+  warnings: z.array(z.string()),
 })
 
 async function runLine(

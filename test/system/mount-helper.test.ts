@@ -1,9 +1,8 @@
-// mount(8) and systemd find what they need: the helper scripts/mount.coffer, by itself, by mount -t and by a line in
-// /etc/fstab, and the unit scripts/coffer@.service.
+// mount(8) finds what it needs: the helper scripts/mount.coffer, by itself, by mount -t and by a line in /etc/fstab.
 
 import { execFile, execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -11,9 +10,7 @@ import { test } from 'tap'
 import { MountedCoffer, mountSkipReason } from '../helpers/mounted.ts'
 
 const HELPER = resolve(import.meta.dirname, '../../../scripts/mount.coffer')
-const UNIT = resolve(import.meta.dirname, '../../../scripts/coffer@.service')
 const LAUNCHER = resolve(import.meta.dirname, '../../../scripts/coffer')
-const SYSTEMD_ANALYZE = '/usr/bin/systemd-analyze'
 const run = promisify(execFile)
 
 /** Debian's nobody */
@@ -94,22 +91,4 @@ test('mount(8) with the helper in its place', { skip: skipReason }, async t => {
   const script = `${PREPARE}${MOUNTS}`
   const { stdout } = await run('unshare', ['-m', 'bash', '-euo', 'pipefail', '-c', script], { env })
   t.same(stdout.split('\n'), ['1', `user_id=${USER_ID}`, 'noexec', ''])
-})
-
-test('the systemd unit', async t => {
-  const text = await readFile(UNIT, 'utf8')
-  t.match(text, /^ExecStart=\/usr\/local\/bin\/coffer run --store=\S+ --mount=\S+/m)
-  t.match(text, /^Type=notify$/m)
-  t.match(text, /^RequiresMountsFor=\/srv\/%i /m)
-  t.match(text, /^AssertPathExists=\/srv\/%i\/FORMAT$/m)
-  t.notMatch(text, /^ExecStart=.*--create/m)
-  if (!existsSync(SYSTEMD_ANALYZE)) return
-  // the program has to be there
-  const folder = t.testdir()
-  const unit = join(folder, 'coffer@.service')
-  await writeFile(unit, text.replaceAll('/usr/local/bin/coffer', LAUNCHER))
-  const { stdout, stderr } = await run(SYSTEMD_ANALYZE, ['verify', '--man=no', unit])
-  t.equal(stdout, '')
-  // other units of this machine may have their own troubles
-  t.notMatch(stderr, /coffer/)
 })
