@@ -1,5 +1,6 @@
 // What a mail says, for a reader at 3 a.m.: what, where, since when, what to do.
 
+import { pluralWith } from '../plural.ts'
 import type { MailNotice, MailSettings } from './mail-settings.ts'
 
 export interface MailPlace {
@@ -31,7 +32,9 @@ export function composeMail(
     parts.push(`Alerts that are not listed:\n${overflowLines.join('\n')}\n`)
   }
   if (droppedCount > 0) {
-    parts.push(`${droppedCount} older messages were dropped; see "coffer events show --all".\n`)
+    parts.push(
+      `${pluralWith(droppedCount, 'older message', ['was', 'were'])} dropped; see "coffer events show --all".\n`,
+    )
   }
   parts.push(`Machine : ${place.host}\nStore   : ${place.store}\nNow     : "coffer alerts show"\n`)
   return { subject: subjectOf(place, notices), text: parts.join('\n') }

@@ -4,6 +4,7 @@ import type { Argv } from 'yargs'
 
 import type { QuarantineInfo, RepairInfo, RepairPlanInfo } from '../control/methods.ts'
 import { CofferError } from '../errors.ts'
+import { plural, pluralWith } from '../plural.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { UsageError } from './exit-codes.ts'
@@ -110,8 +111,8 @@ function addClear(io: CliIo, family: Argv<GlobalArgs>): Argv<GlobalArgs> {
         return
       }
       const consequence = deleteFiles
-        ? `${listed.fileCount} damaged files will be deleted for good.`
-        : `${listed.fileCount} damaged files are forgotten; what is lost of them stays unreadable.`
+        ? `${plural(listed.fileCount, 'damaged file')} will be deleted for good.`
+        : `${pluralWith(listed.fileCount, 'damaged file', ['is', 'are'])} forgotten; what is lost stays unreadable.`
       await confirm(io, argv.yes, consequence)
       print(io, argv, await call(false), formatCleared)
     },

@@ -4,6 +4,7 @@ import type { Argv } from 'yargs'
 
 import type { ScanReport, ScanState, ScanSummary } from '../control/methods.ts'
 import { CofferError } from '../errors.ts'
+import { plural } from '../plural.ts'
 import { print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { formatPairs, formatRest, formatTable } from './format.ts'
@@ -125,7 +126,7 @@ function summaryPairs(scan: ScanSummary): Pair[] {
     ['Outcome', scan.text === '' ? scan.outcome : `${scan.outcome}: ${scan.text}`],
     ['Started', scan.startedAt],
     ['Ended', scan.endedAt],
-    ['Data Read', `${formatSize(scan.readBytes)} in ${scan.readBlocks} block files`],
+    ['Data Read', `${formatSize(scan.readBytes)} in ${plural(scan.readBlocks, 'block file')}`],
     ...(scan.lockedGroups.length === 0
       ? []
       : ([['Not Read (locked)', scan.lockedGroups.join(', ')]] satisfies Pair[])),

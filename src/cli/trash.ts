@@ -3,6 +3,7 @@
 import type { Argv } from 'yargs'
 
 import type { TrashInfo, TrashOutcome } from '../control/methods.ts'
+import { plural } from '../plural.ts'
 import { confirm, print, withControl } from './common.ts'
 import type { GlobalArgs } from './common.ts'
 import { formatDuration, formatPairs } from './format.ts'
@@ -44,10 +45,10 @@ export function addTrashCommands(io: CliIo, family: Argv<GlobalArgs>): Argv<Glob
         await confirm(
           io,
           argv.yes,
-          `${listed.files} block files (${size}) will be deleted for good.`,
+          `${plural(listed.files, 'block file')} (${size}) will be deleted for good.`,
         )
         print(io, argv, await call(false), ({ files, bytes }) => {
-          return `${files} block files (${formatSize(bytes)}) were deleted.\n`
+          return `${plural(files, 'block file')} (${formatSize(bytes)}) ${files === 1 ? 'was' : 'were'} deleted.\n`
         })
       },
     )
@@ -85,12 +86,12 @@ function formatTrash(trash: TrashInfo): string {
 
 function formatListed({ files, bytes }: TrashOutcome, what: string): string {
   if (files === 0) return 'The trash is empty.\n'
-  return `It would ${what}: ${files} block files (${formatSize(bytes)}).\n`
+  return `It would ${what}: ${plural(files, 'block file')} (${formatSize(bytes)}).\n`
 }
 
 function formatUndone({ files, bytes }: TrashOutcome): string {
   return (
-    `${files} block files (${formatSize(bytes)}) are part of the store again. ` +
+    `${plural(files, 'block file')} (${formatSize(bytes)}) ${files === 1 ? 'is' : 'are'} part of the store again. ` +
     'Deleted files do not come back: this is for block files that files still refer to. ' +
     'The next pass of the cleaner frees the others again.\n'
   )

@@ -45,8 +45,9 @@ export class BlockFileCheck {
 
   async #check(): Promise<void> {
     const { blocks, alerts } = this.#options
-    // Files that are made from now on are not those of the last commit.
-    for (const record of [...blocks.records()]) {
+    // All at once: a block file that is made later has its record before it is on disk.
+    const records = [...blocks.records()]
+    for (const record of records) {
       if (this.#isStopped) return
       if (blocks.quarantined.has(record.block)) continue
       const reason = await this.#damageOf(record)

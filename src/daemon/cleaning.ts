@@ -6,6 +6,7 @@ import { Cleaner } from '../cleaner/index.ts'
 import type { PassBook, PassParts, PassReport, TrashCollector } from '../cleaner/index.ts'
 import type { UsageCounters } from '../evidence/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import { plural } from '../plural.ts'
 import type { Vfs } from '../vfs/index.ts'
 import { mappedBytesOf } from './mapped-bytes.ts'
 import type { DataPath } from './data-path.ts'
@@ -110,7 +111,7 @@ function severityOf({ outcome }: PassReport): 'info' | 'warning' {
 function describe({ id, kind, outcome, text, counts }: PassReport): string {
   const { freedBytes, writtenBytes, freedBlocks, copiedBlocks, retiredKeys } = counts
   return (
-    `Pass ${id} (${kind}) is ${outcome}: ${freedBytes} bytes freed, ${writtenBytes} written anew; ` +
-    `${freedBlocks} block files freed, ${copiedBlocks} copied, ${retiredKeys} keys retired. ${text}`
+    `Pass ${id} (${kind}) is ${outcome}: ${plural(freedBytes, 'byte')} freed, ${writtenBytes} written anew; ` +
+    `${plural(freedBlocks, 'block file')} freed, ${copiedBlocks} copied, ${plural(retiredKeys, 'key')} retired. ${text}`
   ).trim()
 }

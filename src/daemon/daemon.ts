@@ -6,6 +6,7 @@ import type { ControlCaller, ControlTarget } from '../control/index.ts'
 import { StoreError } from '../errors.ts'
 import { clearDeadMount, mountFilesystem } from '../fuse/index.ts'
 import type { FuseMount } from '../fuse/index.ts'
+import { plural } from '../plural.ts'
 import { reporterOf, reportInternalError, setInternalErrorSink } from '../internal-errors.ts'
 import { lockFileExclusive, setDumpable, setIoFlusher } from '../native/fuse-device.ts'
 import { VERSION } from '../version.ts'
@@ -126,8 +127,7 @@ function recordNotices(
     notices.push(text)
   }
   if (hiddenCount > 0) {
-    const entries = hiddenCount === 1 ? '1 entry' : `${hiddenCount} entries`
-    const text = `${mountPoint} is not empty: the mount hides ${entries}.`
+    const text = `${mountPoint} is not empty: the mount hides ${plural(hiddenCount, 'entry', 'entries')}.`
     events.record('MOUNT_NOT_EMPTY', 'warning', text)
     notices.push(text)
   }

@@ -5,6 +5,7 @@ import type { AlertBoard } from '../alerts/index.ts'
 import { openBlockStore, type BlockStore, type LookupKey } from '../blocks/index.ts'
 import { StoreError } from '../errors.ts'
 import type { MetadataStore } from '../metadata/index.ts'
+import { plural } from '../plural.ts'
 import { committedBlockTotal, type BlockCensus } from './block-census.ts'
 import type { BlockIds } from './block-ids.ts'
 import { loadBlockRecords } from './block-records.ts'
@@ -44,7 +45,7 @@ export async function openBlocks(options: OpenBlocksOptions): Promise<OpenBlocks
   const { strays } = blocks.reconciled
   if (strays.length === 0) alerts.clear('STRAY_BLOCK_FILE')
   else {
-    const text = `${strays.length} block files without a record were left alone. The first is ${strays[0]}.`
+    const text = `${plural(strays.length, 'block file')} without a record ${strays.length === 1 ? 'was' : 'were'} left alone. The first is ${strays[0]}.`
     alerts.raise('STRAY_BLOCK_FILE', text)
   }
   return { blocks, census }

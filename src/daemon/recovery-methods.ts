@@ -1,6 +1,7 @@
 // The control method that makes the chunk index again.
 
 import { PassStopped } from '../cleaner/index.ts'
+import { plural, pluralWith } from '../plural.ts'
 import type { ControlTarget } from '../control/index.ts'
 import { CofferError } from '../errors.ts'
 import { rebuildIndex } from '../recovery/index.ts'
@@ -52,9 +53,11 @@ function stopped(): CofferError {
 
 function describe(counts: RebuildCounts, isDryRun: boolean): string {
   const { blocks, chunks, added, corrected, removed, correctedRecords, damagedRegions } = counts
-  const changed = isDryRun ? 'would be' : 'were'
+  const changed = isDryRun ? 'would be' : added === 1 ? 'was' : 'were'
   return (
-    `${blocks} block files with ${chunks} chunks were read; ${added} entries ${changed} added, ${corrected} corrected, ` +
-    `${removed} removed, ${correctedRecords} block records corrected; ${damagedRegions} regions are damaged.`
+    `${plural(blocks, 'block file')} with ${plural(chunks, 'chunk')} ${blocks === 1 ? 'was' : 'were'} read; ` +
+    `${plural(added, 'entry', 'entries')} ${changed} added, ${corrected} corrected, ` +
+    `${removed} removed, ${plural(correctedRecords, 'block record')} corrected; ` +
+    `${pluralWith(damagedRegions, 'region', ['is', 'are'])} damaged.`
   )
 }

@@ -2,6 +2,7 @@
 
 import type { ControlTarget, QuarantineInfo, RepairInfo } from '../control/index.ts'
 import { CofferError } from '../errors.ts'
+import { plural, pluralWith } from '../plural.ts'
 import type { RepairReport } from '../repair/index.ts'
 import { namesOf } from '../repair/index.ts'
 import { isoTime } from './control-views.ts'
@@ -70,8 +71,8 @@ export function repairMethods(storage: Storage, jobs: JobBoard): RepairMethods {
 function describeRepair(report: RepairReport): string {
   const { id, outcome, text, doneCount, leftCount, quarantinedFileCount } = report
   return (
-    `Repair ${id} is ${outcome}: ${doneCount} things repaired, ${leftCount} left alone, ` +
-    `${quarantinedFileCount} files with losses. ${text}`
+    `Repair ${id} is ${outcome}: ${plural(doneCount, 'thing')} repaired, ${leftCount} left alone, ` +
+    `${plural(quarantinedFileCount, 'file')} with losses. ${text}`
   ).trim()
 }
 
@@ -92,7 +93,7 @@ async function clearQuarantine(storage: Storage, deletesFiles: boolean): Promise
     : 0
   for (const { inode } of damaged) alerts.clear('DAMAGED_FILE', String(inode))
   repairBook.quarantine = { files: [], fileCount: 0, blocks: [] }
-  const text = `The quarantine was cleared: ${quarantine.fileCount} files were listed, ${deletedFileCount} names were deleted.`
+  const text = `The quarantine was cleared: ${pluralWith(quarantine.fileCount, 'file', ['was', 'were'])} listed, ${pluralWith(deletedFileCount, 'name', ['was', 'were'])} deleted.`
   alerting.events.record('QUARANTINE_CLEARED', 'info', text)
   await metadata.commit()
   return { ...quarantine, deletedFileCount }

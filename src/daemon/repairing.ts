@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { UsageCounters } from '../evidence/index.ts'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
+import { plural } from '../plural.ts'
 import { Repairer } from '../repair/index.ts'
 import type { QuarantinedFile, RecordMender, RepairBook, RepairReport } from '../repair/index.ts'
 import type { ScanReport } from '../scan/index.ts'
@@ -82,12 +83,12 @@ function ended({ alerts, events, book }: RepairingOptions, report: RepairReport)
   const { id, outcome, text, doneCount, leftCount, quarantinedFileCount } = report
   for (const { inode, path, lostBytes } of book.quarantine.files) {
     const name = path ?? 'no name'
-    const what = `Inode ${inode} (${name}) has lost ${lostBytes} bytes and is quarantined.`
+    const what = `Inode ${inode} (${name}) has lost ${plural(lostBytes, 'byte')} and is quarantined.`
     alerts.raise('DAMAGED_FILE', what, String(inode))
   }
   const isWell = outcome === 'clean' || outcome === 'repaired'
   const summary =
-    `Repair ${id} is ${outcome}: ${doneCount} things repaired, ${leftCount} left alone, ` +
-    `${quarantinedFileCount} files with losses. ${text}`
+    `Repair ${id} is ${outcome}: ${plural(doneCount, 'thing')} repaired, ${leftCount} left alone, ` +
+    `${plural(quarantinedFileCount, 'file')} with losses. ${text}`
   events.record('REPAIR_ENDED', isWell ? 'info' : 'warning', summary.trim())
 }

@@ -12,6 +12,7 @@ import type { BlockStore } from '../blocks/index.ts'
 import { Pace } from '../cleaner/index.ts'
 import type { MetadataStore } from '../metadata/index.ts'
 import { cutAndFingerprint } from '../native/data-path.ts'
+import { plural } from '../plural.ts'
 import { Scanner } from '../scan/index.ts'
 import type { ScanBook, ScanParts, ScanPace, ScanReport } from '../scan/index.ts'
 import { nameHash } from '../vfs/index.ts'
@@ -153,7 +154,7 @@ function publish(options: ScanningOptions, report: ScanReport): void {
   }
   for (const { inode, path, lostBytes } of lostFiles) {
     const name = path ?? vfs.fileInfo(inode)?.container ?? 'no container'
-    const text = `Inode ${inode} (${name}) has lost ${lostBytes} bytes; see "coffer maintenance scan-report".`
+    const text = `Inode ${inode} (${name}) has lost ${plural(lostBytes, 'byte')}; see "coffer maintenance scan-report".`
     alerts.raise('DAMAGED_FILE', text, String(inode))
   }
   const isWarning = outcome === 'damaged' || outcome === 'incomplete'
@@ -163,7 +164,7 @@ function publish(options: ScanningOptions, report: ScanReport): void {
 function describe({ id, outcome, text, checks, lostFileCount, damagedBlockCount }: ScanReport) {
   const findings = checks.reduce((sum, { count }) => sum + count, 0)
   return (
-    `Scan ${id} is ${outcome}: ${findings} findings in the metadata, ${damagedBlockCount} damaged ` +
-    `block files, ${lostFileCount} files with losses. ${text}`
+    `Scan ${id} is ${outcome}: ${plural(findings, 'finding')} in the metadata, ${plural(damagedBlockCount, 'damaged block file')}, ` +
+    `${plural(lostFileCount, 'file')} with losses. ${text}`
   ).trim()
 }

@@ -1,6 +1,7 @@
 // The control methods of the trash.
 
 import type { ControlTarget } from '../control/index.ts'
+import { plural } from '../plural.ts'
 import { isoTime } from './control-views.ts'
 import type { Storage } from './storage.ts'
 
@@ -39,7 +40,7 @@ export function trashMethods(storage: Storage): TrashMethods {
         events.record(
           'TRASH_EMPTIED',
           'info',
-          `${files} block files (${bytes} bytes) were deleted.`,
+          `${plural(files, 'block file')} (${plural(bytes, 'byte')}) ${files === 1 ? 'was' : 'were'} deleted.`,
         )
       return { files, bytes }
     },
@@ -57,7 +58,7 @@ export function trashMethods(storage: Storage): TrashMethods {
       // A pass that runs would free them again at once.
       cleaner.checkFree()
       const { files, bytes } = await trash.undoFree(id)
-      const text = `${files} freed block files (${bytes} bytes) are part of the store again.`
+      const text = `${plural(files, 'freed block file')} (${plural(bytes, 'byte')}) ${files === 1 ? 'is' : 'are'} part of the store again.`
       if (files > 0) events.record('FREEING_UNDONE', 'warning', text)
       return { files, bytes }
     },

@@ -1,6 +1,7 @@
 // From findings to actions. Pure: the same findings and the same evidence give the same plan. What no action is known for is
 // left alone, and said.
 
+import { plural } from '../plural.ts'
 import { usageRecords } from '../evidence/index.ts'
 import { inodeKey, TABLE } from '../metadata/index.ts'
 import type { Discovery, NamePlace } from '../scan/index.ts'
@@ -324,7 +325,7 @@ class Planner {
       const text = `Save what is left of inode ${inode}${was} in lost+found of container ${container}.`
       this.#add('inodes', found, text, { kind: 'salvage-file', file, names }, keys)
     } else if (isDamaged) {
-      const text = `Delete inode ${inode}, of which nothing is left, and its ${names.length} names.`
+      const text = `Delete inode ${inode}, of which nothing is left, and its ${plural(names.length, 'name')}.`
       this.#add('inodes', found, text, { kind: 'drop-inode', inode, names }, keys)
     }
   }

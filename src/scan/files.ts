@@ -1,6 +1,7 @@
 // Each inode against its extents, its attributes, its mark for deletion and its container: four tables in the order of
 // inode numbers, walked side by side.
 
+import { plural } from '../plural.ts'
 import { TABLE } from '../metadata/index.ts'
 import { EXTENT_PAGE_BYTES } from '../stream/index.ts'
 import { decodeInode, decodeXattrs, ROOT_INODE, S_IFDIR, S_IFMT, S_IFREG } from '../vfs/index.ts'
@@ -187,7 +188,7 @@ async function checkMark(
   if (isMarked) await marks.next()
   if (isMarked === (inode.linkCount === 0)) return
   if (isMarked) {
-    const text = `Inode ${number} is marked for deletion, and counts ${inode.linkCount} links.`
+    const text = `Inode ${number} is marked for deletion, and counts ${plural(inode.linkCount, 'link')}.`
     found('orphan-mark', text, { inode: number, isMarked, exists: true })
   } else {
     const text = `Inode ${number} counts no links, and is not marked for deletion.`
@@ -202,7 +203,7 @@ function checkContainers(
   for (const [id, { fileCount, logicalBytes }] of containers) {
     const { files, bytes } = sums.get(id) ?? { files: 0, bytes: 0 }
     if (files !== fileCount) {
-      const text = `Container ${id} counts ${fileCount} files, and has ${files}.`
+      const text = `Container ${id} counts ${plural(fileCount, 'file')}, and has ${files}.`
       found('container-files', text, { container: id, delta: files - fileCount })
     }
     if (bytes !== logicalBytes) {

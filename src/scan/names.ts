@@ -4,6 +4,7 @@
 // therefore taken a window at a time, and each window costs one look at all names: memory stays bounded, and nearly all
 // stores are one window.
 
+import { plural } from '../plural.ts'
 import { inodeKey, prefixEnd, TABLE } from '../metadata/index.ts'
 import {
   decodeDentry,
@@ -250,16 +251,16 @@ function compareInode(
   }
   const links = isDirectory ? 2 + subdirectories : names
   if (links !== inode.linkCount && links > 0) {
-    const text = `Inode ${number} counts ${inode.linkCount} links, and has ${links}.`
+    const text = `Inode ${number} counts ${plural(inode.linkCount, 'link')}, and has ${links}.`
     found('inode-links', text, { inode: number, delta: links - inode.linkCount })
   }
   if (!isDirectory) return
   if (children !== inode.childCount) {
-    const text = `Directory ${number} counts ${inode.childCount} entries, and has ${children}.`
+    const text = `Directory ${number} counts ${plural(inode.childCount, 'entry', 'entries')}, and has ${children}.`
     found('inode-children', text, { inode: number, delta: children - inode.childCount })
   }
   if (names > 1) {
-    const text = `Directory ${number} has ${names} names.`
+    const text = `Directory ${number} has ${plural(names, 'name')}.`
     found('inode-parent', text, { inode: number, was: inode.parent, parent: 0 })
   } else if (names + Number(number === ROOT_INODE) > 0 && parent !== inode.parent) {
     const text = `Directory ${number} lies in directory ${parent}, and says ${inode.parent}.`
