@@ -14,15 +14,19 @@ import {
   needsReseal,
   rotationDueSeconds,
 } from '../crypto/index.ts'
-import type { EncryptionSettings, KeyringInfo, PlaceFinding } from '../crypto/index.ts'
+import type { EncryptionSettings, KeyringInfo } from '../crypto/index.ts'
 import { EvidenceError } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
+import { reportPlaces } from './keystore-alerts.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
 
 export interface EncryptionOptions {
   readonly groups: StorageGroups
   readonly primaryDirectory: string
   readonly backupDirectory: string
+  /** identity of the store, and those that it had before */
+  readonly store: string
+  readonly formerStores: readonly string[]
   readonly alerts: AlertBoard
   /** what was done, for the history */
   readonly record: (code: 'KEY_ROTATED' | 'GROUP_UNLOCKED', text: string) => void
@@ -58,27 +62,31 @@ export class Encryption {
 
   constructor(options: EncryptionOptions) {
     this.#options = options
-    this.#places = new KeystorePlaces(options.primaryDirectory, options.backupDirectory)
+    this.#places = new KeystorePlaces({
+      primary: options.primaryDirectory,
+      backup: options.backupDirectory,
+      store: options.store,
+      formerStores: options.formerStores,
+    })
   }
 
-  /** Looks at all keystores; groups that are encrypted are locked from here on. */
+  /**
+   * Looks at all keystores and changes nothing; groups that anything says to be encrypted are locked from here on. Secrets
+   * are dropped only by a keystore that is open: the others can be forged.
+   */
   async load(): Promise<void> {
     for (const group of this.#options.groups.list()) {
       const keys = this.#keysOf(group.id)
-      await keys.load(group.keystoreSequence)
+      await keys.load()
       this.#reportBroken(group, keys)
-      if (keys.info?.isOn === true) this.#dropSecrets(group.id)
       this.#reportLock(group.id)
     }
   }
 
   isLocked(group: number): boolean {
     const keys = this.#keys.get(group)
-    if (keys === undefined || !keys.hasPassphrase) return false
-    if (this.#closing.has(group)) return true
-    // A keystore that can't be used: whether encryption was on is known from the group's record alone.
-    if (keys.info === undefined) return !this.#options.groups.byId(group).hasSecrets
-    return keys.info.isOn && !keys.isOpen
+    if (keys === undefined) return false
+    return this.#closing.has(group) || (!keys.isOpen && keys.isEncrypted)
   }
 
   lockedGroups(): StorageGroup[] {
@@ -150,8 +158,13 @@ export class Encryption {
     current: Uint8Array | undefined,
     next: Uint8Array,
   ): Promise<void> {
-    await this.#keysOf(group.id).setPassphrase(current, next, group)
-    this.#reportLock(group.id)
+    const keys = this.#keysOf(group.id)
+    try {
+      await keys.setPassphrase(current, next, group)
+    } finally {
+      this.#reportBroken(group, keys)
+      this.#reportLock(group.id)
+    }
   }
 
   /** Turns encryption on, changes mode or interval. @throws CryptoError */
@@ -169,11 +182,13 @@ export class Encryption {
   /** @throws CryptoError WRONG_PASSPHRASE, TRY_LATER, NOT_ENCRYPTED, KEYSTORE_… */
   async unlock(group: StorageGroup, passphrase: Uint8Array): Promise<void> {
     const keys = this.#keysOf(group.id)
-    // Somebody may have put a good copy back since the start.
-    if (keys.broken !== undefined) await keys.load(group.keystoreSequence)
-    await keys.unlock(passphrase)
+    try {
+      await keys.unlock(passphrase)
+    } finally {
+      this.#reportBroken(group, keys)
+    }
+    if (keys.info?.isOn === true && this.#dropSecrets(group.id)) await this.#options.commit()
     this.#options.record('GROUP_UNLOCKED', `The storage group ${group.name} was unlocked.`)
-    this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     this.#reportLock(group.id)
     await this.#rotateIfDue(group)
   }
@@ -287,44 +302,44 @@ export class Encryption {
         places: this.#places,
         nowSeconds: this.#options.nowSeconds,
         usedIds: () => this.#options.usedKeyIds(id),
+        recordedSequence: () => this.#options.groups.byId(id).keystoreSequence,
+        isKnownEncrypted: () => this.#isKnownEncrypted(id),
         written: async sequence => {
           this.#options.groups.setKeystoreSequence(id, sequence)
           // In the same commit: no crash leaves a group that is encrypted and doesn't know it.
           if (this.#keys.get(id)?.info?.isOn === true) this.#dropSecrets(id)
           await this.#options.commit()
         },
-        found: findings => this.#reportPlaces(id, findings),
+        found: findings => {
+          const { alerts, groups } = this.#options
+          reportPlaces(alerts, groups.byId(id).name, findings)
+        },
       })
       this.#keys.set(id, keys)
     }
     return keys
   }
 
-  #dropSecrets(id: number): void {
-    const { groups, secretsDropped } = this.#options
-    if (!groups.byId(id).hasSecrets) return
-    groups.dropSecrets(id)
-    secretsDropped()
+  /** What the metadata says, which whoever changes a keystore file doesn't change with it. */
+  #isKnownEncrypted(id: number): boolean {
+    const { groups, usedKeyIds } = this.#options
+    return !groups.byId(id).hasSecrets || [...usedKeyIds(id)].some(keyId => keyId > 0)
   }
 
-  #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {
-    const { alerts, groups } = this.#options
-    const { name } = groups.byId(id)
-    if (findings.length === 0) alerts.clear('KEYSTORE_REPAIRED', name)
-    if (findings.every(({ isRepaired }) => isRepaired)) alerts.clear('KEYSTORE_DAMAGED', name)
-    for (const { path, what, isRepaired } of findings) {
-      const outcome = isRepaired
-        ? 'It was written again from the other one.'
-        : 'It could not be written: there is only one copy.'
-      const text = `A copy of the keystore of ${name} was ${what}: ${path}. ${outcome}`
-      alerts.raise(isRepaired ? 'KEYSTORE_REPAIRED' : 'KEYSTORE_DAMAGED', text, name)
-    }
+  /** @returns whether there is something to be committed */
+  #dropSecrets(id: number): boolean {
+    const { groups, secretsDropped } = this.#options
+    if (!groups.byId(id).hasSecrets) return false
+    groups.dropSecrets(id)
+    secretsDropped()
+    return true
   }
 
   #reportBroken(group: StorageGroup, keys: GroupKeys): void {
-    if (keys.broken === undefined) this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
+    const reason = keys.broken?.message ?? keys.doubt
+    if (reason === undefined) this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     else {
-      const text = `The storage group ${group.name} can't be opened. ${keys.broken.message}`
+      const text = `The storage group ${group.name} can't be opened. ${reason}`
       this.#options.alerts.raise('KEYSTORE_UNUSABLE', text, group.name)
     }
   }

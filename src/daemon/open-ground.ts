@@ -156,6 +156,8 @@ function buildEncryption(
     groups,
     primaryDirectory: directory.keystores,
     backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
+    store: directory.identity,
+    formerStores: [],
     alerts: alerting.board,
     record: (code, text) => alerting.events.record(code, 'info', text),
     nowSeconds: () => now().seconds,

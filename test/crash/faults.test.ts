@@ -35,6 +35,8 @@ const OPERATIONS = [
   'encryption on',
   'rotation',
   'from internal to static mode',
+  'unlock beside a forged copy',
+  'unlock beside an older copy',
 ] as const
 type Operation = (typeof OPERATIONS)[number]
 
