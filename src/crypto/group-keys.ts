@@ -33,7 +33,14 @@ import {
   supersededBy,
   type ProvedKeystore,
 } from './keystore-proof.ts'
-import { findDisagreements, findTrouble, rolledBack, saysEncrypted } from './keystore-view.ts'
+import {
+  findDisagreements,
+  findTrouble,
+  ownHeads,
+  rolledBack,
+  saysEncrypted,
+  sinceSeconds,
+} from './keystore-view.ts'
 import { deriveWrappingKey, SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'
 
 export interface GroupKeysOptions {
@@ -227,6 +234,11 @@ export class GroupKeys {
     return retired
   }
 
+  /** The change that is under way has ended; the keys are wiped. */
+  async end(): Promise<void> {
+    await this.#exclusive(async () => this.lock())
+  }
+
   /** Wipes everything that was opened. Idempotent. */
   lock(): void {
     const opened = this.#open
@@ -354,8 +366,7 @@ export class GroupKeys {
     const { digest, predecessors = [] } = this.#head ?? {}
     const known = new Set([...this.#superseded, ...predecessors])
     if (digest !== undefined) known.add(digest)
-    // If it fails on the way, these bytes may be in a place, and are no stranger's.
-    this.#superseded.add(digestOf(bytes))
+    this.#superseded.add(digestOf(bytes)) // also if the write ends in its middle
     const findings = await places.write(group, bytes, known)
     const head = parseKeystore(bytes)
     this.#head = head
@@ -381,16 +392,6 @@ const EMPTY_KEYRING: Keyring = {
   keys: [],
   fingerprintKey: new Uint8Array(0),
   cutConstants: [0, 0],
-}
-
-function ownHeads(copies: readonly KeystoreCopy[]): KeystoreHead[] {
-  return copies.flatMap(({ what, head }) => (what === 'own' && head !== undefined ? [head] : []))
-}
-
-/** Version 1 doesn't say when encryption was turned on: then, the first key was made. */
-function sinceSeconds(head: KeystoreHead, nowSeconds: number): number {
-  if (head.sinceSeconds > 0) return head.sinceSeconds
-  return Math.min(nowSeconds, ...head.keys.map(({ createdSeconds }) => createdSeconds))
 }
 
 function forget(opened: OpenKeys): void {

@@ -64,6 +64,16 @@ async function putAside(path: string, ending: string): Promise<string> {
   throw new Error(`there are too many files like ${path}.${ending}`)
 }
 
+/** Takes the file out of its place, under another name. @returns the new name */
+export async function moveAside(path: string, ending: string): Promise<string> {
+  const target = await putAside(path, ending)
+  if (await isThere(path)) {
+    await durably('keystore.remove', () => unlink(path))
+    await durablySync('keystore.remove-sync', () => syncDirectory(dirname(path)))
+  }
+  return target
+}
+
 /**
  * Overwrites the file with zeros, then removes it. A file with further hard links is another name of a keystore in use, or
  * belongs to a backup of the administrator's: only the name goes.

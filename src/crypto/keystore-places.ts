@@ -1,10 +1,10 @@
 // The two places of a group's keystore. Reading changes nothing; what is written is what the caller has proved with the
 // passphrase, and what parses and wasn't proved is put aside, never overwritten.
 
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CryptoError } from './errors.ts'
-import { eraseFile, installKeystore, previousPath, type Fate } from './keystore-files.ts'
+import { eraseFile, installKeystore, moveAside, previousPath, type Fate } from './keystore-files.ts'
 import {
   digestOf,
   KEYSTORE_BYTES_MAX,
@@ -12,6 +12,8 @@ import {
   type KeystoreHead,
 } from './keystore-format.ts'
 
+/** A keystore, or a file that was kept beside it. */
+const FILE_NAME = /^(\d{1,5})\.keystore(?:\.(.+))?$/
 /** Hexadecimal digits of a digest in the name of a file that was put aside. */
 const NAME_DIGITS = 8
 
@@ -137,6 +139,46 @@ export class KeystorePlaces {
     return findings
   }
 
+  /**
+   * Erases all keystores of a group that was deleted, with those that were kept beside them. Files that are bound to another
+   * store or group, and files put aside that are bound to none, stay.
+   * @throws an Error of the filesystem
+   */
+  async eraseAll(group: number): Promise<void> {
+    for (const { path, ending } of await this.#filesOf(id => id === group)) {
+      const { what, head } = await this.#readCopy(path, group)
+      const isUnbound = head?.store === undefined && ending?.startsWith('aside-') === true
+      if (what !== 'foreign' && !isUnbound) await eraseFile(path)
+    }
+  }
+
+  /** Moves keystores of groups that never were out of their places. @returns the new names */
+  async moveStraysAside(lastId: number): Promise<string[]> {
+    const moved: string[] = []
+    for (const { path, group, ending } of await this.#filesOf(id => id > lastId)) {
+      if (ending !== undefined) continue
+      moved.push(await moveAside(path, asideEnding(await this.#readCopy(path, group))))
+    }
+    return moved
+  }
+
+  async #filesOf(isWanted: (group: number) => boolean) {
+    const files: { path: string; group: number; ending: string | undefined }[] = []
+    for (const directory of this.#directories) {
+      const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+        throw error
+      })
+      for (const name of names) {
+        const [, id = '', ending] = FILE_NAME.exec(name) ?? []
+        const group = Number(id)
+        if (id === '' || !isWanted(group)) continue
+        files.push({ path: join(directory, name), group, ending })
+      }
+    }
+    return files
+  }
+
   async #tryInstall(
     copy: KeystoreCopy,
     bytes: Uint8Array,
@@ -167,9 +209,7 @@ export class KeystorePlaces {
       await installKeystore(path, bytes, knownFate)
       return { path, what: 'older', isRepaired: true }
     }
-    const name = digest.slice(0, NAME_DIGITS)
-    const ending = head === undefined ? `damaged-${name}` : `aside-${head.sequence}-${name}`
-    const asidePath = await installKeystore(path, bytes, { ending })
+    const asidePath = await installKeystore(path, bytes, { ending: asideEnding(copy) })
     return {
       path,
       what: what === 'own' ? 'unproved' : what,
@@ -201,6 +241,11 @@ export class KeystorePlaces {
   #isOfStore({ store }: KeystoreHead): boolean {
     return store === undefined || this.#stores.has(store)
   }
+}
+
+function asideEnding({ head, digest = 'unreadable' }: KeystoreCopy): string {
+  const name = digest.slice(0, NAME_DIGITS)
+  return head === undefined ? `damaged-${name}` : `aside-${head.sequence}-${name}`
 }
 
 async function isErased(path: string): Promise<boolean> {

@@ -13,6 +13,17 @@ const WORDS: Record<KeystoreCopy['what'], string> = {
   own: 'is there',
 }
 
+/** Heads of the copies that say that they are of this store and group, primary place first. */
+export function ownHeads(copies: readonly KeystoreCopy[]): KeystoreHead[] {
+  return copies.flatMap(({ what, head }) => (what === 'own' && head !== undefined ? [head] : []))
+}
+
+/** When encryption was turned on. Version 1 doesn't say when encryption was turned on: then, the first key was made. */
+export function sinceSeconds(head: KeystoreHead, nowSeconds: number): number {
+  if (head.sinceSeconds > 0) return head.sinceSeconds
+  return Math.min(nowSeconds, ...head.keys.map(({ createdSeconds }) => createdSeconds))
+}
+
 /** Whether a keystore claims that the group is encrypted. */
 export function saysEncrypted({ isOn, keys }: KeystoreHead): boolean {
   return isOn || keys.length > 0

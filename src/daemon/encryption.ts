@@ -18,10 +18,12 @@ import type { EncryptionSettings, KeyringInfo } from '../crypto/index.ts'
 import { EvidenceError } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
 import { reportPlaces } from './keystore-alerts.ts'
+import type { KeystoreErasures } from './keystore-erasures.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
 
 export interface EncryptionOptions {
   readonly groups: StorageGroups
+  readonly erasures: KeystoreErasures
   readonly primaryDirectory: string
   readonly backupDirectory: string
   /** identity of the store, and those that it had before */
@@ -287,6 +289,35 @@ export class Encryption {
       if (!(error instanceof CryptoError && error.code === 'KEY_LIMIT')) throw error
     })
     this.#options.alerts.clear(code, group.name)
+  }
+
+  /** The group has been deleted: the coming commit remembers that its keystores are to be erased. */
+  groupDeleted(id: number): void {
+    this.#options.erasures.add(id)
+  }
+
+  /**
+   * Erases the keystores of groups whose deletion is durable; what fails is tried again by the next start. Keystores with
+   * the id of a group that never was are moved aside: the metadata may have lost the group.
+   */
+  async eraseDeleted(): Promise<void> {
+    const { erasures, alerts, groups } = this.#options
+    const failures: string[] = []
+    for (const id of erasures.ids) {
+      await this.#keys.get(id)?.end()
+      this.#keys.delete(id)
+      await this.#places.eraseAll(id).then(
+        () => erasures.done(id),
+        (error: Error) => failures.push(error.message),
+      )
+    }
+    const text = 'The keystore of a deleted storage group could not be erased:'
+    if (failures.length === 0) alerts.clear('KEYSTORE_NOT_ERASED')
+    else alerts.raise('KEYSTORE_NOT_ERASED', `${text} ${failures.join('; ')}.`)
+    const moved = await this.#places.moveStraysAside(groups.lastId).catch(() => [])
+    if (moved.length === 0) return
+    const strays = `Keystores of storage groups that never were have been put aside: ${moved.join(', ')}.`
+    alerts.raise('KEYSTORE_ASIDE', strays)
   }
 
   /** Wipes all keys; the data path has ended. */

@@ -13,6 +13,7 @@ import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
 import { backupFolder, Encryption } from './encryption.ts'
+import { KeystoreErasures } from './keystore-erasures.ts'
 import { mappedBytesOf } from './mapped-bytes.ts'
 import { MetadataHealth } from './metadata-health.ts'
 import { openBlocks } from './open-blocks.ts'
@@ -45,6 +46,7 @@ export interface Ground {
   readonly superblock: Superblock
   readonly schedules: ScheduleBook
   readonly encryption: Encryption
+  readonly erasures: KeystoreErasures
   readonly ids: BlockIds
   readonly blocks: BlockStore
   readonly census: BlockCensus
@@ -77,7 +79,9 @@ export async function openGround(
   await groups.load(metadata)
   const superblock = new Superblock(metadata)
   const schedules = new ScheduleBook(metadata, localZone())
-  const early = { options, metadata, circle, alerting, health, groups, superblock, schedules }
+  const erasures = new KeystoreErasures(metadata)
+  const records = { groups, superblock, schedules, erasures }
+  const early = { options, metadata, circle, alerting, health, ...records }
   const encryption = buildEncryption(early)
   const ids = new BlockIds(metadata)
   const { blocks, census } = await openBlocks({
@@ -148,12 +152,16 @@ function buildTrash(
 }
 
 function buildEncryption(
-  ground: Pick<Ground, 'options' | 'metadata' | 'circle' | 'alerting' | 'groups' | 'superblock'>,
+  ground: Pick<
+    Ground,
+    'options' | 'metadata' | 'circle' | 'alerting' | 'groups' | 'superblock' | 'erasures'
+  >,
 ): Encryption {
-  const { options, metadata, circle, alerting, groups, superblock } = ground
+  const { options, metadata, circle, alerting, groups, superblock, erasures } = ground
   const { directory, now } = options
   return new Encryption({
     groups,
+    erasures,
     primaryDirectory: directory.keystores,
     backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
     store: directory.identity,
