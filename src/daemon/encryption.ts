@@ -1,8 +1,6 @@
 // Encryption of the storage groups in operation: which groups are locked, what the data path seals with, rotation, and
 // what is written down about keystores.
 
-import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import type { AlertBoard } from '../alerts/index.ts'
 import type { SealingPolicy } from '../blocks/index.ts'
 import {
@@ -44,12 +42,6 @@ export interface EncryptionOptions {
   readonly settle: () => Promise<void>
   /** the group's data leaves memory: caches of ours and of the kernel, and open block files */
   readonly forget: (group: number) => Promise<void>
-}
-
-/** A store's own folder among the backups of several stores. @param secret random bytes that the store keeps */
-export function backupFolder(directory: string, secret: Uint8Array): string {
-  const name = createHash('sha256').update('coffer keystore backup').update(secret).digest('hex')
-  return join(directory, name.slice(0, 16))
 }
 
 /** Rotations left when the administrator hears of it: half a year at the shortest interval. */

@@ -12,7 +12,7 @@ import { BlockIds } from './block-ids.ts'
 import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
-import { backupFolder, Encryption } from './encryption.ts'
+import { Encryption } from './encryption.ts'
 import { KeystoreErasures } from './keystore-erasures.ts'
 import { mappedBytesOf } from './mapped-bytes.ts'
 import { MetadataHealth } from './metadata-health.ts'
@@ -21,6 +21,7 @@ import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
 import { StorageGroups } from './storage-groups.ts'
 import type { StorageOptions } from './storage.ts'
+import { backupFolder } from './store-identity.ts'
 import { Superblock } from './superblock.ts'
 import { upgradeFromFormat2 } from './upgrade.ts'
 
@@ -163,9 +164,9 @@ function buildEncryption(
     groups,
     erasures,
     primaryDirectory: directory.keystores,
-    backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
+    backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey, directory),
     store: directory.identity,
-    formerStores: [],
+    formerStores: directory.formerIdentities,
     alerts: alerting.board,
     record: (code, text) => alerting.events.record(code, 'info', text),
     nowSeconds: () => now().seconds,
