@@ -333,7 +333,7 @@ export class GroupKeys {
     const findings = await places.settle(group, head.bytes, this.#superseded)
     const isWritten = head === proved || findings.some(({ isRepaired }) => isRepaired)
     this.#head = isWritten ? head : proved
-    if (isWritten) this.#superseded.add(this.#head.digest)
+    this.#superseded.add(head.digest)
     this.#open = opened
     this.#isSaidEncrypted = opened.keyring.isOn
     const shown = head === proved ? findings : findings.filter(({ what }) => what !== 'older')

@@ -45,7 +45,7 @@ export async function proveKeystores(
 
 /**
  * The copy that counts: the latest, unless two copies have gone different ways since a common one; then the one in the
- * primary place, since a backup place may be shared by mistake.
+ * primary place, since a backup place may be shared by mistake, or the one that is bound to the store.
  * @param sequenceMin of the last keystore that the store knows to have written
  * @returns undefined when all are older
  */
@@ -57,7 +57,9 @@ export function chooseKeystore(
   const latest = eligible.toSorted((a, b) => b.head.sequence - a.head.sequence)[0]
   if (latest === undefined) return undefined
   const isFork = eligible.some(each => each !== latest && !isPredecessor(each.head, latest.head))
-  return isFork ? eligible[0] : latest
+  if (!isFork) return latest
+  // Another store's, of version 1 and with the same passphrase, may be in the primary place.
+  return eligible.find(({ head }) => head.store !== undefined) ?? eligible[0]
 }
 
 /** Digests of the files that `chosen` proves to be older than itself. */

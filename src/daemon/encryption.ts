@@ -15,6 +15,7 @@ import {
 import type { EncryptionSettings, KeyringInfo } from '../crypto/index.ts'
 import { EvidenceError } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
+import { reporterOf } from '../internal-errors.ts'
 import { reportPlaces } from './keystore-alerts.ts'
 import type { KeystoreErasures } from './keystore-erasures.ts'
 import type { StorageGroup, StorageGroups } from './storage-groups.ts'
@@ -306,7 +307,8 @@ export class Encryption {
     const text = 'The keystore of a deleted storage group could not be erased:'
     if (failures.length === 0) alerts.clear('KEYSTORE_NOT_ERASED')
     else alerts.raise('KEYSTORE_NOT_ERASED', `${text} ${failures.join('; ')}.`)
-    const moved = await this.#places.moveStraysAside(groups.lastId).catch(() => [])
+    const moving = this.#places.moveStraysAside(groups.lastId)
+    const moved = (await moving.catch(reporterOf('moving stray keystores aside'))) ?? []
     if (moved.length === 0) return
     const strays = `Keystores of storage groups that never were have been put aside: ${moved.join(', ')}.`
     alerts.raise('KEYSTORE_ASIDE', strays)

@@ -220,6 +220,18 @@ t.test('a keystore of version 1 opens and is made anew in version 2', async t =>
   t.same(await namesBeside(world.paths[0]), [])
 })
 
+t.test('a strange keystore of version 1 with the same passphrase does not count', async t => {
+  const world = await newWorld(t)
+  const [primary, backup] = world.paths
+  const own = await readFile(backup)
+  const strange = await readFile(join('test', 'fixtures', 'keystore-1', '3.keystore'))
+  await writeFile(primary, strange)
+  const keys = await unlocked(world)
+  t.equal(keys.keyring.keys.length, 1)
+  t.same(await readFile(primary), own)
+  t.same(await readFile(`${primary}.aside-3-${digest8(strange)}`), strange)
+})
+
 t.test('a keystore of a former identity is bound anew', async t => {
   const world = await newWorld(t)
   world.formerStores = [world.store]
