@@ -72,6 +72,21 @@ export const ALERT_KINDS = {
     'A copy of a keystore is damaged or missing',
     'Check the disks of the store and of the keystore backup; without either copy the data can never be read.',
   ),
+  KEYSTORE_DIFFERS: kind(
+    'critical',
+    'The two copies of a keystore differ',
+    'Unlock the group with "coffer storage-group unlock NAME": that proves which copy counts, and nothing is overwritten before. If one was mixed up, put the right one back first.',
+  ),
+  KEYSTORE_ASIDE: kind(
+    'critical',
+    'A keystore that could not be proved was put aside',
+    'If it belongs to another store, move it back there. Otherwise keep it until all data of the group has been read, then delete it.',
+  ),
+  KEYSTORE_NOT_ERASED: kind(
+    'warning',
+    'A replaced keystore could not be overwritten',
+    'Check the disk of that place: "dmesg". The next unlock or change tries it again.',
+  ),
   KEYSTORE_REPAIRED: kind(
     'warning',
     'A copy of a keystore was rewritten from the other one',
@@ -211,6 +226,9 @@ const SUBJECT_KINDS: Partial<Record<AlertCode, SubjectKind>> = {
   KEY_LIMIT_NEAR: 'group',
   KEY_LIMIT_REACHED: 'group',
   KEYSTORE_DAMAGED: 'group',
+  KEYSTORE_DIFFERS: 'group',
+  KEYSTORE_ASIDE: 'group',
+  KEYSTORE_NOT_ERASED: 'group',
   KEYSTORE_REPAIRED: 'group',
   KEYSTORE_UNUSABLE: 'group',
   DAMAGED_BLOCK: 'block',
@@ -231,6 +249,7 @@ export function codesAbout(kind: SubjectKind): AlertCode[] {
 const FACTS: ReadonlySet<AlertCode> = new Set([
   'KEY_ROTATED',
   'KEYSTORE_REPAIRED',
+  'KEYSTORE_ASIDE',
   'DATA_LOST',
   'BACKGROUND_FAILURE',
   'UNCLEAN_SHUTDOWN',

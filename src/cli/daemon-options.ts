@@ -35,6 +35,16 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
       type: 'boolean',
       describe: 'Make a new store where there is none',
     })
+    .option('new-identity', {
+      type: 'boolean',
+      default: false,
+      describe: 'The store is a copy: give it an identity and keystore copies of its own',
+    })
+    .option('moved', {
+      type: 'boolean',
+      default: false,
+      describe: 'The store was moved: the path that it was known under no longer counts',
+    })
     .option('allow-other', {
       type: 'boolean',
       default: false,
@@ -105,6 +115,8 @@ export function daemonOptions(args: Argv<GlobalArgs>) {
 interface DaemonArgs {
   store: string
   create?: boolean | undefined
+  newIdentity?: boolean | undefined
+  moved?: boolean | undefined
   mount: string
   socket: string | undefined
   allowOther: boolean
@@ -128,6 +140,7 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
   return {
     store: resolve(argv.store),
     ...(argv.create === true && { create: true }),
+    ...copyAnswerOf(argv),
     mount: resolve(argv.mount),
     socket: socketPath(io, argv.socket),
     allowOther: argv.allowOther,
@@ -145,6 +158,15 @@ export function toDaemonOptions(io: CliIo, argv: DaemonArgs): DaemonOptions {
     ...(argv.letProcessorsSleep === true && { letProcessorsSleep: true }),
     ...(logLevel !== undefined && { logLevel }),
   }
+}
+
+/** @throws UsageError when there are two */
+function copyAnswerOf({ newIdentity, moved }: DaemonArgs): Pick<DaemonOptions, 'copyAnswer'> {
+  if (newIdentity === true && moved === true) {
+    throw new UsageError('--new-identity and --moved exclude each other.')
+  }
+  if (newIdentity === true) return { copyAnswer: 'new-identity' }
+  return moved === true ? { copyAnswer: 'moved' } : {}
 }
 
 /** @throws UsageError when there are two */
@@ -182,11 +204,12 @@ function parsePassphraseFile(text: string): PassphraseFile {
 /** The inverse of parsing: what `run` must be given to get the same options. */
 export function toArgs(options: DaemonOptions): string[] {
   const { store, mount, socket, allowOther, keystoreBackup, massDeletePercent } = options
-  const { logLevel, metrics, transport } = options
+  const { copyAnswer, logLevel, metrics, transport } = options
   // `--x=value`: a value may begin with a dash.
   return [
     `--store=${store}`,
     ...(options.create === true ? ['--create'] : []),
+    ...(copyAnswer === undefined || copyAnswer === 'ask' ? [] : [`--${copyAnswer}`]),
     `--mount=${mount}`,
     `--socket=${socket}`,
     ...(allowOther ? ['--allow-other'] : []),

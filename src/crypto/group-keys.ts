@@ -1,5 +1,6 @@
 // The keys of one storage group: closed until the passphrase opens them, changed only together with both keystore
-// copies. Knows no metadata and no block files; whoever owns it writes the sequence down and moves the data.
+// copies. Knows no metadata and no block files; whoever owns it writes the sequence down and moves the data. Before an
+// unlock nothing in a keystore is proved: it can lock the group, and it decides nothing else.
 
 import { randomBytes } from 'node:crypto'
 import { CHUNK_KEY_BYTES } from '../native/data-path.ts'
@@ -8,7 +9,6 @@ import { Attempts } from './attempts.ts'
 import { CryptoError } from './errors.ts'
 import {
   applySettings,
-  INTERVAL_DAYS_DEFAULT,
   KEY_BYTES,
   retire,
   rotate,
@@ -18,13 +18,30 @@ import {
   type KeyringInfo,
 } from './keyring.ts'
 import {
-  openKeystore,
+  digestOf,
   packKeystore,
   parseKeystore,
+  PREDECESSORS_MAX,
   SALT_BYTES,
   type KeystoreHead,
 } from './keystore-format.ts'
-import type { KeystorePlaces, PlaceFinding } from './keystore-places.ts'
+import type { KeystoreCopy, KeystorePlaces, PlaceFinding } from './keystore-places.ts'
+import {
+  chooseKeystore,
+  forgetProved,
+  proveKeystores,
+  supersededBy,
+  type ProvedKeystore,
+} from './keystore-proof.ts'
+import {
+  findDisagreements,
+  findTrouble,
+  ownHeads,
+  rolledBack,
+  saysEncrypted,
+  sinceSeconds,
+} from './keystore-view.ts'
+import { forget, NEW_KEYRING, type OpenKeys } from './open-keys.ts'
 import { deriveWrappingKey, SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'
 
 export interface GroupKeysOptions {
@@ -35,24 +52,26 @@ export interface GroupKeysOptions {
   readonly usedIds: () => ReadonlySet<number>
   /** whether the group has data, or a container that data can come into */
   readonly hasData: () => boolean
-  /** a new keystore is in the primary place: remember its sequence durably */
+  /** sequence of the last keystore that is remembered; 0 = there never was one */
+  readonly recordedSequence: () => number
+  /** whether anything apart from keystores says that the group is or was encrypted */
+  readonly isKnownEncrypted: () => boolean
+  /** a keystore that was proved is in a place: remember its sequence durably */
   readonly written: (sequence: number) => Promise<void>
   /** a place that was wrong or can't be written */
   readonly found: (findings: readonly PlaceFinding[]) => void
   readonly scrypt?: ScryptParameters
 }
 
-interface OpenKeys {
-  readonly keyring: Keyring
-  readonly wrappingKey: Secret
-  readonly salt: Uint8Array
-  readonly scrypt: ScryptParameters
-}
-
 export class GroupKeys {
   readonly #options: GroupKeysOptions
   readonly #attempts = new Attempts()
+  /** before an unlock, the copy with the greatest sequence: for show */
   #head: KeystoreHead | undefined
+  #copies: readonly KeystoreCopy[] = []
+  #isSaidEncrypted = false
+  /** files that a change may erase: the passphrase or the keystore itself proved them to be older */
+  #superseded = new Set<string>()
   #open: OpenKeys | undefined
   #broken: CryptoError | undefined
   /** one change after the other */
@@ -62,24 +81,18 @@ export class GroupKeys {
     this.#options = options
   }
 
-  /** Reads what is there, without opening it. What can't be trusted is kept as the reason of later refusals. */
-  async load(sequenceMin: number): Promise<void> {
-    const { group, places, found } = this.#options
-    try {
-      const keystore = await places.read(group, sequenceMin)
-      if (keystore === undefined && sequenceMin > 0) {
-        throw new CryptoError(
-          'KEYSTORE_MISSING',
-          `The keystore is missing in both places (${places.pathsOf(group).join(', ')}). Put a copy back.`,
-        )
-      }
-      this.#head = keystore?.head
-      this.#broken = undefined
-      found(keystore?.findings ?? [])
-    } catch (error) {
-      if (!(error instanceof CryptoError)) throw error
-      this.#broken = error
-    }
+  /** Looks at what is there, opens nothing and writes nothing. Not for a group that is open. */
+  async load(): Promise<void> {
+    const { group, places, found, recordedSequence, isKnownEncrypted } = this.#options
+    const copies = await places.read(group)
+    const isKnown = isKnownEncrypted()
+    const heads = ownHeads(copies)
+    this.#copies = copies
+    this.#superseded = new Set()
+    this.#isSaidEncrypted = isKnown || heads.some(saysEncrypted)
+    this.#head = heads.toSorted((a, b) => b.sequence - a.sequence)[0]
+    this.#broken = findTrouble(copies, recordedSequence(), isKnown)
+    found(findDisagreements(copies))
   }
 
   /** Why the keystore can't be used at all. */
@@ -95,8 +108,28 @@ export class GroupKeys {
     return this.#open !== undefined
   }
 
+  /** Whether anything says that the group is or was encrypted; only a keystore that is open can say that it isn't. */
+  get isEncrypted(): boolean {
+    return this.#open?.keyring.isOn ?? this.#isSaidEncrypted
+  }
+
+  /** What an open keystore says. Before it is open: for show, apart from `isOn`, which is never off by mistake. */
   get info(): KeyringInfo | undefined {
-    return this.#open?.keyring ?? this.#head
+    if (this.#open !== undefined) return this.#open.keyring
+    const head = this.#head
+    if (head === undefined || head.isOn === this.#isSaidEncrypted) return head
+    return { ...head, isOn: this.#isSaidEncrypted }
+  }
+
+  /** What is wrong although the keystore may be opened; undefined when nothing is. */
+  get doubt(): string | undefined {
+    if (this.#open !== undefined || !this.#isSaidEncrypted) return undefined
+    if (this.#broken !== undefined || ownHeads(this.#copies).some(saysEncrypted)) return undefined
+    if (this.#head?.isOn !== false) return undefined
+    return (
+      'Its keystore says that encryption is off, but the group has been encrypted. ' +
+      'Put a good copy back into one of the places.'
+    )
   }
 
   /** The opened keys. @throws CryptoError GROUP_LOCKED */
@@ -108,19 +141,17 @@ export class GroupKeys {
   }
 
   /**
-   * Opens the keystore that counts now; another copy with another passphrase doesn't.
+   * Opens the latest keystore that the passphrase proves, and has both places hold it.
    * @throws CryptoError NOT_ENCRYPTED, WRONG_PASSPHRASE, TRY_LATER, KEYSTORE_DAMAGED and the like
    */
   unlock(passphrase: Uint8Array): Promise<void> {
     return this.#exclusive(async () => {
-      if (this.#broken !== undefined) throw this.#broken
-      const head = this.#head
-      if (head === undefined) {
-        throw new CryptoError('NOT_ENCRYPTED', 'The storage group has no passphrase.')
+      const opened = await this.#prove(passphrase)
+      if (this.#open !== undefined) {
+        forget(opened)
+        return
       }
-      const opened = await this.#tryPassphrase(head, passphrase)
-      if (this.#open === undefined) this.#open = opened
-      else forget(opened)
+      await this.#settle(opened)
     })
   }
 
@@ -136,6 +167,7 @@ export class GroupKeys {
     chunkKeyBytes: Uint8Array,
   ): Promise<void> {
     return this.#exclusive(async () => {
+      if (this.#open === undefined) await this.load()
       if (this.#broken !== undefined) throw this.#broken
       const scrypt = this.#options.scrypt ?? SCRYPT_DEFAULT
       const salt = new Uint8Array(randomBytes(SALT_BYTES))
@@ -149,7 +181,7 @@ export class GroupKeys {
       if (current === undefined) {
         throw new CryptoError('PASSPHRASE_REQUIRED', 'The current passphrase is needed.')
       }
-      const opened = await this.#tryPassphrase(head, current)
+      const opened = await this.#prove(current)
       const wrappingKey = await deriveWrappingKey(next, salt, scrypt)
       const wasOpen = this.#open
       await this.#write({ keyring: wasOpen?.keyring ?? opened.keyring, wrappingKey, salt, scrypt })
@@ -202,6 +234,11 @@ export class GroupKeys {
     return this.#exclusive(async () => work())
   }
 
+  /** The change that is under way has ended; the keys are wiped. */
+  async end(): Promise<void> {
+    await this.#exclusive(async () => this.lock())
+  }
+
   /** Wipes everything that was opened. Idempotent. */
   lock(): void {
     const opened = this.#open
@@ -236,36 +273,110 @@ export class GroupKeys {
     wipeKeyring(before, after)
   }
 
-  /** One scrypt whatever the passphrase is, then one authentication. */
-  async #tryPassphrase(head: KeystoreHead, passphrase: Uint8Array): Promise<OpenKeys> {
-    const waitSeconds = this.#attempts.waitSeconds(this.#options.nowSeconds())
+  /**
+   * Tries the passphrase on the copies as they are now; one scrypt for each salt, whatever the passphrase is.
+   * @throws CryptoError as `unlock`
+   */
+  async #prove(passphrase: Uint8Array): Promise<OpenKeys> {
+    if (this.#open === undefined) await this.load()
+    if (this.#broken !== undefined) throw this.#broken
+    const head = this.#head
+    if (head === undefined) {
+      throw new CryptoError('NOT_ENCRYPTED', 'The storage group has no passphrase.')
+    }
+    const nowSeconds = this.#options.nowSeconds()
+    const waitSeconds = this.#attempts.waitSeconds(nowSeconds)
     if (waitSeconds > 0) {
       throw new CryptoError(
         'TRY_LATER',
         `Too many wrong passphrases; try again in ${Math.ceil(waitSeconds)} s.`,
       )
     }
-    const wrappingKey = await deriveWrappingKey(passphrase, head.salt, head.scrypt)
-    const keyring = openKeystore(head, wrappingKey)
-    if (keyring === undefined) {
-      wrappingKey.wipe()
-      this.#attempts.failed(this.#options.nowSeconds())
+    const heads = this.#open === undefined ? ownHeads(this.#copies) : [head]
+    const proved = await proveKeystores(heads, passphrase)
+    if (proved.length === 0) {
+      this.#attempts.failed(nowSeconds)
       throw new CryptoError('WRONG_PASSPHRASE', 'The passphrase is wrong.')
     }
     this.#attempts.succeeded()
-    return { keyring, wrappingKey, salt: head.salt, scrypt: head.scrypt }
+    const chosen = this.#choose(proved)
+    forgetProved(proved, chosen)
+    if (this.#open === undefined) {
+      this.#head = chosen.head
+      this.#superseded = supersededBy(chosen, proved)
+    }
+    const { salt, scrypt } = chosen.head
+    return { keyring: chosen.keyring, wrappingKey: chosen.wrappingKey, salt, scrypt }
+  }
+
+  /** @throws CryptoError KEYSTORE_ROLLED_BACK when only keystores of an earlier time were opened */
+  #choose(proved: readonly ProvedKeystore[]): ProvedKeystore {
+    const sequence = this.#options.recordedSequence()
+    // What is open was looked at when it was opened.
+    const chosen = this.#open === undefined ? chooseKeystore(proved, sequence) : proved[0]
+    const isEarlier =
+      this.#open === undefined && this.#options.isKnownEncrypted() && !chosen?.keyring.isOn
+    if (chosen !== undefined && !isEarlier) return chosen
+    forgetProved(proved)
+    throw rolledBack(this.#copies, proved, sequence)
+  }
+
+  /** What was proved is in both places and is in use. A keystore of an earlier version or store is made anew. */
+  async #settle(opened: OpenKeys): Promise<void> {
+    const { group, places, written, found, recordedSequence } = this.#options
+    const proved = this.#head
+    if (proved === undefined) throw new Error('there is a keystore that was opened')
+    const unerased = await places.eraseSuperseded(group)
+    let head = proved
+    if (proved.store !== places.store) {
+      head = parseKeystore(this.#pack(opened))
+      this.#superseded.add(proved.digest)
+    }
+    const findings = await places.settle(group, head.bytes, this.#superseded)
+    const isWritten = head === proved || findings.some(({ isRepaired }) => isRepaired)
+    this.#head = isWritten ? head : proved
+    this.#superseded.add(head.digest)
+    this.#open = opened
+    this.#isSaidEncrypted = opened.keyring.isOn
+    const shown = head === proved ? findings : findings.filter(({ what }) => what !== 'older')
+    found([...unerased, ...shown])
+    if (this.#head.sequence === recordedSequence()) return
+    // A store that takes no more commits can still be read; the next unlock writes it down.
+    await written(this.#head.sequence).catch(() => undefined)
+  }
+
+  #pack({ keyring, wrappingKey, salt, scrypt }: OpenKeys): Buffer {
+    const { group, places, nowSeconds } = this.#options
+    const head = this.#head
+    const since = head?.isOn === true ? sinceSeconds(head, nowSeconds()) : nowSeconds()
+    const predecessors = head === undefined ? [] : [head.digest, ...head.predecessors]
+    const identity = {
+      store: places.store,
+      group,
+      sequence: (head?.sequence ?? 0) + 1,
+      sinceSeconds: keyring.isOn ? since : 0,
+      predecessors: predecessors.slice(0, PREDECESSORS_MAX),
+      salt,
+      scrypt,
+    }
+    return packKeystore(identity, keyring, wrappingKey)
   }
 
   async #write(next: OpenKeys): Promise<void> {
     const { group, places, written, found } = this.#options
-    const sequence = (this.#head?.sequence ?? 0) + 1
-    const { salt, scrypt } = next
-    const bytes = packKeystore({ group, sequence, scrypt, salt }, next.keyring, next.wrappingKey)
-    const findings = await places.write(group, bytes)
-    this.#head = parseKeystore(bytes)
+    const bytes = this.#pack(next)
+    const { digest, predecessors = [] } = this.#head ?? {}
+    const known = new Set([...this.#superseded, ...predecessors])
+    if (digest !== undefined) known.add(digest)
+    this.#superseded.add(digestOf(bytes)) // also if the write ends in its middle
+    const findings = await places.write(group, bytes, known)
+    const head = parseKeystore(bytes)
+    this.#head = head
+    this.#superseded = new Set()
+    this.#isSaidEncrypted = head.isOn
     this.#open = next
     found(findings)
-    await written(sequence)
+    await written(head.sequence)
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -273,17 +384,4 @@ export class GroupKeys {
     this.#last = result.catch(() => undefined)
     return result
   }
-}
-
-const NEW_KEYRING: Omit<Keyring, 'chunkKey'> = {
-  isOn: false,
-  mode: 'internal',
-  intervalDays: INTERVAL_DAYS_DEFAULT,
-  epoch: 0,
-  keys: [],
-}
-
-function forget(opened: OpenKeys): void {
-  wipeKeyring(opened.keyring)
-  opened.wrappingKey.wipe()
 }

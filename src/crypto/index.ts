@@ -14,5 +14,5 @@ export {
   type Keyring,
   type KeyringInfo,
 } from './keyring.ts'
-export { KeystorePlaces, type PlaceFinding } from './keystore-places.ts'
+export { KeystorePlaces, type PlaceFinding, type PlacesOptions } from './keystore-places.ts'
 export { PASSPHRASE_BYTES_MAX, SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'

@@ -24,40 +24,63 @@ import {
 import { bufferOf } from '../buffer-of.ts'
 
 const MAGIC = Buffer.from('COFRKEYS')
-const VERSION = 1
+/** Version 1 is bound to no store and knows no predecessors; it is read, never written. */
+const VERSION = 2
 export const SALT_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const CHECKSUM_BYTES = 32
+export const STORE_ID_BYTES = 16
+const DIGEST_BYTES = 32
+/** Digests of earlier files that a keystore carries. */
+export const PREDECESSORS_MAX = 8
 //  0 8 magic  8 2 version  10 2 group  12 4 file bytes  16 8 sequence  24 1 flags  25 1 mode  26 2 keys
-// 28 4 interval  32 4 epoch  36 1 log cost  37 1 block size  38 2 parallelism  40 32 salt  72 12 nonce  84 12 zero
-const HEAD_BYTES = 96
+// 28 4 interval  32 4 epoch  36 1 log cost  37 1 block size  38 2 parallelism  40 32 salt  72 12 nonce
+// 84 1 predecessors  85 3 zero  88 8 encrypted since  96 16 store          (version 1: 84 12 zero, and no more)
+// 112 24 … keys, 32 … predecessors, the latest first
+const HEAD_BYTES = 112
+const HEAD_BYTES_V1 = 96
 //  0 2 id  2 1 state  3 1 zero  4 4 epoch  8 8 created  16 8 retired
 const ENTRY_BYTES = 24
 //  0 32 fingerprint key  32 8 cut constants  40 … keys
 const BODY_HEAD_BYTES = CHUNK_KEY_BYTES
 export const KEYSTORE_BYTES_MAX =
-  HEAD_BYTES + KEY_ID_MAX * (ENTRY_BYTES + KEY_BYTES) + BODY_HEAD_BYTES + TAG_BYTES + CHECKSUM_BYTES
+  HEAD_BYTES +
+  KEY_ID_MAX * (ENTRY_BYTES + KEY_BYTES) +
+  PREDECESSORS_MAX * DIGEST_BYTES +
+  BODY_HEAD_BYTES +
+  TAG_BYTES +
+  CHECKSUM_BYTES
 
 const FLAG_ON = 1
 const STATES: readonly KeyState[] = ['active', 'decrypt-only', 'retired']
 
-/** A keystore whose bytes are whole; what is sealed in it isn't opened yet. */
-export interface KeystoreHead extends KeyringInfo {
+export interface KeystoreIdentity {
+  /** identity of the store in hexadecimal digits */
+  readonly store: string
   readonly group: number
   /** grows by one with every change, so that an older copy is known as such */
   readonly sequence: number
+  /** when encryption was turned on, in seconds since 1970; 0 while it is off */
+  readonly sinceSeconds: number
+  /** SHA-256 of the files that this one follows, in hexadecimal digits, the latest first */
+  readonly predecessors: readonly string[]
   readonly scrypt: ScryptParameters
   readonly salt: Uint8Array
-  /** the whole file */
-  readonly bytes: Uint8Array
 }
 
-export interface KeystoreIdentity {
-  readonly group: number
-  readonly sequence: number
-  readonly scrypt: ScryptParameters
-  readonly salt: Uint8Array
+/**
+ * A keystore whose bytes are whole. Anybody can make such bytes: nothing in here is proved before `openKeystore` has opened
+ * them.
+ */
+export interface KeystoreHead extends KeyringInfo, Omit<KeystoreIdentity, 'store'> {
+  /** undefined in version 1, which is bound to no store */
+  readonly store: string | undefined
+  readonly version: number
+  /** the whole file */
+  readonly bytes: Uint8Array
+  /** SHA-256 of the file in hexadecimal digits */
+  readonly digest: string
 }
 
 export function packKeystore(
@@ -66,13 +89,16 @@ export function packKeystore(
   wrappingKey: Secret,
 ): Buffer {
   const { keys } = keyring
-  const bodyAt = HEAD_BYTES + keys.length * ENTRY_BYTES
+  const predecessorsAt = HEAD_BYTES + keys.length * ENTRY_BYTES
+  const bodyAt = predecessorsAt + identity.predecessors.length * DIGEST_BYTES
   const bodyBytes = BODY_HEAD_BYTES + keys.length * KEY_BYTES
   const file = Buffer.alloc(bodyAt + bodyBytes + TAG_BYTES + CHECKSUM_BYTES)
   packHead(file, identity, keyring)
   const nonce = randomBytes(NONCE_BYTES)
   file.set(nonce, 72)
   for (const [index, key] of keys.entries()) packEntry(file, HEAD_BYTES + index * ENTRY_BYTES, key)
+  for (const [index, digest] of identity.predecessors.entries())
+    file.write(digest, predecessorsAt + index * DIGEST_BYTES, 'hex')
   const sealed = sealSecrets(wrappingKey, nonce, file.subarray(0, bodyAt), [
     keyring.chunkKey,
     ...keys.map(({ secret }) => secret ?? { lengthBytes: KEY_BYTES }),
@@ -97,6 +123,9 @@ function packHead(file: Buffer, identity: KeystoreIdentity, keyring: KeyringInfo
   file[37] = identity.scrypt.blockSize
   file.writeUInt16LE(identity.scrypt.parallelism, 38)
   file.set(identity.salt, 40)
+  file[84] = identity.predecessors.length
+  file.writeBigInt64LE(BigInt(identity.sinceSeconds), 88)
+  file.write(identity.store, 96, 'hex')
 }
 
 function packEntry(file: Buffer, at: number, key: KeyInfo): void {
@@ -111,15 +140,17 @@ function packEntry(file: Buffer, at: number, key: KeyInfo): void {
 export function parseKeystore(bytes: Uint8Array): KeystoreHead {
   const file = bufferOf(bytes)
   const isWhole =
-    file.length >= HEAD_BYTES + BODY_HEAD_BYTES + TAG_BYTES + CHECKSUM_BYTES &&
+    file.length >= HEAD_BYTES_V1 + BODY_HEAD_BYTES + TAG_BYTES + CHECKSUM_BYTES &&
     file.length <= KEYSTORE_BYTES_MAX &&
     file.subarray(0, 8).equals(MAGIC) &&
     file.subarray(-CHECKSUM_BYTES).equals(checksumOf(file))
   if (!isWhole) throw damaged('its bytes are not a whole keystore')
-  if (file.readUInt16LE(8) !== VERSION) throw damaged('it is of an unknown version')
+  const version = file.readUInt16LE(8)
+  if (version !== 1 && version !== VERSION) throw damaged('it is of an unknown version')
   const count = file.readUInt16LE(26)
-  const bytesExpected =
-    HEAD_BYTES + count * (ENTRY_BYTES + KEY_BYTES) + BODY_HEAD_BYTES + TAG_BYTES + CHECKSUM_BYTES
+  const predecessorCount = version === 1 ? 0 : (file[84] ?? 0)
+  const bodyAt = bodyOffset({ version, keyCount: count, predecessorCount })
+  const bytesExpected = bodyAt + BODY_HEAD_BYTES + count * KEY_BYTES + TAG_BYTES + CHECKSUM_BYTES
   const flags = file[24] ?? 0
   const modeByte = file[25] ?? 0
   const scrypt = {
@@ -136,9 +167,14 @@ export function parseKeystore(bytes: Uint8Array): KeystoreHead {
     intervalDays >= INTERVAL_DAYS_MIN &&
     intervalDays <= INTERVAL_DAYS_MAX &&
     isScryptSane(scrypt) &&
-    file.subarray(84, HEAD_BYTES).every(byte => byte === 0)
+    predecessorCount <= PREDECESSORS_MAX &&
+    file.subarray(version === 1 ? 84 : 85, version === 1 ? HEAD_BYTES_V1 : 88).every(isZero)
   if (!isSane) throw damaged('a field is out of its range')
   return {
+    version,
+    store: version === 1 ? undefined : file.toString('hex', 96, 96 + STORE_ID_BYTES),
+    sinceSeconds: version === 1 ? 0 : safeNumber(file.readBigInt64LE(88)),
+    predecessors: parseDigests(file.subarray(bodyAt - predecessorCount * DIGEST_BYTES, bodyAt)),
     group: file.readUInt16LE(10),
     sequence: safeNumber(file.readBigUInt64LE(16)),
     isOn: flags === FLAG_ON,
@@ -147,9 +183,41 @@ export function parseKeystore(bytes: Uint8Array): KeystoreHead {
     epoch: file.readUInt32LE(32),
     scrypt,
     salt: Uint8Array.prototype.slice.call(file, 40, 40 + SALT_BYTES),
-    keys: parseEntries(file, count),
+    keys: parseEntries(file, headBytes(version), count),
     bytes,
+    digest: digestOf(bytes),
   }
+}
+
+function isZero(byte: number): boolean {
+  return byte === 0
+}
+
+function headBytes(version: number): number {
+  return version === 1 ? HEAD_BYTES_V1 : HEAD_BYTES
+}
+
+/** Where the sealed part begins. */
+function bodyOffset(file: {
+  readonly version: number
+  readonly keyCount: number
+  readonly predecessorCount: number
+}): number {
+  const { version, keyCount, predecessorCount } = file
+  return headBytes(version) + keyCount * ENTRY_BYTES + predecessorCount * DIGEST_BYTES
+}
+
+function parseDigests(bytes: Buffer): string[] {
+  const digests: string[] = []
+  for (let at = 0; at < bytes.length; at += DIGEST_BYTES) {
+    digests.push(bytes.toString('hex', at, at + DIGEST_BYTES))
+  }
+  return digests
+}
+
+/** SHA-256 of a keystore file, as its successors carry it. */
+export function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function isScryptSane({ logCost, blockSize, parallelism }: ScryptParameters): boolean {
@@ -163,11 +231,11 @@ function isScryptSane({ logCost, blockSize, parallelism }: ScryptParameters): bo
   )
 }
 
-function parseEntries(file: Buffer, count: number): KeyInfo[] {
+function parseEntries(file: Buffer, entriesAt: number, count: number): KeyInfo[] {
   const keys: KeyInfo[] = []
   const ids = new Set<number>()
   for (let index = 0; index < count; index++) {
-    const at = HEAD_BYTES + index * ENTRY_BYTES
+    const at = entriesAt + index * ENTRY_BYTES
     const id = file.readUInt16LE(at)
     const state = STATES[file[at + 2] ?? STATES.length]
     if (id < 1 || id > KEY_ID_MAX || ids.has(id) || state === undefined || file[at + 3] !== 0) {
@@ -192,7 +260,11 @@ function parseEntries(file: Buffer, count: number): KeyInfo[] {
  */
 export function openKeystore(head: KeystoreHead, wrappingKey: Secret): Keyring | undefined {
   const file = Buffer.from(head.bytes)
-  const bodyAt = HEAD_BYTES + head.keys.length * ENTRY_BYTES
+  const bodyAt = bodyOffset({
+    version: head.version,
+    keyCount: head.keys.length,
+    predecessorCount: head.predecessors.length,
+  })
   const bodyBytes = BODY_HEAD_BYTES + head.keys.length * KEY_BYTES
   const secrets = openSecrets(
     wrappingKey,

@@ -1,31 +1,78 @@
-// The two places of a group's keystore. The copy with the highest sequence among the whole ones counts; the other place
-// is written again from it, byte for byte, which needs no passphrase.
+// The two places of a group's keystore. Reading changes nothing; what is written is what the caller has proved with the
+// passphrase, and what parses and wasn't proved is put aside, never overwritten.
 
-import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { CryptoError } from './errors.ts'
-import { KEYSTORE_BYTES_MAX, parseKeystore, type KeystoreHead } from './keystore-format.ts'
+import { eraseFile, installKeystore, moveAside, previousPath, type Fate } from './keystore-files.ts'
+import {
+  digestOf,
+  KEYSTORE_BYTES_MAX,
+  parseKeystore,
+  type KeystoreHead,
+} from './keystore-format.ts'
 
-/** What was wrong with a place; the other one was whole. */
+/** A keystore, or a file that was kept beside it. */
+const FILE_NAME = /^(\d{1,5})\.keystore(?:\.(.+))?$/
+/** Hexadecimal digits of a digest in the name of a file that was put aside. */
+const NAME_DIGITS = 8
+
+/** What is or was wrong with a place. */
 export interface PlaceFinding {
   readonly path: string
-  readonly what: 'missing' | 'damaged' | 'older' | 'unwritable'
+  readonly what:
+    | 'missing'
+    | 'damaged'
+    | 'unreadable'
+    | 'older'
+    | 'different'
+    | 'foreign'
+    | 'unproved'
+    | 'unwritable'
+    | 'not-erased'
+  /** the keystore that counts is there now */
   readonly isRepaired: boolean
+  /** of the keystore that was found there */
+  readonly sequence?: number
+  /** where the file is that was there */
+  readonly asidePath?: string
 }
 
-export interface FoundKeystore {
-  readonly head: KeystoreHead
-  readonly findings: readonly PlaceFinding[]
+/**
+ * What lies in one place, as far as it can be told without a passphrase. `own` is a whole keystore that says that it is
+ * of this store and group, `foreign` one that says otherwise.
+ */
+export interface KeystoreCopy {
+  readonly path: string
+  readonly what: 'missing' | 'damaged' | 'unreadable' | 'foreign' | 'own'
+  readonly head?: KeystoreHead
+  /** of the bytes, if they could be read */
+  readonly digest?: string
 }
 
-type Copy = { path: string; head?: KeystoreHead; what: 'whole' | 'missing' | 'damaged' }
+export interface PlacesOptions {
+  readonly primary: string
+  readonly backup: string
+  /** identity of the store in hexadecimal digits */
+  readonly store: string
+  /** identities that the store had before: a keystore may still be bound to one of them */
+  readonly formerStores?: readonly string[]
+}
 
 export class KeystorePlaces {
+  readonly #options: PlacesOptions
   readonly #directories: readonly [primary: string, backup: string]
+  readonly #stores: ReadonlySet<string>
 
-  constructor(primaryDirectory: string, backupDirectory: string) {
-    this.#directories = [primaryDirectory, backupDirectory]
+  constructor(options: PlacesOptions) {
+    this.#options = options
+    this.#directories = [options.primary, options.backup]
+    this.#stores = new Set([options.store, ...(options.formerStores ?? [])])
+  }
+
+  /** Identity that new keystores are bound to. */
+  get store(): string {
+    return this.#options.store
   }
 
   /** Where the keystore of a group lies, primary first. */
@@ -33,83 +80,181 @@ export class KeystorePlaces {
     return this.#directories.map(directory => join(directory, `${group}.keystore`))
   }
 
+  /** What lies in both places, primary first. Writes nothing. */
+  async read(group: number): Promise<KeystoreCopy[]> {
+    const copies: KeystoreCopy[] = []
+    for (const path of this.pathsOf(group)) copies.push(await this.#readCopy(path, group))
+    return copies
+  }
+
   /**
-   * The keystore that counts; repairs the other place. undefined when there is none in either place.
-   * @param sequenceMin what is older was put back by somebody
-   * @throws CryptoError KEYSTORE_DAMAGED, KEYSTORE_ROLLED_BACK
+   * Has both places hold a keystore that was proved.
+   * @param superseded digests of files that are proved to be older: they are kept as `.previous`
+   * @returns what was wrong; a place that can't be written is a finding
    */
-  async read(group: number, sequenceMin: number): Promise<FoundKeystore | undefined> {
-    const copies: Copy[] = []
-    for (const path of this.pathsOf(group)) copies.push(await readCopy(path, group))
-    if (copies.every(copy => copy.what === 'missing')) return undefined
-    const newest = newestOf(copies)
-    if (newest === undefined) {
-      throw new CryptoError(
-        'KEYSTORE_DAMAGED',
-        `No copy of the keystore is whole (${copies.map(copy => copy.path).join(', ')}). ` +
-          'Put a good copy back into one of the places.',
-      )
-    }
-    if (newest.sequence < sequenceMin) {
-      throw new CryptoError(
-        'KEYSTORE_ROLLED_BACK',
-        `Both copies of the keystore are older (${newest.sequence}) than the last one that was ` +
-          `written (${sequenceMin}). Put the newer copy back into one of the places.`,
-      )
-    }
+  async settle(
+    group: number,
+    bytes: Uint8Array,
+    superseded: ReadonlySet<string>,
+  ): Promise<PlaceFinding[]> {
     const findings: PlaceFinding[] = []
-    for (const copy of copies) {
-      if (copy.head?.sequence === newest.sequence) continue
-      const what = copy.what === 'whole' ? 'older' : copy.what
-      const isRepaired = await this.#writeOne(copy.path, newest.bytes)
-      findings.push({ path: copy.path, what, isRepaired })
+    const digest = digestOf(bytes)
+    for (const copy of await this.read(group)) {
+      if (copy.digest === digest) continue
+      findings.push(await this.#tryInstall(copy, bytes, superseded, 'keep'))
     }
-    return { head: newest, findings }
+    return findings
   }
 
   /**
    * First the primary place, then the backup: from the first rename on, the new keystore is the one that counts.
-   * @returns what could not be written; the primary place has been, or the call throws
+   * @param known digests of the files that it replaces: they are erased
+   * @returns what was wrong; the primary place has been written, or the call throws
    */
-  async write(group: number, bytes: Uint8Array): Promise<PlaceFinding[]> {
-    const [primary, backup] = this.pathsOf(group)
+  async write(
+    group: number,
+    bytes: Uint8Array,
+    known: ReadonlySet<string>,
+  ): Promise<PlaceFinding[]> {
+    const [primary, backup] = await this.read(group)
     if (primary === undefined || backup === undefined) throw new Error('a keystore has two places')
-    await makeDirectoryDurably(this.#directories[0])
-    await writeDurably('keystore', primary, bytes)
-    if (await this.#writeOne(backup, bytes)) return []
-    return [{ path: backup, what: 'unwritable', isRepaired: false }]
+    const first = await this.#install(primary, bytes, known, 'erase')
+    const second = await this.#tryInstall(backup, bytes, known, 'erase')
+    const findings = [first, second].filter(
+      ({ what, isRepaired }) => !isRepaired || (what !== 'older' && what !== 'missing'),
+    )
+    for (const { path } of [primary, backup]) {
+      if (!(await isErased(path))) findings.push({ path, what: 'not-erased', isRepaired: true })
+    }
+    return findings
   }
 
-  async #writeOne(path: string, bytes: Uint8Array): Promise<boolean> {
-    try {
-      await makeDirectoryDurably(dirname(path))
-      await writeDurably('keystore', path, bytes)
-      return true
-    } catch {
-      // The caller raises an alert that names the place: one copy is too few, but no reason to stop.
-      return false
+  /** Erases what earlier changes and unlocks have left beside the keystores. @returns what could not be erased */
+  async eraseSuperseded(group: number): Promise<PlaceFinding[]> {
+    const findings: PlaceFinding[] = []
+    for (const path of this.pathsOf(group)) {
+      const isDone = (await isErased(path)) && (await erases(`${path}.new`))
+      if (!isDone) findings.push({ path, what: 'not-erased', isRepaired: true })
+    }
+    return findings
+  }
+
+  /**
+   * Erases all keystores of a group that was deleted, with those that were kept beside them. Files that are bound to another
+   * store or group, and files put aside that are bound to none, stay.
+   * @throws an Error of the filesystem
+   */
+  async eraseAll(group: number): Promise<void> {
+    for (const { path, ending } of await this.#filesOf(id => id === group)) {
+      const { what, head } = await this.#readCopy(path, group)
+      const isUnbound = head?.store === undefined && ending?.startsWith('aside-') === true
+      if (what !== 'foreign' && !isUnbound) await eraseFile(path)
     }
   }
+
+  /** Moves keystores of groups that never were out of their places. @returns the new names */
+  async moveStraysAside(lastId: number): Promise<string[]> {
+    const moved: string[] = []
+    for (const { path, group, ending } of await this.#filesOf(id => id > lastId)) {
+      if (ending !== undefined) continue
+      moved.push(await moveAside(path, asideEnding(await this.#readCopy(path, group))))
+    }
+    return moved
+  }
+
+  async #filesOf(isWanted: (group: number) => boolean) {
+    const files: { path: string; group: number; ending: string | undefined }[] = []
+    for (const directory of this.#directories) {
+      const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+        throw error
+      })
+      for (const name of names) {
+        const [, id = '', ending] = FILE_NAME.exec(name) ?? []
+        const group = Number(id)
+        if (id === '' || !isWanted(group)) continue
+        files.push({ path: join(directory, name), group, ending })
+      }
+    }
+    return files
+  }
+
+  async #tryInstall(
+    copy: KeystoreCopy,
+    bytes: Uint8Array,
+    known: ReadonlySet<string>,
+    knownFate: Fate,
+  ): Promise<PlaceFinding> {
+    try {
+      return await this.#install(copy, bytes, known, knownFate)
+    } catch {
+      // The caller raises an alert that names the place: one copy is too few, but no reason to stop.
+      const what = copy.what === 'own' || copy.what === 'foreign' ? 'unwritable' : copy.what
+      return { path: copy.path, what, isRepaired: false }
+    }
+  }
+
+  async #install(
+    copy: KeystoreCopy,
+    bytes: Uint8Array,
+    known: ReadonlySet<string>,
+    knownFate: Fate,
+  ): Promise<PlaceFinding> {
+    const { path, what, head, digest = 'unreadable' } = copy
+    if (what === 'missing') {
+      await installKeystore(path, bytes, undefined)
+      return { path, what, isRepaired: true }
+    }
+    if (known.has(digest)) {
+      await installKeystore(path, bytes, knownFate)
+      return { path, what: 'older', isRepaired: true }
+    }
+    const asidePath = await installKeystore(path, bytes, { ending: asideEnding(copy) })
+    return {
+      path,
+      what: what === 'own' ? 'unproved' : what,
+      isRepaired: true,
+      ...(head && { sequence: head.sequence }),
+      ...(asidePath !== undefined && { asidePath }),
+    }
+  }
+
+  async #readCopy(path: string, group: number): Promise<KeystoreCopy> {
+    try {
+      const bytes = await readFile(path)
+      const digest = digestOf(bytes)
+      try {
+        if (bytes.length > KEYSTORE_BYTES_MAX) return { path, what: 'damaged', digest }
+        const head = parseKeystore(bytes)
+        const isOwn = head.group === group && this.#isOfStore(head)
+        return { path, what: isOwn ? 'own' : 'foreign', head, digest }
+      } catch (error) {
+        if (!(error instanceof CryptoError)) throw error
+        return { path, what: 'damaged', digest }
+      }
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      return { path, what: code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'unreadable' }
+    }
+  }
+
+  #isOfStore({ store }: KeystoreHead): boolean {
+    return store === undefined || this.#stores.has(store)
+  }
 }
 
-function newestOf(copies: readonly Copy[]): KeystoreHead | undefined {
-  let newest: KeystoreHead | undefined
-  for (const { head } of copies) {
-    if (head !== undefined && head.sequence > (newest?.sequence ?? -1)) newest = head
-  }
-  return newest
+function asideEnding({ head, digest = 'unreadable' }: KeystoreCopy): string {
+  const name = digest.slice(0, NAME_DIGITS)
+  return head === undefined ? `damaged-${name}` : `aside-${head.sequence}-${name}`
 }
 
-async function readCopy(path: string, group: number): Promise<Copy> {
-  try {
-    const bytes = await readFile(path)
-    if (bytes.length > KEYSTORE_BYTES_MAX) return { path, what: 'damaged' }
-    const head = parseKeystore(bytes)
-    return head.group === group ? { path, head, what: 'whole' } : { path, what: 'damaged' }
-  } catch (error) {
-    if (error instanceof CryptoError) return { path, what: 'damaged' }
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    // A place that can't be read now (not mounted, refused) is like a missing one: the other copy serves.
-    return { path, what: code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'damaged' }
-  }
+async function isErased(path: string): Promise<boolean> {
+  return await erases(previousPath(path))
+}
+
+async function erases(path: string): Promise<boolean> {
+  return await eraseFile(path).then(
+    () => true,
+    () => false,
+  )
 }

@@ -4,6 +4,7 @@
 import { resolve } from 'node:path'
 import { StoreError } from '../errors.ts'
 import type { CreationMode, DaemonOptions } from './contract.ts'
+import { checkNoCopy } from './copied-store.ts'
 import { checkPlaces, resolvePath } from './places.ts'
 import { defaultKeystoreBackup } from './start-keys.ts'
 import { refuseRemains, storeStateOf, type StoreState } from './store-state.ts'
@@ -21,7 +22,7 @@ export interface Findings {
  * Makes nothing.
  * @returns whether a new store is to be made, or one whose creation was cut off is to be finished
  * @throws CofferError MOUNT_POINT, KEYSTORE_BACKUP_PLACE, SOCKET_PLACE
- * @throws StoreError STORE_MISSING, NOT_A_STORE
+ * @throws StoreError STORE_MISSING, NOT_A_STORE, STORE_IS_A_COPY
  */
 export async function checkBeforeStart(
   options: DaemonOptions,
@@ -31,9 +32,13 @@ export async function checkBeforeStart(
   await checkPlaces(options, keystoreBackup)
   const path = options.store
   const state = await storeStateOf(path)
-  if (state === 'store') return false
+  const registry = new StoreRegistry(keystoreBackup)
+  if (state === 'store') {
+    await checkNoCopy(path, registry, options.copyAnswer ?? 'ask')
+    return false
+  }
   if (state === 'headless') refuseRemains(path, state)
-  const known = await new StoreRegistry(keystoreBackup).find(path)
+  const known = await registry.find(path)
   const hints = await findHints([resolve(path), await resolvePath(path)])
   const refusal = findRefusal({ path, state, known, hints }, mode)
   if (refusal !== undefined) throw refusal

@@ -14,11 +14,16 @@ export type LogLevel = (typeof logLevels)[number]
 /** Whether a store may be made: when asked for, where there never was one, or in no case. */
 export type CreationMode = 'create' | 'if-new' | 'never'
 
+/** What the administrator says of a store that is known under another path; `ask` when nothing was said. */
+export type CopyAnswer = 'ask' | 'new-identity' | 'moved'
+
 export interface DaemonOptions {
   /** Directory of the store. */
   store: string
   /** Make a new store where there is none; otherwise that is an error. */
   create?: boolean
+  /** What a store is that is known under another path: a start is refused while that one is there, unless told. */
+  copyAnswer?: CopyAnswer
   /** Where the filesystem appears; created when missing. */
   mount: string
   /** Path of the control socket. */

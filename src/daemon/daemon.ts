@@ -13,6 +13,7 @@ import { VERSION } from '../version.ts'
 import type { Timestamp } from '../vfs/index.ts'
 import { checkBeforeStart } from './before-start.ts'
 import type { DaemonOptions, RunningDaemon } from './contract.ts'
+import { settleIdentity } from './copied-store.ts'
 import { controlTarget } from './control-target.ts'
 import { JobBoard } from './job-board.ts'
 import { createLogger, logFatalErrors, type Logger } from './logger.ts'
@@ -24,6 +25,7 @@ import { Daemon } from './running-daemon.ts'
 import type { Storage } from './storage.ts'
 import { defaultKeystoreBackup, unlockFromFiles } from './start-keys.ts'
 import { openStoreDirectory, type StoreDirectory } from './store-directory.ts'
+import { StoreRegistry } from './store-registry.ts'
 
 const log = createDebug('coffer:daemon')
 
@@ -41,8 +43,11 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
   setInternalErrorSink((where, error) => logger.internalError(where, error))
   logFatalErrors(logger)
   await checkBeforeStart(options, options.create === true ? 'create' : 'never')
-  const directory = await openStoreDirectory(options.store)
-  lockStore(directory.lock, options.store)
+  const opened = await openStoreDirectory(options.store)
+  lockStore(opened.lock, options.store)
+  const registry = new StoreRegistry(options.keystoreBackup ?? defaultKeystoreBackup())
+  const answer = options.copyAnswer ?? 'ask'
+  const directory = await settleIdentity(opened, options.store, registry, answer)
   if (await clearDeadMount(options.mount)) log('took a dead mount away from %s', options.mount)
   const mountPoint = await makeMountPoint(options.mount)
   const hiddenCount = await countEntries(mountPoint)

@@ -1,9 +1,6 @@
 // Encryption of the storage groups in operation: which groups are locked, what the data path seals with, rotation, and
 // what is written down about keystores.
 
-import { createHash } from 'node:crypto'
-import { join } from 'node:path'
-import type { AlertBoard } from '../alerts/index.ts'
 import type { SealingPolicy } from '../blocks/index.ts'
 import {
   activeKey,
@@ -14,40 +11,14 @@ import {
   needsReseal,
   rotationDueSeconds,
 } from '../crypto/index.ts'
-import type { EncryptionSettings, KeyringInfo, PlaceFinding } from '../crypto/index.ts'
+import type { EncryptionSettings, KeyringInfo } from '../crypto/index.ts'
 import { EvidenceError } from '../deletion-proof.ts'
 import { FilesystemError } from '../errors.ts'
+import { reporterOf } from '../internal-errors.ts'
 import { Secret } from '../native/secret.ts'
-import { chunkKeyBytes, type StorageGroup, type StorageGroups } from './storage-groups.ts'
-
-export interface EncryptionOptions {
-  readonly groups: StorageGroups
-  readonly primaryDirectory: string
-  readonly backupDirectory: string
-  readonly alerts: AlertBoard
-  /** what was done, for the history */
-  readonly record: (code: 'KEY_ROTATED' | 'GROUP_UNLOCKED', text: string) => void
-  readonly nowSeconds: () => number
-  readonly commit: () => Promise<void>
-  /** what a group's data was cut and named with is in its keystore alone from now on */
-  readonly secretsDropped: () => void
-  /** ids of the keys that some block of the group has in its header */
-  readonly usedKeyIds: (group: number) => ReadonlySet<number>
-  /** whether the group has block files, or containers that data can come into */
-  readonly hasData: (group: number) => boolean
-  /** the same by the headers of the files. @throws EvidenceError when one can't be told */
-  readonly keyIdsOnDisk: (group: number) => Promise<ReadonlySet<number>>
-  /** what is in flight is in block files, and their records say so */
-  readonly settle: () => Promise<void>
-  /** the group's data leaves memory: caches of ours and of the kernel, and open block files */
-  readonly forget: (group: number) => Promise<void>
-}
-
-/** A store's own folder among the backups of several stores. @param secret random bytes that the store keeps */
-export function backupFolder(directory: string, secret: Uint8Array): string {
-  const name = createHash('sha256').update('coffer keystore backup').update(secret).digest('hex')
-  return join(directory, name.slice(0, 16))
-}
+import { reportPlaces } from './keystore-alerts.ts'
+import type { EncryptionOptions } from './encryption-options.ts'
+import { chunkKeyBytes, type StorageGroup } from './storage-groups.ts'
 
 /** Rotations left when the administrator hears of it: half a year at the shortest interval. */
 const FREE_KEYS_LOW = 26
@@ -63,27 +34,31 @@ export class Encryption {
 
   constructor(options: EncryptionOptions) {
     this.#options = options
-    this.#places = new KeystorePlaces(options.primaryDirectory, options.backupDirectory)
+    this.#places = new KeystorePlaces({
+      primary: options.primaryDirectory,
+      backup: options.backupDirectory,
+      store: options.store,
+      formerStores: options.formerStores,
+    })
   }
 
-  /** Looks at all keystores; groups that are encrypted are locked from here on. */
+  /**
+   * Looks at all keystores and changes nothing; groups that anything says to be encrypted are locked from here on. Secrets
+   * are dropped only by a keystore that is open: the others can be forged.
+   */
   async load(): Promise<void> {
     for (const group of this.#options.groups.list()) {
       const keys = this.#keysOf(group.id)
-      await keys.load(group.keystoreSequence)
+      await keys.load()
       this.#reportBroken(group, keys)
-      if (keys.info?.isOn === true) this.#dropSecrets(group.id)
       this.#reportLock(group.id)
     }
   }
 
   isLocked(group: number): boolean {
     const keys = this.#keys.get(group)
-    if (keys === undefined || !keys.hasPassphrase) return false
-    if (this.#closing.has(group)) return true
-    // A keystore that can't be used: whether encryption was on is known from the group's record alone.
-    if (keys.info === undefined) return !this.#options.groups.byId(group).hasSecrets
-    return keys.info.isOn && !keys.isOpen
+    if (keys === undefined) return false
+    return this.#closing.has(group) || (!keys.isOpen && keys.isEncrypted)
   }
 
   /** Whether the group's keys are in memory. */
@@ -163,8 +138,13 @@ export class Encryption {
     current: Uint8Array | undefined,
     next: Uint8Array,
   ): Promise<void> {
-    await this.#keysOf(group.id).setPassphrase(current, next, chunkKeyBytes(group))
-    this.#reportLock(group.id)
+    const keys = this.#keysOf(group.id)
+    try {
+      await keys.setPassphrase(current, next, chunkKeyBytes(group))
+    } finally {
+      this.#reportBroken(group, keys)
+      this.#reportLock(group.id)
+    }
   }
 
   /** Turns encryption on, changes mode or interval. @throws CryptoError */
@@ -187,11 +167,13 @@ export class Encryption {
   /** @throws CryptoError WRONG_PASSPHRASE, TRY_LATER, NOT_ENCRYPTED, KEYSTORE_… */
   async unlock(group: StorageGroup, passphrase: Uint8Array): Promise<void> {
     const keys = this.#keysOf(group.id)
-    // Somebody may have put a good copy back since the start.
-    if (keys.broken !== undefined) await keys.load(group.keystoreSequence)
-    await keys.unlock(passphrase)
+    try {
+      await keys.unlock(passphrase)
+    } finally {
+      this.#reportBroken(group, keys)
+    }
+    if (keys.info?.isOn === true && this.#dropSecrets(group.id)) await this.#options.commit()
     this.#options.record('GROUP_UNLOCKED', `The storage group ${group.name} was unlocked.`)
-    this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     this.#options.alerts.clear('UNLOCK_FAILED', group.name)
     this.#reportLock(group.id)
     await this.#rotateIfDue(group)
@@ -293,6 +275,36 @@ export class Encryption {
     this.#options.alerts.clear(code, group.name)
   }
 
+  /** The group has been deleted: the coming commit remembers that its keystores are to be erased. */
+  groupDeleted(id: number): void {
+    this.#options.erasures.add(id)
+  }
+
+  /**
+   * Erases the keystores of groups whose deletion is durable; what fails is tried again by the next start. Keystores with
+   * the id of a group that never was are moved aside: the metadata may have lost the group.
+   */
+  async eraseDeleted(): Promise<void> {
+    const { erasures, alerts, groups } = this.#options
+    const failures: string[] = []
+    for (const id of erasures.ids) {
+      await this.#keys.get(id)?.end()
+      this.#keys.delete(id)
+      await this.#places.eraseAll(id).then(
+        () => erasures.done(id),
+        (error: Error) => failures.push(error.message),
+      )
+    }
+    const text = 'The keystore of a deleted storage group could not be erased:'
+    if (failures.length === 0) alerts.clear('KEYSTORE_NOT_ERASED')
+    else alerts.raise('KEYSTORE_NOT_ERASED', `${text} ${failures.join('; ')}.`)
+    const moving = this.#places.moveStraysAside(groups.lastId)
+    const moved = (await moving.catch(reporterOf('moving stray keystores aside'))) ?? []
+    if (moved.length === 0) return
+    const strays = `Keystores of storage groups that never were have been put aside: ${moved.join(', ')}.`
+    alerts.raise('KEYSTORE_ASIDE', strays)
+  }
+
   /** Wipes all keys; the data path has ended. */
   close(): void {
     for (const keys of this.#keys.values()) keys.lock()
@@ -308,46 +320,46 @@ export class Encryption {
         nowSeconds: this.#options.nowSeconds,
         usedIds: () => this.#options.usedKeyIds(id),
         hasData: () => this.#options.hasData(id),
+        recordedSequence: () => this.#options.groups.byId(id).keystoreSequence,
+        isKnownEncrypted: () => this.#isKnownEncrypted(id),
         written: async sequence => {
           this.#options.groups.setKeystoreSequence(id, sequence)
           // In the same commit: no crash leaves a group that is encrypted and doesn't know it.
           if (this.#keys.get(id)?.info?.isOn === true) this.#dropSecrets(id)
           await this.#options.commit()
         },
-        found: findings => this.#reportPlaces(id, findings),
+        found: findings => {
+          const { alerts, groups } = this.#options
+          reportPlaces(alerts, groups.byId(id).name, findings)
+        },
       })
       this.#keys.set(id, keys)
     }
     return keys
   }
 
-  #dropSecrets(id: number): void {
+  /** What the metadata says, which whoever changes a keystore file doesn't change with it. */
+  #isKnownEncrypted(id: number): boolean {
+    const { groups, usedKeyIds } = this.#options
+    return !groups.byId(id).hasSecrets || [...usedKeyIds(id)].some(keyId => keyId > 0)
+  }
+
+  /** @returns whether there is something to be committed */
+  #dropSecrets(id: number): boolean {
     const { groups, secretsDropped } = this.#options
-    if (!groups.byId(id).hasSecrets) return
+    if (!groups.byId(id).hasSecrets) return false
     groups.dropSecrets(id)
     this.#clearChunkKeys.get(id)?.wipe()
     this.#clearChunkKeys.delete(id)
     secretsDropped()
-  }
-
-  #reportPlaces(id: number, findings: readonly PlaceFinding[]): void {
-    const { alerts, groups } = this.#options
-    const { name } = groups.byId(id)
-    if (findings.length === 0) alerts.clear('KEYSTORE_REPAIRED', name)
-    if (findings.every(({ isRepaired }) => isRepaired)) alerts.clear('KEYSTORE_DAMAGED', name)
-    for (const { path, what, isRepaired } of findings) {
-      const outcome = isRepaired
-        ? 'It was written again from the other one.'
-        : 'It could not be written: there is only one copy.'
-      const text = `A copy of the keystore of ${name} was ${what}: ${path}. ${outcome}`
-      alerts.raise(isRepaired ? 'KEYSTORE_REPAIRED' : 'KEYSTORE_DAMAGED', text, name)
-    }
+    return true
   }
 
   #reportBroken(group: StorageGroup, keys: GroupKeys): void {
-    if (keys.broken === undefined) this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
+    const reason = keys.broken?.message ?? keys.doubt
+    if (reason === undefined) this.#options.alerts.clear('KEYSTORE_UNUSABLE', group.name)
     else {
-      const text = `The storage group ${group.name} can't be opened. ${keys.broken.message}`
+      const text = `The storage group ${group.name} can't be opened. ${reason}`
       this.#options.alerts.raise('KEYSTORE_UNUSABLE', text, group.name)
     }
   }

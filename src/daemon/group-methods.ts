@@ -60,9 +60,11 @@ export function groupMethods(options: GroupMethodsOptions, views: ControlViews):
         )
       }
       groups.delete(name)
+      storage.encryption.groupDeleted(group.id)
       storage.alerts.endOf('group', name)
       storage.alerting.events.record('GROUP_DELETED', 'info', `Storage group ${name} was deleted.`)
       await storage.metadata.commit()
+      await storage.encryption.eraseDeleted()
       return NOTHING
     },
   }

@@ -12,7 +12,8 @@ import { BlockIds } from './block-ids.ts'
 import type { BlockCensus } from './block-census.ts'
 import { forgetGroup, settle, type Circle } from './circle.ts'
 import { REGION_CACHE_BYTES } from './data-path.ts'
-import { backupFolder, Encryption } from './encryption.ts'
+import { Encryption } from './encryption.ts'
+import { KeystoreErasures } from './keystore-erasures.ts'
 import { MaintenanceHold } from './maintenance-hold.ts'
 import { mappedBytesOf } from './mapped-bytes.ts'
 import { MetadataHealth } from './metadata-health.ts'
@@ -21,6 +22,7 @@ import { QuotaGuard } from './quota-guard.ts'
 import { SpaceGuard } from './space-guard.ts'
 import { StorageGroups } from './storage-groups.ts'
 import type { StorageOptions } from './storage.ts'
+import { backupFolder } from './store-identity.ts'
 import { Superblock } from './superblock.ts'
 import { upgradeFromFormat2 } from './upgrade.ts'
 
@@ -47,6 +49,7 @@ export interface Ground {
   readonly superblock: Superblock
   readonly schedules: ScheduleBook
   readonly encryption: Encryption
+  readonly erasures: KeystoreErasures
   readonly ids: BlockIds
   readonly blocks: BlockStore
   readonly census: BlockCensus
@@ -80,7 +83,9 @@ export async function openGround(
   const superblock = new Superblock(metadata)
   const schedules = new ScheduleBook(metadata, localZone())
   const hold = new MaintenanceHold(alerting.board)
-  const early = { options, metadata, circle, alerting, health, hold, groups, superblock, schedules }
+  const erasures = new KeystoreErasures(metadata)
+  const records = { groups, superblock, schedules, erasures }
+  const early = { options, metadata, circle, alerting, health, hold, ...records }
   const encryption = buildEncryption(early)
   const ids = new BlockIds(metadata)
   const { blocks, census } = await openBlocks({
@@ -152,14 +157,20 @@ function buildTrash(
 }
 
 function buildEncryption(
-  ground: Pick<Ground, 'options' | 'metadata' | 'circle' | 'alerting' | 'groups' | 'superblock'>,
+  ground: Pick<
+    Ground,
+    'options' | 'metadata' | 'circle' | 'alerting' | 'groups' | 'superblock' | 'erasures'
+  >,
 ): Encryption {
-  const { options, metadata, circle, alerting, groups, superblock } = ground
+  const { options, metadata, circle, alerting, groups, superblock, erasures } = ground
   const { directory, now } = options
   return new Encryption({
     groups,
+    erasures,
     primaryDirectory: directory.keystores,
-    backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey),
+    backupDirectory: backupFolder(options.keystoreBackup, superblock.nameHashKey, directory),
+    store: directory.identity,
+    formerStores: directory.formerIdentities,
     alerts: alerting.board,
     record: (code, text) => alerting.events.record(code, 'info', text),
     nowSeconds: () => now().seconds,

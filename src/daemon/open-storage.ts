@@ -51,6 +51,7 @@ async function assemble(
 ): Promise<Storage> {
   const ground = await openGround(options, metadata, circle)
   const { alerting, groups, superblock, schedules, encryption, ids, blocks, filter } = ground
+  const { erasures } = ground
   const data = openDataPath(ground)
   const vfs = buildVfs(ground, data)
   const records = new BlockRecordKeeper(blocks, ground.census)
@@ -58,7 +59,18 @@ async function assemble(
   const upkeep = await openUpkeep(ground, data, vfs)
   const { index, extents } = data
   // The counters after the extents: what these tell of a commit goes into the same one.
-  const layers = [superblock, ids, groups, vfs, extents, ground.usage, index, records, schedules]
+  const layers = [
+    superblock,
+    ids,
+    groups,
+    erasures,
+    vfs,
+    extents,
+    ground.usage,
+    index,
+    records,
+    schedules,
+  ]
   const { mender, participants } = upkeep
   for (const each of [mender, ...layers, ...participants, ...alerting.participants]) {
     metadata.addParticipant(each)
@@ -71,6 +83,7 @@ async function assemble(
   circle.vfs = vfs
   endAlertsOfMissing(ground, vfs)
   await metadata.commit()
+  await encryption.eraseDeleted()
   if (options.directory.isOld) {
     await writeDurably('format', options.directory.format, FORMAT_LINE)
   }

@@ -2,6 +2,7 @@
 //
 //   FORMAT      one line: coffer store 3
 //   identity    32 hexadecimal digits, see store-identity.ts
+//   former-identities  of a copy, see store-identity.ts
 //   lock        held by the daemon
 //   commit-note the last commit's number, see commit-note.ts
 //   chunk-filter  between two runs, see dedupe/filter-file.ts
@@ -19,7 +20,8 @@ import { join } from 'node:path'
 import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
 import { StoreError } from '../errors.ts'
 import { durably } from '../fault-points.ts'
-import { openIdentity } from './store-identity.ts'
+import { identityOfKeystores } from './keystore-identity.ts'
+import { formerIdentities, openIdentity } from './store-identity.ts'
 import { checkStoreShape } from './store-shape.ts'
 import { refuseRemains, storeStateOf } from './store-state.ts'
 
@@ -32,6 +34,8 @@ export interface StoreDirectory {
   readonly format: string
   /** random, 32 hexadecimal digits: the same wherever the store is mounted */
   readonly identity: string
+  /** identities that the store had before */
+  readonly formerIdentities: readonly string[]
   readonly metadata: string
   readonly blocks: string
   readonly copies: string
@@ -62,7 +66,7 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   for (const name of ['metadata', 'blocks', 'copies', 'keystores']) {
     await durably('store.folder', () => mkdir(join(real, name), { recursive: true, mode: 0o700 }))
   }
-  const identity = await openIdentity(join(real, 'identity'))
+  const identity = await openIdentity(real, () => identityOfKeystores(join(real, 'keystores')))
   // Last: from here on it is a store.
   if (line === undefined) await writeDurably('format', join(real, 'FORMAT'), FORMAT_LINE)
   // A start that was cut off right after FORMAT leaves no database and no blocks. Block files without metadata are another
@@ -70,13 +74,17 @@ export async function openStoreDirectory(path: string): Promise<StoreDirectory> 
   return {
     ...placesIn(real),
     identity,
+    formerIdentities: await formerIdentities(real),
     isNew: (await storeStateOf(real)) === 'begun',
     isOld: line === OLD_FORMAT_LINE,
   }
 }
 
 /** A directory that is a store, or the remains of one. */
-export interface FoundStore extends Omit<StoreDirectory, 'isNew' | 'isOld' | 'identity'> {
+export interface FoundStore extends Omit<
+  StoreDirectory,
+  'isNew' | 'isOld' | 'identity' | 'formerIdentities'
+> {
   readonly hasFormat: boolean
   /** of format 2 */
   readonly isOld: boolean
@@ -112,7 +120,7 @@ function checkFormat(path: string, line: string): void {
   )
 }
 
-function placesIn(real: string): Omit<StoreDirectory, 'isNew' | 'isOld' | 'identity'> {
+function placesIn(real: string): Omit<FoundStore, 'hasFormat' | 'isOld'> {
   return {
     path: real,
     format: join(real, 'FORMAT'),

@@ -8,10 +8,11 @@
 
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, open } from 'node:fs/promises'
+import { lstat, open, readdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { makeDirectoryDurably, writeDurably } from '../durable-file.ts'
+import { makeDirectoryDurably, syncDirectory, writeDurably } from '../durable-file.ts'
 import { resolvePath } from './places.ts'
+import { readIdentity } from './store-identity.ts'
 
 const VERSION = 1
 const FOLDER = 'stores'
@@ -25,6 +26,14 @@ export interface KnownStore {
   readonly file: string
   /** an ISO time; undefined when the file can't be read: that it exists is enough */
   readonly firstSeen: string | undefined
+}
+
+/** A path that a store of the same identity was started from. */
+export interface OtherPath {
+  readonly file: string
+  readonly path: string
+  /** such a store is in that path now, and is another directory */
+  readonly isThere: boolean
 }
 
 export class StoreRegistry {
@@ -60,6 +69,29 @@ export class StoreRegistry {
     }
   }
 
+  /** Other paths that are known of this identity. The same directory under another name is none. */
+  async others(path: string, identity: string): Promise<OtherPath[]> {
+    const own = await this.#pathsOf(path)
+    const ownId = await idOf(path)
+    const others: OtherPath[] = []
+    for (const name of await readdir(this.#folder).catch(() => [])) {
+      const file = join(this.#folder, name)
+      const entry = parse(await readSmall(file))
+      if (entry?.identity !== identity || own.has(entry.path)) continue
+      const id = await idOf(entry.path)
+      if (id !== undefined && id === ownId) continue
+      const found = await readIdentity(entry.path).catch(() => undefined)
+      others.push({ file, path: entry.path, isThere: found === identity })
+    }
+    return others
+  }
+
+  /** Forgets a path. @param file of its entry */
+  async forget(file: string): Promise<void> {
+    await rm(file, { force: true })
+    await syncDirectory(this.#folder)
+  }
+
   async #pathsOf(path: string): Promise<Set<string>> {
     return new Set([await resolvePath(path), resolve(path)])
   }
@@ -86,16 +118,29 @@ async function readSmall(path: string): Promise<string> {
   }
 }
 
+/** Device and inode, to compare two paths now; they are not remembered, since both may change. */
+async function idOf(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found && `${found.dev}:${found.ino}`
+}
+
+interface Entry {
+  readonly path: string
+  readonly identity: string
+  readonly firstSeen: string
+}
+
 /** By hand: a start checks this before it loads the libraries that it needs later. */
-function parse(text: string): { identity: string; firstSeen: string } | undefined {
+function parse(text: string): Entry | undefined {
   try {
     const record: unknown = JSON.parse(text)
     if (typeof record !== 'object' || record === null || !('version' in record)) return undefined
-    if (record.version !== VERSION || !('identity' in record && 'firstSeen' in record))
-      return undefined
-    const { identity, firstSeen } = record
-    if (typeof identity !== 'string' || typeof firstSeen !== 'string') return undefined
-    return ISO_TIME.test(firstSeen) ? { identity, firstSeen } : undefined
+    if (record.version !== VERSION) return undefined
+    if (!('path' in record && 'identity' in record && 'firstSeen' in record)) return undefined
+    const { path, identity, firstSeen } = record
+    if (typeof path !== 'string' || typeof identity !== 'string') return undefined
+    if (typeof firstSeen !== 'string' || !ISO_TIME.test(firstSeen)) return undefined
+    return { path, identity, firstSeen }
   } catch {
     return undefined
   }

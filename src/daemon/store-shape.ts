@@ -12,6 +12,8 @@ const FILES = [
   'FORMAT.new',
   'identity',
   'identity.new',
+  'former-identities',
+  'former-identities.new',
   'lock',
   'commit-note',
   'chunk-filter',

@@ -218,6 +218,15 @@ t.test('options of the daemon survive the way to its process', async t => {
   t.strictSame(seen, unlocking, 'several passphrase files add up')
   t.ok(toArgs({ ...options, create: true }).includes('--create'))
   t.equal(toDaemonOptions(io, { ...argv, create: false }).create, undefined)
+  for (const [option, answer] of [
+    ['newIdentity', 'new-identity'],
+    ['moved', 'moved'],
+  ] as const) {
+    const asked = toDaemonOptions(io, { ...argv, [option]: true })
+    t.equal(asked.copyAnswer, answer)
+    t.ok(toArgs(asked).includes(`--${answer}`))
+  }
+  t.throws(() => toDaemonOptions(io, { ...argv, newIdentity: true, moved: true }), /exclude/)
   t.match(toArgs({ ...options, transport: 'fuse-native' }).join(' '), '--transport=fuse-native')
   const asleep = toDaemonOptions(io, { ...argv, letProcessorsSleep: true })
   t.equal(asleep.letProcessorsSleep, true)

@@ -103,6 +103,7 @@ export const goldenSessions: Readonly<Record<string, readonly Step[]>> = {
     { line: 'run --store /srv/store --mount /srv/mount' },
     { line: 'start --store /srv/store --mount /srv/mount' },
     { line: 'start --store /srv/store' },
+    { line: 'start --store /srv/store --mount /srv/mount --new-identity --moved' },
     { line: 'stop --force' },
     { line: 'stop --force', answers: ['no'] },
     { line: 'stop --force', answers: ['yes'] },

@@ -8,7 +8,7 @@ import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../../src/durable-file.ts'
 import { contentOf, OpenStore, sha256 } from '../helpers/open-store.ts'
-import { GROUP, SCENARIOS } from './encryption-scenarios.ts'
+import { GROUP, OLD, SCENARIOS } from './encryption-scenarios.ts'
 
 const [directory = '', operation = ''] = process.argv.slice(2)
 const STDOUT = 1
@@ -71,6 +71,15 @@ async function run(store: OpenStore): Promise<void> {
       await store.sync()
       return
     }
+    case 'delete group': {
+      const { groups, encryption, metadata } = store.storage
+      const { id } = groups.named('short-lived')
+      groups.delete('short-lived')
+      encryption.groupDeleted(id)
+      await metadata.commit()
+      await encryption.eraseDeleted()
+      return
+    }
     case 'password':
       await writeDurably('mail-password', join(directory, 'mail-password'), 'secret')
       return
@@ -121,6 +130,12 @@ async function main(): Promise<void> {
     const inode = vfs.lookup(vfs.containerByName('v').root, 'f0')?.attributes.inode ?? 0
     vfs.mending.addLinks(inode, 3)
     await store.sync()
+  }
+  if (operation === 'delete group') {
+    const { groups, encryption } = store.storage
+    const group = groups.add('short-lived', 'fast')
+    await encryption.setPassphrase(group, undefined, OLD)
+    await encryption.set(group, { isOn: true })
   }
   const scenario = SCENARIOS.find(({ name }) => name === operation)
   await scenario?.prepare(store)

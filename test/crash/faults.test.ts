@@ -5,7 +5,7 @@
 
 import '../helpers/cheap-scrypt.ts'
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -35,6 +35,9 @@ const OPERATIONS = [
   'encryption on',
   'rotation',
   'from internal to static mode',
+  'unlock beside a forged copy',
+  'unlock beside an older copy',
+  'delete group',
 ] as const
 type Operation = (typeof OPERATIONS)[number]
 
@@ -170,6 +173,9 @@ async function checkStore(t: Checks, directory: string, operation: Operation, ou
       const isExpected = states.some(each => state.startsWith(each.replace(/, keys: .*/, '')))
       t.ok(isExpected, `${state}, of ${states.join(' | ')}`)
     }
+    if (operation === 'delete group' && store.storage.groups.find('short-lived') === undefined) {
+      t.same(await keystoreNames(directory), [], 'a deleted group has no keystore')
+    }
     if (operation === 'repair') {
       const { outcome } = await store.storage.repairer.start(undefined).done
       t.ok(['clean', 'repaired'].includes(outcome), `a second repair finishes: ${outcome}`)
@@ -187,6 +193,11 @@ async function checkStore(t: Checks, directory: string, operation: Operation, ou
   } finally {
     await store.close()
   }
+}
+
+async function keystoreNames(directory: string): Promise<string[]> {
+  const names = await readdir(directory, { recursive: true })
+  return names.filter(name => /\.keystore/.test(name))
 }
 
 async function tryFault(t: Checks, templates: Map<string, Template>, fault: Fault): Promise<void> {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 
@@ -7,12 +9,16 @@ import { openKeystore, packKeystore, parseKeystore } from '../../src/crypto/keys
 import { CHUNK_KEY_BYTES } from '../../src/native/data-path.ts'
 import { Secret } from '../../src/native/secret.ts'
 import { secretOf } from '../helpers/secrets.ts'
+import { deriveWrappingKey } from '../../src/crypto/passphrase.ts'
 import { KEY_ID_MAX, type Keyring, type KeyState } from '../../src/crypto/keyring.ts'
 
 const WRAPPING_KEY = Secret.random(32)
 const IDENTITY = {
+  store: '000102030405060708090a0b0c0d0e0f',
   group: 7,
   sequence: 3,
+  sinceSeconds: 1_700_000_000,
+  predecessors: ['ab'.repeat(32), 'cd'.repeat(32)],
   scrypt: { logCost: 4, blockSize: 8, parallelism: 1 },
   salt: new Uint8Array(randomBytes(32)),
 }
@@ -71,7 +77,7 @@ t.test('what is packed is what is opened', t => {
   fc.assert(
     fc.property(keyrings, keyring => {
       const head = parseKeystore(packKeystore(IDENTITY, keyring, WRAPPING_KEY))
-      t.match(head, { group: 7, sequence: 3, isOn: keyring.isOn, mode: keyring.mode })
+      t.match(head, { ...IDENTITY, version: 2, isOn: keyring.isOn, mode: keyring.mode })
       const opened = openKeystore(head, WRAPPING_KEY)
       if (opened === undefined) throw new Error('it can not be opened')
       t.strictSame(plain(opened), plain(keyring))
@@ -99,8 +105,8 @@ t.test('no key of it is readable, and the same keyring never looks the same', t 
 t.test('another key opens nothing; an edit that knows the checksum opens nothing', t => {
   const head = parseKeystore(packKeystore(IDENTITY, sample, WRAPPING_KEY))
   t.equal(openKeystore(head, secretOf(1)), undefined)
-  // 24: the flag "on"; 97 and 98: a key's id and its state, all in the readable head
-  for (const at of [16, 24, 25, 28, 96, 98, 130]) {
+  // 24: the flag "on"; 88: since when; 96: the store; 112 and 114: a key's id and state; 136 and 168: predecessors
+  for (const at of [16, 24, 25, 28, 88, 96, 112, 114, 136, 168, 210]) {
     const bytes = Uint8Array.from(head.bytes)
     bytes[at] = (bytes[at] ?? 0) ^ 1
     t.equal(openKeystore({ ...head, bytes }, WRAPPING_KEY), undefined, `byte ${at}`)
@@ -120,6 +126,19 @@ t.test('every flipped bit and every missing end is damage', t => {
   }
   t.ok(isRefused(Buffer.concat([file, Buffer.alloc(1)])))
   t.end()
+})
+
+t.test('a keystore of version 1 is read, and is bound to no store', async t => {
+  const bytes = await readFile(join('test', 'fixtures', 'keystore-1', '3.keystore'))
+  const head = parseKeystore(bytes)
+  t.match(head, { version: 1, group: 3, sequence: 3, isOn: true, sinceSeconds: 0 })
+  t.equal(head.store, undefined)
+  t.same(head.predecessors, [])
+  const key = await deriveWrappingKey(Buffer.from('the old passphrase'), head.salt, head.scrypt)
+  t.same(
+    openKeystore(head, key)?.keys.map(({ id, state }) => `${id} ${state}`),
+    ['1 decrypt-only', '2 active'],
+  )
 })
 
 t.test('arbitrary bytes are refused, never anything else', t => {

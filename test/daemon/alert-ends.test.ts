@@ -150,6 +150,14 @@ t.test(
     const again = await OpenStore.open(directory)
     t.strictSame(
       idsOf(again).filter(id => id.startsWith('KEYSTORE')),
+      ['KEYSTORE_DAMAGED DefaultGroup'],
+    )
+    await again.storage.encryption.unlock(
+      again.storage.groups.named('DefaultGroup'),
+      Buffer.from('a passphrase'),
+    )
+    t.strictSame(
+      idsOf(again).filter(id => id.startsWith('KEYSTORE')),
       ['KEYSTORE_REPAIRED DefaultGroup'],
     )
     await again.close()

@@ -66,6 +66,9 @@ const keyring = {
 }
 
 const keystoreIdentity = {
+  store: '000102030405060708090a0b0c0d0e0f',
+  sinceSeconds: 0,
+  predecessors: ['ab'.repeat(32)],
   group: 7,
   sequence: 3,
   scrypt: { logCost: 4, blockSize: 8, parallelism: 1 },

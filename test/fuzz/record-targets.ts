@@ -9,6 +9,7 @@ import { PassBook } from '../../src/cleaner/pass-book.ts'
 import { ScheduleBook } from '../../src/cleaner/schedule-book.ts'
 import { BlockCensus } from '../../src/daemon/block-census.ts'
 import { BlockIds } from '../../src/daemon/block-ids.ts'
+import { KeystoreErasures } from '../../src/daemon/keystore-erasures.ts'
 import { BlockRecordKeeper, loadBlockRecords } from '../../src/daemon/block-records.ts'
 import { LifetimeCounters } from '../../src/daemon/lifetime-counters.ts'
 import { RunMarker } from '../../src/daemon/run-marker.ts'
@@ -150,6 +151,13 @@ function writtenBlocks(): BlockRecordKeeper {
   )
 }
 
+function writtenErasures(): KeystoreErasures {
+  const erasures = new KeystoreErasures(new MemoryMetadata())
+  erasures.add(7)
+  erasures.add(300)
+  return erasures
+}
+
 function writtenIds(): BlockIds {
   const ids = new BlockIds(new MemoryMetadata())
   ids.take(9)
@@ -195,6 +203,11 @@ const TABLES: readonly Table[] = [
     load: metadata => new ScheduleBook(metadata, 'Europe/Berlin').openAt('cleaner', NOW_SECONDS),
   },
   { name: 'block-record', write: writtenBlocks, load: metadata => loadBlockRecords(metadata) },
+  {
+    name: 'keystore-erasures',
+    write: writtenErasures,
+    load: metadata => new KeystoreErasures(metadata),
+  },
   { name: 'block-ids', write: writtenIds, load: metadata => new BlockIds(metadata) },
   {
     name: 'superblock',

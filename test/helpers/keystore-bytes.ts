@@ -4,7 +4,8 @@
 import { createDecipheriv, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 
-const HEAD_BYTES = 96
+const HEAD_BYTES = 112
+const PREDECESSOR_BYTES = 32
 const ENTRY_BYTES = 24
 const KEY_BYTES = 32
 const CHUNK_KEY_BYTES = 40
@@ -20,7 +21,7 @@ export async function secretsIn(file: Buffer, passphrase: string): Promise<Map<s
     p: file.readUInt16LE(38),
     maxmem: 2 ** 30,
   })
-  const bodyAt = HEAD_BYTES + count * ENTRY_BYTES
+  const bodyAt = HEAD_BYTES + count * ENTRY_BYTES + (file[84] ?? 0) * PREDECESSOR_BYTES
   const tagAt = bodyAt + CHUNK_KEY_BYTES + count * KEY_BYTES
   const decipher = createDecipheriv('aes-256-gcm', wrappingKey, file.subarray(72, 84))
   decipher.setAAD(file.subarray(0, bodyAt))

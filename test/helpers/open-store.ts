@@ -26,10 +26,13 @@ export interface OpenStoreOptions {
 
 export class OpenStore {
   readonly storage: Storage
+  /** with the store and the keystore backup */
+  readonly directory: string
   readonly #written: { bytes: number }
 
-  private constructor(storage: Storage, written: { bytes: number }) {
+  private constructor(storage: Storage, directory: string, written: { bytes: number }) {
     this.storage = storage
+    this.directory = directory
     this.#written = written
   }
 
@@ -50,7 +53,7 @@ export class OpenStore {
       ...(options.copies && { copies: options.copies }),
       ...(options.instrument && { instrument: options.instrument }),
     })
-    return new OpenStore(storage, written)
+    return new OpenStore(storage, directory, written)
   }
 
   close(): Promise<void> {

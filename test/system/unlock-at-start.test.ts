@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
-import { MountedCoffer, mountSkipReason, startedCoffer } from '../helpers/mounted.ts'
+import { type MountedCoffer, mountSkipReason, startedCoffer } from '../helpers/mounted.ts'
 
 const run = promisify(execFile)
 const skip = mountSkipReason
