@@ -33,7 +33,7 @@ t.test('of another version', async t => {
     { status: 0, out: 'There are no alerts.\n' },
     'the command is carried out',
   )
-  t.match(err, /^coffer: The daemon's version is 9\.9\.9\?\[2J, this command's is \S+: .+\n$/)
+  t.match(err, /^coffer: The daemon's version is 9\.9\.9\\x1b\[2J, this command's is \S+: .+\n$/)
   t.match((await run('alerts show', await serveAnswer(t, { result }))).err, /version is unknown/)
 
   const error = { code: -32601, message: 'There is no method "alerts.show".' }
