@@ -216,7 +216,9 @@ async function hasTaken(path: string, bytes: number): Promise<boolean> {
 
 /** A daemon on a disk that has such a store. */
 export function daemonOn(disk: string, env: Readonly<Record<string, string>> = {}): ChildDaemon {
-  return new ChildDaemon({ disk, env, passphrases: { [SEALED]: PASSPHRASE } })
+  // A cut is a copy of the disk, and the original is still mounted.
+  const copyAnswer = 'moved'
+  return new ChildDaemon({ disk, env, passphrases: { [SEALED]: PASSPHRASE }, copyAnswer })
 }
 
 /** A start that is to unlock a group must find it, with its passphrase. */

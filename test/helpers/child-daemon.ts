@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { connectControl, type ControlClient } from '../../src/control/client.ts'
 import type { MethodInput, MethodName, MethodResult } from '../../src/control/methods.ts'
-import type { DaemonOptions } from '../../src/daemon/contract.ts'
+import type { CopyAnswer, DaemonOptions } from '../../src/daemon/contract.ts'
 import { BARE_NODE } from './bare-node.ts'
 import { tool } from './mounted.ts'
 
@@ -24,6 +24,8 @@ export interface ChildDaemonOptions {
   readonly env?: Environment
   /** how long freed block files are kept; as the daemon does without it */
   readonly trashSeconds?: number
+  /** what the administrator says of a store whose original is still there */
+  readonly copyAnswer?: CopyAnswer
 }
 
 interface Held {
@@ -81,7 +83,8 @@ export class ChildDaemon {
   #host: Host | undefined
   #control: ControlClient | undefined
 
-  constructor({ disk, passphrases = {}, env = {}, trashSeconds }: ChildDaemonOptions) {
+  constructor(options: ChildDaemonOptions) {
+    const { disk, passphrases = {}, env = {}, trashSeconds, copyAnswer } = options
     this.#base = mkdtempSync(join(tmpdir(), 'coffer-child-'))
     this.mount = join(this.#base, 'mnt')
     this.store = join(disk, 'store')
@@ -100,6 +103,7 @@ export class ChildDaemon {
       passphraseFiles,
       requireUnlocked: true,
       ...(trashSeconds !== undefined && { trashSeconds }),
+      ...(copyAnswer !== undefined && { copyAnswer }),
     }
     this.#env = env
   }
