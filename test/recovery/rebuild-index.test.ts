@@ -244,5 +244,5 @@ t.test('a locked group is refused with the command that opens it', async t => {
   await t.rejects(method({ dryRun: false, group: 'vault' }, caller), refusal)
   const { job } = await method({ dryRun: false, group: 'DefaultGroup' }, caller)
   const end = await new Promise(ended => jobs.get(job).whenEnded(ended))
-  t.match(end, { state: 'finished', text: /^1 block files with \d+ chunks were read; 0 entries/ })
+  t.match(end, { state: 'finished', text: /^1 block file with \d+ chunks was read; 0 entries/ })
 })
