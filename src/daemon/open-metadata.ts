@@ -19,6 +19,7 @@ export function openMetadata(
     createIfMissing: directory.isNew,
     syncData: async () => circle.blocks?.sync(),
     checkRoom: async () => circle.space?.checkCommit(),
+    storeFirst: () => circle.vfs?.storeSuccessors(),
     flushData: async () => circle.streams?.flushAll(),
     observer: {
       put: (key, value) => circle.copies?.put(key, value),

@@ -51,6 +51,11 @@ export interface MetadataStoreOptions extends DatabaseOptions {
    * was to be committed waits.
    */
   readonly checkRoom?: () => Promise<void>
+  /**
+   * Stores what every commit must have, while there is something; asked again until it returns undefined, and the commit is
+   * collected in that same turn.
+   */
+  readonly storeFirst?: () => Promise<void> | undefined
   /** Moves unflushed data towards the block files before a periodic commit. */
   readonly flushData: () => Promise<void>
   /**
@@ -336,6 +341,7 @@ export class MetadataStore implements MetadataReader, Committer {
     this.#isRunning = true
     while (this.#waiters.length > 0) {
       const refusal = await this.#refusal()
+      if (refusal === undefined || this.#isForced) await this.#storeFirst()
       // In one turn: whoever forces a commit and is among the waiters is heard.
       const waiters = this.#waiters
       this.#waiters = []
@@ -358,6 +364,12 @@ export class MetadataStore implements MetadataReader, Committer {
     }
     // In the same turn as the last look at the waiters, so that nobody can arrive in between.
     this.#isRunning = false
+  }
+
+  async #storeFirst(): Promise<void> {
+    const { storeFirst } = this.#options
+    for (let storing = storeFirst?.(); storing !== undefined; storing = storeFirst?.())
+      await storing
   }
 
   /** Why there can be no commit now, which is no failure. */

@@ -16,6 +16,11 @@ export interface StreamStoreOptions extends Omit<FileStreamServices, 'readShare'
   readonly commit: () => Promise<void>
 }
 
+/** A file's data, as far as storing it goes. */
+interface Settling {
+  settle(): Promise<void>
+}
+
 export class StreamStore {
   readonly #streams = new Set<FileStream>()
   readonly #services: FileStreamServices
@@ -79,13 +84,17 @@ export class StreamStore {
 
   /** Every file, even when some fail: their owners keep that for the next fsync or close. */
   async flushAll(): Promise<void> {
-    const waiting = [...this.#streams].filter(stream => stream.hasUnflushedData)
-    const worker = async (): Promise<void> => {
-      for (let stream = waiting.pop(); stream !== undefined; stream = waiting.pop()) {
-        await stream.settle()
-      }
+    await settleAll([...this.#streams].filter(stream => stream.hasUnflushedData))
+  }
+
+  /** As ContentStore.flush. */
+  async flush(contents: readonly Settling[]): Promise<void> {
+    const isOver = this.#services.hurry()
+    try {
+      await settleAll([...contents])
+    } finally {
+      isOver()
     }
-    await Promise.all(Array.from({ length: PARALLEL_FLUSHES }, worker))
   }
 
   /** Bytes that were accepted and are not in block files yet, of all files. */
@@ -94,4 +103,14 @@ export class StreamStore {
     for (const stream of this.#streams) bytes += stream.unflushedBytes
     return bytes
   }
+}
+
+/** Some at a time; empties the list. */
+async function settleAll(waiting: Settling[]): Promise<void> {
+  const worker = async (): Promise<void> => {
+    for (let content = waiting.pop(); content !== undefined; content = waiting.pop()) {
+      await content.settle()
+    }
+  }
+  await Promise.all(Array.from({ length: PARALLEL_FLUSHES }, worker))
 }

@@ -7,6 +7,7 @@ import type { Inode } from './inode.ts'
 import { PERMISSION_BITS, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from './linux.ts'
 import { FILE_BYTES_MAX } from '../stream/index.ts'
 import type { Reaper } from './reaper.ts'
+import type { Successors } from './successors.ts'
 import type { ByteString } from './types.ts'
 import { ACCESS_ACL, aclAfterChmod, DEFAULT_ACL, isAcl, withAccessAcl } from './acl.ts'
 import type { Xattrs } from './xattrs.ts'
@@ -20,6 +21,7 @@ export interface AttributeParts {
   readonly contents: Contents
   readonly reaper: Reaper
   readonly xattrs: Xattrs
+  readonly successors: Pick<Successors, 'rewritten'>
   readonly now: () => Timestamp
   readonly isReadOnly: () => boolean
 }
@@ -51,8 +53,10 @@ export class AttributeOperations {
     const { contents } = this.#parts
     this.#hearFailure(inode, sizeBytes)
     inode.pins++
+    const hasLost = sizeBytes < inode.sizeBytes
     const done = (): void => {
       contents.refresh(inode)
+      if (hasLost) this.#parts.successors.rewritten(inode)
       this.modified(inode, false)
       this.unpin(inode)
     }

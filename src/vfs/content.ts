@@ -78,6 +78,8 @@ export interface ContentStore {
   ): Promise<void>
   /** Forgets all data of a file that nothing names any more; extents are deleted in slices over later commits. */
   discard(inode: number): Promise<void>
+  /** Stores what these have unflushed, soon; their owners are told of failures. */
+  flush(contents: readonly FileContent[]): Promise<void>
   /** flushes every content with unflushed data */
   flushAll(): Promise<void>
 }

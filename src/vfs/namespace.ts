@@ -22,6 +22,7 @@ import {
   SYMLINK_BYTES_MAX,
 } from './linux.ts'
 import type { Reaper } from './reaper.ts'
+import type { Successors } from './successors.ts'
 import type { ByteString, Caller, InodeNumber, RenameFlags, Timestamp } from './types.ts'
 import type { Xattrs } from './xattrs.ts'
 
@@ -39,6 +40,7 @@ export interface NamespaceParts {
   readonly containers: Containers
   readonly xattrs: Xattrs
   readonly reaper: Reaper
+  readonly successors: Pick<Successors, 'renamed'>
   readonly now: () => Timestamp
 }
 
@@ -56,6 +58,7 @@ export class Namespace {
   readonly #containers: Containers
   readonly #xattrs: Xattrs
   readonly #reaper: Reaper
+  readonly #successors: Pick<Successors, 'renamed'>
   readonly #now: () => Timestamp
 
   constructor(parts: NamespaceParts) {
@@ -64,6 +67,7 @@ export class Namespace {
     this.#containers = parts.containers
     this.#xattrs = parts.xattrs
     this.#reaper = parts.reaper
+    this.#successors = parts.successors
     this.#now = parts.now
   }
 
@@ -214,6 +218,7 @@ export class Namespace {
     // The reaper reports its own failures.
     void this.#leave(to, newName, victim, now)
     this.#move(from, name, to, newName, source, now)
+    this.#successors.renamed(source)
   }
 
   /** A device 0:0, which says "nothing here" to a union filesystem. */

@@ -14,6 +14,7 @@ import { Mending } from './mending.ts'
 import { nameHash } from './name-hash.ts'
 import { Namespace } from './namespace.ts'
 import { Reaper } from './reaper.ts'
+import { Successors } from './successors.ts'
 import { rootFields } from './root.ts'
 import type { ByteString, InodeNumber, Timestamp } from './types.ts'
 import { Xattrs } from './xattrs.ts'
@@ -52,6 +53,7 @@ export interface VfsParts {
   readonly contents: Contents
   readonly reaper: Reaper
   readonly namespace: Namespace
+  readonly successors: Successors
   readonly attributes: AttributeOperations
   readonly files: Files
   readonly listings: Listings
@@ -72,8 +74,17 @@ export function makeParts(options: VfsOptions): VfsParts {
   const contents = new Contents(options.content, table, containers)
   const { content: store } = options
   const reaper = new Reaper({ metadata, table, xattrs, contents, store, reportError })
-  const namespace = new Namespace({ table, dentries, containers, xattrs, reaper, now })
-  const attributes = new AttributeOperations({ table, contents, reaper, xattrs, now, isReadOnly })
+  const successors = new Successors(options.content)
+  const namespace = new Namespace({ table, dentries, containers, xattrs, reaper, successors, now })
+  const attributes = new AttributeOperations({
+    table,
+    contents,
+    reaper,
+    xattrs,
+    successors,
+    now,
+    isReadOnly,
+  })
   const files = new Files({ contents, attributes, committer })
   const listings = new Listings(dentries, table)
   const entryChanged = options.entryChanged ?? (() => undefined)
@@ -107,6 +118,7 @@ export function makeParts(options: VfsOptions): VfsParts {
     contents,
     reaper,
     namespace,
+    successors,
     attributes,
     files,
     listings,

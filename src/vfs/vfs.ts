@@ -23,6 +23,7 @@ import type { Mending } from './mending.ts'
 import type { Listings } from './listings.ts'
 import type { Namespace } from './namespace.ts'
 import type { Reaper } from './reaper.ts'
+import type { Successors } from './successors.ts'
 import type {
   AttributeChanges,
   Attributes,
@@ -80,6 +81,7 @@ export class Vfs implements CommitParticipant {
   readonly #contents: Contents
   readonly #reaper: Reaper
   readonly #namespace: Namespace
+  readonly #successors: Successors
   readonly #attributes: AttributeOperations
   readonly #files: Files
   readonly #listings: Listings
@@ -101,6 +103,7 @@ export class Vfs implements CommitParticipant {
     this.#contents = parts.contents
     this.#reaper = parts.reaper
     this.#namespace = parts.namespace
+    this.#successors = parts.successors
     this.#attributes = parts.attributes
     this.#files = parts.files
     this.#listings = parts.listings
@@ -129,7 +132,16 @@ export class Vfs implements CommitParticipant {
 
   // ---- the commit
 
+  /**
+   * Stores data that takes the place of older data, before a commit that no longer has the old. To be called again until it
+   * returns undefined, and the commit is collected in that same turn.
+   */
+  storeSuccessors(): Promise<void> | undefined {
+    return this.#successors.settle()
+  }
+
   collect(batch: MetadataWriter): void {
+    this.#successors.collected()
     this.#table.collect(batch)
     this.#dentries.collect(batch)
     this.#xattrs.collect(batch)
@@ -261,8 +273,12 @@ export class Vfs implements CommitParticipant {
     newName: ByteString,
     flags: RenameFlags,
     caller?: Caller,
-  ): void {
+  ): void | Promise<void> {
     this.#checkWritable()
+    const admitted = this.#successors.admitted()
+    if (admitted !== undefined) {
+      return admitted.then(() => this.rename(parent, name, newParent, newName, flags, caller))
+    }
     this.#namespace.rename(parent, name, newParent, newName, flags, caller)
   }
 

@@ -81,6 +81,8 @@ export class HollowStore implements ContentStore {
     if (target instanceof HollowContent) target.truncate(size)
   }
   async discard(): Promise<void> {}
+  async flush(): Promise<void> {}
+
   async flushAll(): Promise<void> {}
 }
 

@@ -200,6 +200,10 @@ export class FakeContentStore implements ContentStore {
     this.discarded.push(inode)
   }
 
+  async flush(contents: readonly FileContent[]): Promise<void> {
+    for (const content of contents) await content.settle()
+  }
+
   async flushAll(): Promise<void> {
     for (const content of this.open_.values()) await content.settle()
   }
