@@ -175,7 +175,7 @@ export class GroupKeys {
       if (head === undefined) {
         const wrappingKey = await deriveWrappingKey(next, salt, scrypt)
         const keyring = { ...NEW_KEYRING, chunkKey: Secret.take(chunkKeyBytes) }
-        await this.#write({ keyring, wrappingKey, salt, scrypt })
+        await this.#write({ keyring, wrappingKey, salt, scrypt }, 'opens')
         return
       }
       if (current === undefined) {
@@ -184,14 +184,17 @@ export class GroupKeys {
       const opened = await this.#prove(current)
       const wrappingKey = await deriveWrappingKey(next, salt, scrypt)
       const wasOpen = this.#open
-      await this.#write({ keyring: wasOpen?.keyring ?? opened.keyring, wrappingKey, salt, scrypt })
-      if (wasOpen === undefined) {
-        opened.wrappingKey.wipe()
-        this.lock()
-      } else {
-        wasOpen.wrappingKey.wipe()
+      const keyring = wasOpen?.keyring ?? opened.keyring
+      try {
+        await this.#write(
+          { keyring, wrappingKey, salt, scrypt },
+          wasOpen === undefined ? 'stays closed' : 'opens',
+        )
+      } finally {
         forget(opened)
+        if (this.#open?.wrappingKey !== wrappingKey) wrappingKey.wipe()
       }
+      wasOpen?.wrappingKey.wipe()
     })
   }
 
@@ -269,7 +272,7 @@ export class GroupKeys {
     const before = opened.keyring
     const after = next(before)
     if (after === before) return
-    await this.#write({ ...opened, keyring: after })
+    await this.#write({ ...opened, keyring: after }, 'opens')
     wipeKeyring(before, after)
   }
 
@@ -362,8 +365,10 @@ export class GroupKeys {
     return packKeystore(identity, keyring, wrappingKey)
   }
 
-  async #write(next: OpenKeys): Promise<void> {
+  /** @param then a group whose keys are closed must not be open for a moment: whoever writes then would lose it */
+  async #write(next: OpenKeys, then: 'opens' | 'stays closed'): Promise<void> {
     const { group, places, written, found } = this.#options
+    const wasOpen = this.#open
     const bytes = this.#pack(next)
     const { digest, predecessors = [] } = this.#head ?? {}
     const known = new Set([...this.#superseded, ...predecessors])
@@ -374,7 +379,8 @@ export class GroupKeys {
     this.#head = head
     this.#superseded = new Set()
     this.#isSaidEncrypted = head.isOn
-    this.#open = next
+    // Who wiped the keys meanwhile, at the end of the daemon, wiped some of these.
+    if (then === 'opens' && this.#open === wasOpen) this.#open = next
     found(findings)
     await written(head.sequence)
   }

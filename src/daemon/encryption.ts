@@ -192,7 +192,8 @@ export class Encryption {
       // Once more: what came in between.
       await this.#options.settle()
       await this.#options.forget(group.id)
-      keys.lock()
+      // After a change of the keys that is under way: it would open the group again, with keys that are wiped.
+      await keys.end()
     } finally {
       this.#closing.delete(group.id)
     }

@@ -3,6 +3,7 @@
 
 import type { ChunkLocation, NewChunk, OpenRegion } from '../blocks/block-store.ts'
 import { REGION_RAW_BYTES_MAX } from '../blocks/block-store.ts'
+import { FilesystemError } from '../errors.ts'
 
 /**
  * Of the bytes that are found by their fingerprints, so much is read again. A region's chance is its hit bytes' share of
@@ -56,7 +57,8 @@ export class HitCheck {
     for (const region of regions) {
       if (damaged.has(region.block)) continue
       const error = await this.#compare(region).catch(asError)
-      if (error === undefined) continue
+      // A group that was locked meanwhile says nothing about its block files.
+      if (error === undefined || error instanceof FilesystemError) continue
       damaged.add(region.block)
       this.#options.damaged(region.block, error)
     }

@@ -236,6 +236,8 @@ export class StoredReader {
       return await this.#options.regions.readRegion(block, page, endPage)
     } catch (error) {
       if (!this.#options.regions.hasBlock(block)) throw new MovedError(block)
+      // A group that was locked meanwhile says nothing about its block files.
+      if (error instanceof FilesystemError) throw error
       throw new LostChunkError(block, error instanceof Error ? error : new Error(String(error)))
     }
   }
