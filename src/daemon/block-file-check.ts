@@ -57,7 +57,9 @@ export class BlockFileCheck {
     }
   }
 
-  async #damageOf({ block, lengthBytes }: BlockRecord): Promise<string | undefined> {
+  async #damageOf({ block, lengthBytes, regionCount }: BlockRecord): Promise<string | undefined> {
+    // Its record was committed when its number was given out, which a power cut can leave without the file.
+    if (regionCount === 0) return undefined
     const path = this.#options.blocks.pathOf(block)
     if (path === undefined) return undefined
     try {
