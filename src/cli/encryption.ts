@@ -53,11 +53,15 @@ function addPassphraseCommand(io: CliIo, family: Argv<GlobalArgs>): void {
         const current = hasPassphrase
           ? await readSecret(io, {
               file: argv.currentPassphraseFile,
+              what: 'current passphrase',
+              option: '--current-passphrase-file',
               prompt: `Current passphrase of ${name}: `,
             })
           : undefined
         const next = await readSecret(io, {
           file: argv.passphraseFile,
+          what: 'new passphrase',
+          option: '--passphrase-file',
           prompt: `New passphrase of ${name}: `,
           confirm: 'The same again: ',
         })
@@ -90,6 +94,8 @@ function addLockCommands(io: CliIo, family: Argv<GlobalArgs>): void {
         const { name } = argv
         const secret = await readSecret(io, {
           file: argv.passphraseFile,
+          what: 'passphrase',
+          option: '--passphrase-file',
           prompt: `Passphrase of ${name}: `,
         })
         const reply = await withControl(io, argv, client =>

@@ -18,6 +18,9 @@ const NEWLINE = 0x0a
 export interface SecretSource {
   /** path of a file whose first line is the secret; `-` = stdin. Without it the terminal is asked */
   readonly file: string | undefined
+  /** what is asked for, and the option that gives it, for who has no terminal */
+  readonly what: string
+  readonly option: string
   /** what the terminal shows, for example `New passphrase: ` */
   readonly prompt: string
   /** what the terminal shows to have it typed again; both must agree */
@@ -30,9 +33,9 @@ export interface SecretSource {
  */
 export async function readSecret(io: CliIo, source: SecretSource): Promise<Buffer> {
   if (source.file !== undefined) return checkSecret(await readFirstLine(io, source.file))
-  const typed = checkSecret(await askSecret(io, source.prompt))
+  const typed = checkSecret(await askSecret(io, source, source.prompt))
   if (source.confirm === undefined) return typed
-  const again = await askSecret(io, source.confirm)
+  const again = await askSecret(io, source, source.confirm)
   const isSame = again.equals(typed)
   again.fill(0)
   if (isSame) return typed
@@ -40,10 +43,11 @@ export async function readSecret(io: CliIo, source: SecretSource): Promise<Buffe
   throw new CofferError('SECRETS_DIFFER', 'The two are not the same; nothing was done.')
 }
 
-async function askSecret(io: CliIo, prompt: string): Promise<Buffer> {
+async function askSecret(io: CliIo, source: SecretSource, prompt: string): Promise<Buffer> {
   const typed = await io.askSecret(prompt)
   if (typed !== undefined) return Buffer.from(typed)
-  const message = 'There is no terminal to ask on; give the secret with --passphrase-file.'
+  const { what, option } = source
+  const message = `There is no terminal to ask for the ${what} on; give it with ${option}.`
   throw new CofferError('NO_TERMINAL', message)
 }
 

@@ -1,9 +1,11 @@
 // A copy of a store beside its original: both would write their keystores into one folder, and each would take the other's
 // newest key away. A start compares the store's identity with the paths that the registry of stores knows.
 
+import { join } from 'node:path'
 import { StoreError } from '../errors.ts'
 import type { CopyAnswer } from './contract.ts'
 import type { StoreDirectory } from './store-directory.ts'
+import { identityOfKeystores } from './keystore-identity.ts'
 import { formerIdentities, readIdentity, renewIdentity } from './store-identity.ts'
 import type { StoreRegistry } from './store-registry.ts'
 
@@ -13,7 +15,9 @@ export async function checkNoCopy(
   registry: StoreRegistry,
   answer: CopyAnswer,
 ): Promise<void> {
-  const identity = await readIdentity(path)
+  // A copy without the file would take its identity from the keystores that were copied with it.
+  const identity =
+    (await readIdentity(path)) ?? (await identityOfKeystores(join(path, 'keystores')))
   if (identity === undefined || answer !== 'ask') return
   const others = await registry.others(path, identity)
   // A path that holds no such store any more: this one was moved, which is registered without a question.

@@ -54,9 +54,13 @@ export function groupMethods(options: GroupMethodsOptions, views: ControlViews):
         )
       }
       if (physicalBytesOf(storage, group.id) > 0) {
+        // The cleaner leaves the data of a locked group alone.
+        const first = storage.encryption.isLocked(group.id)
+          ? `first coffer storage-group unlock ${name}, then`
+          : 'run:'
         throw new CofferError(
           'GROUP_IN_USE',
-          `The storage group ${name} still has data of deleted files; run: coffer maintenance reclaim-space --group ${name} --wait`,
+          `The storage group ${name} still has data of deleted files; ${first} coffer maintenance reclaim-space --group ${name} --wait`,
         )
       }
       groups.delete(name)

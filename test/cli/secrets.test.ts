@@ -18,13 +18,15 @@ function ioWith(answers: string[], stdin = ''): CliIo {
   } as unknown as CliIo
 }
 
+const ASKED = { what: 'new passphrase', option: '--new-file' }
+
 t.test('a file', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-secret-'))
   t.teardown(async () => await rm(folder, { recursive: true }))
   const file = join(folder, 'passphrase')
   const read = async (content: string | Buffer) => {
     await writeFile(file, content)
-    return (await readSecret(ioWith([]), { file, prompt: '' })).toString()
+    return (await readSecret(ioWith([]), { ...ASKED, file, prompt: '' })).toString()
   }
   t.equal(await read('geheim'), 'geheim', 'without a newline')
   t.equal(await read('schön und gut\nsecond line\n'), 'schön und gut', 'the first line')
@@ -35,21 +37,27 @@ t.test('a file', async t => {
   await t.rejects(read(Buffer.alloc(1 << 20, 'x')), { code: 'USAGE', message: /far more/ })
   await t.rejects(read(''), { code: 'USAGE', message: /empty/ })
   await t.rejects(read('\nsecond'), { code: 'USAGE' })
-  const missing = readSecret(ioWith([]), { file: join(folder, 'none'), prompt: '' })
+  const missing = readSecret(ioWith([]), { ...ASKED, file: join(folder, 'none'), prompt: '' })
   await t.rejects(missing, { code: 'SECRET_UNREADABLE', message: /none.*ENOENT/ })
 })
 
 t.test('stdin', async t => {
-  const secret = await readSecret(ioWith([], 'typed\nmore'), { file: '-', prompt: '' })
+  const secret = await readSecret(ioWith([], 'typed\nmore'), { ...ASKED, file: '-', prompt: '' })
   t.equal(secret.toString(), 'typed')
 })
 
 t.test('the terminal', async t => {
-  const source = { file: undefined, prompt: 'New: ', confirm: 'Again: ' }
+  const source = { ...ASKED, file: undefined, prompt: 'New: ', confirm: 'Again: ' }
   t.equal((await readSecret(ioWith(['a', 'a']), source)).toString(), 'a')
-  t.equal((await readSecret(ioWith(['a']), { file: undefined, prompt: 'Old: ' })).toString(), 'a')
+  t.equal(
+    (await readSecret(ioWith(['a']), { ...ASKED, file: undefined, prompt: 'Old: ' })).toString(),
+    'a',
+  )
   await t.rejects(readSecret(ioWith(['a', 'b']), source), { code: 'SECRETS_DIFFER' })
-  await t.rejects(readSecret(ioWith([]), source), { code: 'NO_TERMINAL' })
+  await t.rejects(readSecret(ioWith([]), source), {
+    code: 'NO_TERMINAL',
+    message: /new passphrase.*--new-file/,
+  })
   await t.rejects(readSecret(ioWith(['']), source), { code: 'USAGE' })
   await t.rejects(readSecret(ioWith(['x'.repeat(SECRET_BYTES_MAX + 1)]), source), { code: 'USAGE' })
 })

@@ -120,4 +120,10 @@ t.test('a lost identity is taken from the keystores', async t => {
     await again.storage.encryption.unlock(group, passphrase)
     await again.close()
   }
+  const registry = new StoreRegistry(join(base, 'keystore-backup'))
+  await registry.remember(join(base, 'store'), identity.trim(), new Date())
+  const copy = join(base, 'copy')
+  await cp(join(base, 'store'), copy, { recursive: true })
+  await rm(join(copy, 'identity'))
+  await t.rejects(checkNoCopy(copy, registry, 'ask'), { code: 'STORE_IS_A_COPY' })
 })
