@@ -303,11 +303,11 @@ export class GroupKeys {
     }
     this.#attempts.succeeded()
     const chosen = this.#choose(proved)
-    forgetProved(proved, chosen)
     if (this.#open === undefined) {
       this.#head = chosen.head
-      this.#superseded = supersededBy(chosen, proved)
+      this.#superseded = supersededBy(chosen, proved, this.#options.usedIds())
     }
+    forgetProved(proved, chosen)
     const { salt, scrypt } = chosen.head
     return { keyring: chosen.keyring, wrappingKey: chosen.wrappingKey, salt, scrypt }
   }
@@ -315,8 +315,10 @@ export class GroupKeys {
   /** @throws CryptoError KEYSTORE_ROLLED_BACK when only keystores of an earlier time were opened */
   #choose(proved: readonly ProvedKeystore[]): ProvedKeystore {
     const sequence = this.#options.recordedSequence()
+    const { places, usedIds } = this.#options
+    const known = { sequenceMin: sequence, store: places.store, usedIds: usedIds() }
     // What is open was looked at when it was opened.
-    const chosen = this.#open === undefined ? chooseKeystore(proved, sequence) : proved[0]
+    const chosen = this.#open === undefined ? chooseKeystore(proved, known) : proved[0]
     const isEarlier =
       this.#open === undefined && this.#options.isKnownEncrypted() && !chosen?.keyring.isOn
     if (chosen !== undefined && !isEarlier) return chosen

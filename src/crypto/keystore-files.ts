@@ -2,9 +2,10 @@
 // disk that no name leads to: whatever is to be erased is erased under that name, at the latest by the next unlock.
 
 import { constants } from 'node:fs'
-import { link, lstat, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { link, lstat, open, readdir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { makeDirectoryDurably, syncDirectory, writeDurably } from '../durable-file.ts'
+import { readSmallFile } from '../small-file.ts'
 import { durably, durablySync, durablyWrite } from '../fault-points.ts'
 import { digestOf, KEYSTORE_BYTES_MAX } from './keystore-format.ts'
 
@@ -136,5 +137,7 @@ async function isThere(path: string): Promise<boolean> {
 
 /** undefined when it can't be read */
 async function digestIn(path: string): Promise<string | undefined> {
-  return await readFile(path).then(digestOf, () => undefined)
+  // Larger than any keystore: what it holds is no keystore's digest.
+  const bytes = await readSmallFile(path, KEYSTORE_BYTES_MAX).catch(() => undefined)
+  return bytes === undefined || bytes.length > KEYSTORE_BYTES_MAX ? undefined : digestOf(bytes)
 }

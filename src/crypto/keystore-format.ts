@@ -18,6 +18,7 @@ import {
 import {
   SCRYPT_BLOCK_SIZE_MAX,
   SCRYPT_LOG_COST_MAX,
+  SCRYPT_MEMORY_BYTES_MAX,
   SCRYPT_PARALLELISM_MAX,
   type ScryptParameters,
 } from './passphrase.ts'
@@ -227,7 +228,10 @@ function isScryptSane({ logCost, blockSize, parallelism }: ScryptParameters): bo
     blockSize >= 1 &&
     blockSize <= SCRYPT_BLOCK_SIZE_MAX &&
     parallelism >= 1 &&
-    parallelism <= SCRYPT_PARALLELISM_MAX
+    parallelism <= SCRYPT_PARALLELISM_MAX &&
+    // What scrypt itself demands, and a bound of what a forged file may cost.
+    logCost < 16 * blockSize &&
+    128 * 2 ** logCost * blockSize <= SCRYPT_MEMORY_BYTES_MAX
   )
 }
 

@@ -1,8 +1,9 @@
 // The two places of a group's keystore. Reading changes nothing; what is written is what the caller has proved with the
 // passphrase, and what parses and wasn't proved is put aside, never overwritten.
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readSmallFile } from '../small-file.ts'
 import { CryptoError } from './errors.ts'
 import { eraseFile, installKeystore, moveAside, previousPath, type Fate } from './keystore-files.ts'
 import {
@@ -221,7 +222,7 @@ export class KeystorePlaces {
 
   async #readCopy(path: string, group: number): Promise<KeystoreCopy> {
     try {
-      const bytes = await readFile(path)
+      const bytes = await readSmallFile(path, KEYSTORE_BYTES_MAX)
       const digest = digestOf(bytes)
       try {
         if (bytes.length > KEYSTORE_BYTES_MAX) return { path, what: 'damaged', digest }

@@ -23,6 +23,8 @@ export const SCRYPT_DEFAULT: ScryptParameters = { logCost: 17, blockSize: 8, par
 export const SCRYPT_LOG_COST_MAX = 20
 export const SCRYPT_BLOCK_SIZE_MAX = 16
 export const SCRYPT_PARALLELISM_MAX = 4
+/** Eight times that of the default. */
+export const SCRYPT_MEMORY_BYTES_MAX = 2 ** 30
 /** Beside the table of 128 * N * r bytes, OpenSSL counts some working memory. */
 const SCRYPT_MEMORY_SLACK_BYTES = 1024 * 1024
 

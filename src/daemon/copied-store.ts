@@ -16,8 +16,9 @@ export async function checkNoCopy(
   answer: CopyAnswer,
 ): Promise<void> {
   // A copy without the file would take its identity from the keystores that were copied with it.
-  const identity =
-    (await readIdentity(path)) ?? (await identityOfKeystores(join(path, 'keystores')))
+  // What else stands in its place is refused when the store is opened.
+  const own = await readIdentity(path).catch(() => undefined)
+  const identity = own ?? (await identityOfKeystores(join(path, 'keystores')))
   if (identity === undefined || answer !== 'ask') return
   const others = await registry.others(path, identity)
   // A path that holds no such store any more: this one was moved, which is registered without a question.

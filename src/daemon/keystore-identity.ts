@@ -1,8 +1,9 @@
 // The identity of a store whose own file of it is lost, by the keystores that are bound to it.
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseKeystore } from '../crypto/keystore-format.ts'
+import { KEYSTORE_BYTES_MAX, parseKeystore } from '../crypto/keystore-format.ts'
+import { readSmallFile } from '../small-file.ts'
 
 const KEYSTORE = /^\d{1,5}\.keystore$/
 
@@ -19,7 +20,7 @@ export async function identityOfKeystores(directory: string): Promise<string | u
 
 async function storeOf(path: string): Promise<string | undefined> {
   try {
-    return parseKeystore(await readFile(path)).store
+    return parseKeystore(await readSmallFile(path, KEYSTORE_BYTES_MAX)).store
   } catch {
     // Damaged or unreadable: it says nothing.
     return undefined

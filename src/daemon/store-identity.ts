@@ -3,9 +3,9 @@
 // keystores still open and can be bound anew.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeDurably } from '../durable-file.ts'
+import { readSmallFile } from '../small-file.ts'
 
 const IDENTITY_BYTES = 16
 const LINE = /^([0-9a-f]{32})\n$/
@@ -14,6 +14,8 @@ const FILE = 'identity'
 const FORMER_FILE = 'former-identities'
 /** A copy of a copy of … has so many; the oldest goes first. */
 const FORMER_MAX = 16
+/** A line has 33 bytes. */
+const FILE_BYTES_MAX = 1024
 
 /** Makes nothing. @param store the store's directory; @returns undefined where it is missing or damaged */
 export async function readIdentity(store: string): Promise<string | undefined> {
@@ -75,8 +77,11 @@ function newIdentity(): string {
 }
 
 async function textOf(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
-    throw error
-  })
+  return await readSmallFile(path, FILE_BYTES_MAX).then(
+    bytes => bytes.toString('latin1'),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return ''
+      throw error
+    },
+  )
 }

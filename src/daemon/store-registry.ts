@@ -7,10 +7,10 @@
 // disk itself is gone with the disk.
 
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { lstat, open, readdir, rm, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { lstat, readdir, rm, stat } from 'node:fs/promises'
+import { isAbsolute, join, resolve } from 'node:path'
 import { makeDirectoryDurably, syncDirectory, writeDurably } from '../durable-file.ts'
+import { readSmallFile } from '../small-file.ts'
 import { resolvePath } from './places.ts'
 import { readIdentity } from './store-identity.ts'
 
@@ -18,6 +18,8 @@ const VERSION = 1
 const FOLDER = 'stores'
 /** An entry holds a path, which has 4,096 bytes at most, escaped. */
 const ENTRY_BYTES_MAX = 32 * 1024
+// eslint-disable-next-line no-control-regex
+const CONTROL_CHARACTER = /[\u0000-\u001F\u007F]/
 /** As `toISOString` writes it: it becomes part of a sentence. */
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
@@ -104,18 +106,10 @@ export class StoreRegistry {
 
 /** What a link, a pipe or a large file holds is of no interest: nothing. */
 async function readSmall(path: string): Promise<string> {
-  try {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-    const file = await open(path, flags)
-    try {
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(ENTRY_BYTES_MAX))
-      return buffer.toString('utf8', 0, bytesRead)
-    } finally {
-      await file.close()
-    }
-  } catch {
-    return ''
-  }
+  return await readSmallFile(path, ENTRY_BYTES_MAX).then(
+    bytes => bytes.toString('utf8'),
+    () => '',
+  )
 }
 
 /** Device and inode, to compare two paths now; they are not remembered, since both may change. */
@@ -139,6 +133,8 @@ function parse(text: string): Entry | undefined {
     if (!('path' in record && 'identity' in record && 'firstSeen' in record)) return undefined
     const { path, identity, firstSeen } = record
     if (typeof path !== 'string' || typeof identity !== 'string') return undefined
+    // It becomes part of a sentence, and of paths that are looked at.
+    if (!isAbsolute(path) || CONTROL_CHARACTER.test(path)) return undefined
     if (typeof firstSeen !== 'string' || !ISO_TIME.test(firstSeen)) return undefined
     return { path, identity, firstSeen }
   } catch {

@@ -1,9 +1,11 @@
 // Keystores that were mixed up, forged, put back or replaced: nothing that wasn't proved overwrites a keystore, decides
 // whether the group is encrypted, or is lost.
 
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { activeKey } from '../../src/crypto/index.ts'
 import {
@@ -282,4 +284,62 @@ t.test('damaged files are kept, a few of them', async t => {
   t.equal(names.length, 4)
   t.ok(names.every(name => name.includes('.damaged-')))
   t.ok(names.includes(`3.keystore.damaged-${digest8(Buffer.from('damage 6'))}`))
+})
+
+t.test(
+  'an earlier state of the store is restored: the key of its data is not given up',
+  async t => {
+    const world = await newWorld(t)
+    const [primary, backup] = world.paths
+    const image = await readFile(primary)
+    const imageSequence = world.sequence
+    const later = await unlocked(world)
+    const first = activeKey(later.keyring)?.secret
+    await later.rotate()
+    await later.retire(new Set([1]))
+    const newest = await readFile(backup)
+    await writeFile(primary, image)
+    world.sequence = imageSequence
+    world.usedIds = new Set([0, 1])
+    for (let round = 0; round < 3; round++) {
+      const keys = await unlocked(world)
+      t.equal(keys.keyring.keys.find(({ id }) => id === 1)?.state, 'active', `unlock ${round}`)
+      t.notOk(keys.keyring.keys.find(({ id }) => id === 1)?.secret?.isWiped)
+      if (round === 1) await keys.rotate()
+      keys.lock()
+      if (round === 1) break
+    }
+    t.ok(first?.isWiped, 'the retired one')
+    const asides = (await namesBeside(backup)).filter(name => name.includes('aside'))
+    t.equal(asides.length, 1)
+    t.same(await readFile(join(dirname(backup), asides[0] ?? '')), newest, 'nor is the newer one')
+  },
+)
+
+t.test('a pipe or a link in the place of a keystore is waited for by nobody', async t => {
+  const world = await newWorld(t)
+  const [, backup] = world.paths
+  for (const replace of [
+    () => promisify(execFile)('mkfifo', [backup]),
+    () => symlink('/dev/zero', backup),
+  ]) {
+    await rm(backup)
+    await replace()
+    const keys = await unlocked(world)
+    t.ok(keys.isOpen)
+    keys.lock()
+  }
+})
+
+t.test('a forged copy that can not be derived from keeps no good one closed', async t => {
+  const world = await newWorld(t)
+  const [primary, backup] = world.paths
+  const forged = forge(await readFile(primary), file => {
+    // scrypt with r = 1 wants N below 2 ^ 16.
+    file[36] = 16
+    file[37] = 1
+  })
+  await writeFile(backup, forged)
+  const keys = await unlocked(world)
+  t.ok(keys.isOpen)
 })

@@ -29,6 +29,8 @@ export class World {
   /** what the store remembers */
   sequence = 0
   isKnownEncrypted = false
+  /** ids of keys that some block file has */
+  usedIds: ReadonlySet<number> = new Set()
   nowSeconds = 1_000_000
   findings: PlaceFinding[] = []
   /** throws in `written`, as a crash before the commit */
@@ -52,7 +54,7 @@ export class World {
       group: 3,
       places,
       nowSeconds: () => this.nowSeconds,
-      usedIds: () => new Set(),
+      usedIds: () => this.usedIds,
       hasData: () => true,
       recordedSequence: () => this.sequence,
       isKnownEncrypted: () => this.isKnownEncrypted,
