@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kSecretBytesMax = size_t{1} << 20;
 
-/** What JavaScript's handle points to: nothing else that it can hold begins like this. */
+/** JavaScript's handle points to this. The mark tells it from the addon's other handles. */
 struct Handle {
   static constexpr uint64_t kMark = 0x5345435245543031;
   uint64_t mark = kMark;

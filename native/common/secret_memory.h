@@ -59,7 +59,7 @@ bool IsAllZero(std::span<const uint8_t> bytes);
 /** The bytes of a secret that JavaScript holds. @throws ArgumentError, CodedError KEY_WIPED */
 std::span<const uint8_t> SecretBytesOf(napi_env env, napi_value value, size_t bytes_expected);
 const Secret& SecretOf(napi_env env, napi_value value);
-/** What JavaScript holds a secret by. */
+/** Hands a secret over to JavaScript, as a handle. */
 napi_value MakeSecret(napi_env env, std::unique_ptr<Secret> secret);
 
 /** Adds createSecret, randomSecret, wipeSecret, isSecretWiped and secretsEqual to the exports. */

@@ -76,7 +76,7 @@ std::shared_ptr<BlockFile> BlockFile::Open(const std::string& path, const BlockI
 }
 
 void BlockFile::TakeKey(std::span<const uint8_t> salt) {
-  // What wiped memory looks like: everybody could open what is sealed with it.
+  // A wiped key consists of zeros, and anybody could open data that is sealed with zeros.
   if (IsAllZero({identity_.content_key.data(), kKeyBytes})) throw CodedError("KEY_UNUSABLE", "A key of zeros is none");
   uint8_t derived[kKeyBytes];
   DeriveBlockKey(identity_.content_key.data(), salt, derived);

@@ -26,7 +26,7 @@ class CutJob : public Job {
   bool is_end = false;
 
   ~CutJob() override { explicit_bzero(&parameters, sizeof parameters); }
-  /** What cuts and names: the fingerprint key, then the two multipliers. */
+  /** Copies a group's chunk key: the fingerprint key, then the two multipliers of the cutter. */
   void TakeKey(std::span<const uint8_t> key);
   void Run() override;
   napi_value Result(napi_env env) override;

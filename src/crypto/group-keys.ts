@@ -25,7 +25,8 @@ import {
   SALT_BYTES,
   type KeystoreHead,
 } from './keystore-format.ts'
-import type { KeystoreCopy, KeystorePlaces, PlaceFinding } from './keystore-places.ts'
+import type { GroupKeysOptions } from './contract.ts'
+import type { KeystoreCopy } from './keystore-places.ts'
 import {
   chooseKeystore,
   forgetProved,
@@ -42,26 +43,7 @@ import {
   sinceSeconds,
 } from './keystore-view.ts'
 import { forget, NEW_KEYRING, type OpenKeys } from './open-keys.ts'
-import { deriveWrappingKey, SCRYPT_DEFAULT, type ScryptParameters } from './passphrase.ts'
-
-export interface GroupKeysOptions {
-  readonly group: number
-  readonly places: KeystorePlaces
-  readonly nowSeconds: () => number
-  /** ids that some block of the group has */
-  readonly usedIds: () => ReadonlySet<number>
-  /** whether the group has data, or a container that data can come into */
-  readonly hasData: () => boolean
-  /** sequence of the last keystore that is remembered; 0 = there never was one */
-  readonly recordedSequence: () => number
-  /** whether anything apart from keystores says that the group is or was encrypted */
-  readonly isKnownEncrypted: () => boolean
-  /** a keystore that was proved is in a place: remember its sequence durably */
-  readonly written: (sequence: number) => Promise<void>
-  /** a place that was wrong or can't be written */
-  readonly found: (findings: readonly PlaceFinding[]) => void
-  readonly scrypt?: ScryptParameters
-}
+import { checkPassphrase, deriveWrappingKey, SCRYPT_DEFAULT } from './passphrase.ts'
 
 export class GroupKeys {
   readonly #options: GroupKeysOptions
@@ -113,7 +95,7 @@ export class GroupKeys {
     return this.#open?.keyring.isOn ?? this.#isSaidEncrypted
   }
 
-  /** What an open keystore says. Before it is open: for show, apart from `isOn`, which is never off by mistake. */
+  /** The settings of the open keystore. Before an unlock only `isOn` may be relied on: it is never off by mistake. */
   get info(): KeyringInfo | undefined {
     if (this.#open !== undefined) return this.#open.keyring
     const head = this.#head
@@ -121,7 +103,7 @@ export class GroupKeys {
     return { ...head, isOn: this.#isSaidEncrypted }
   }
 
-  /** What is wrong although the keystore may be opened; undefined when nothing is. */
+  /** Why the group stays locked although its keystore is whole; undefined when it has no such reason. */
   get doubt(): string | undefined {
     if (this.#open !== undefined || !this.#isSaidEncrypted) return undefined
     if (this.#broken !== undefined || ownHeads(this.#copies).some(saysEncrypted)) return undefined
@@ -134,9 +116,7 @@ export class GroupKeys {
 
   /** The opened keys. @throws CryptoError GROUP_LOCKED */
   get keyring(): Keyring {
-    if (this.#open === undefined) {
-      throw this.#broken ?? new CryptoError('GROUP_LOCKED', 'The storage group is locked.')
-    }
+    if (this.#open === undefined) throw this.#broken ?? locked()
     return this.#open.keyring
   }
 
@@ -181,6 +161,7 @@ export class GroupKeys {
       if (current === undefined) {
         throw new CryptoError('PASSPHRASE_REQUIRED', 'The current passphrase is needed.')
       }
+      checkPassphrase(next)
       const opened = await this.#prove(current)
       const wrappingKey = await deriveWrappingKey(next, salt, scrypt)
       const wasOpen = this.#open
@@ -192,9 +173,10 @@ export class GroupKeys {
         )
       } finally {
         forget(opened)
-        if (this.#open?.wrappingKey !== wrappingKey) wrappingKey.wipe()
+        const replaced =
+          this.#open?.wrappingKey === wrappingKey ? wasOpen?.wrappingKey : wrappingKey
+        replaced?.wipe()
       }
-      wasOpen?.wrappingKey.wipe()
     })
   }
 
@@ -262,18 +244,19 @@ export class GroupKeys {
   async #change(next: (keyring: Keyring) => Keyring): Promise<void> {
     const opened = this.#open
     if (opened === undefined) {
-      throw (
-        this.#broken ??
-        (this.hasPassphrase
-          ? new CryptoError('GROUP_LOCKED', 'The storage group is locked.')
-          : new CryptoError('PASSPHRASE_REQUIRED', 'The storage group has no passphrase yet.'))
-      )
+      if (this.hasPassphrase) throw this.#broken ?? locked()
+      throw new CryptoError('PASSPHRASE_REQUIRED', 'The storage group has no passphrase yet.')
     }
     const before = opened.keyring
     const after = next(before)
     if (after === before) return
-    await this.#write({ ...opened, keyring: after }, 'opens')
-    wipeKeyring(before, after)
+    try {
+      await this.#write({ ...opened, keyring: after }, 'opens')
+    } finally {
+      // Whichever of the two is not in use.
+      if (this.#open?.keyring === after) wipeKeyring(before, after)
+      else wipeKeyring(after, before)
+    }
   }
 
   /**
@@ -317,7 +300,7 @@ export class GroupKeys {
     const sequence = this.#options.recordedSequence()
     const { places, usedIds } = this.#options
     const known = { sequenceMin: sequence, store: places.store, usedIds: usedIds() }
-    // What is open was looked at when it was opened.
+    // The unlock that opened a keystore has chosen it already.
     const chosen = this.#open === undefined ? chooseKeystore(proved, known) : proved[0]
     const isEarlier =
       this.#open === undefined && this.#options.isKnownEncrypted() && !chosen?.keyring.isOn
@@ -326,7 +309,7 @@ export class GroupKeys {
     throw rolledBack(this.#copies, proved, sequence)
   }
 
-  /** What was proved is in both places and is in use. A keystore of an earlier version or store is made anew. */
+  /** Writes the proved keystore to both places and opens the group. One of an earlier version or store is written anew. */
   async #settle(opened: OpenKeys): Promise<void> {
     const { group, places, written, found, recordedSequence } = this.#options
     const proved = this.#head
@@ -392,4 +375,8 @@ export class GroupKeys {
     this.#last = result.catch(() => undefined)
     return result
   }
+}
+
+function locked(): CryptoError {
+  return new CryptoError('GROUP_LOCKED', 'The storage group is locked.')
 }

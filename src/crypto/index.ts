@@ -1,5 +1,6 @@
 export { CryptoError, type CryptoErrorCode } from './errors.ts'
-export { GroupKeys, type GroupKeysOptions } from './group-keys.ts'
+export type { GroupKeysOptions } from './contract.ts'
+export { GroupKeys } from './group-keys.ts'
 export {
   activeKey,
   freeKeyCount,

@@ -289,6 +289,11 @@ export class Encryption {
     const { erasures, alerts, groups } = this.#options
     const failures: string[] = []
     for (const id of erasures.ids) {
+      // One record must not be enough: a group that is there keeps its keystores, whatever the other one says.
+      if (groups.list().some(group => group.id === id)) {
+        failures.push(`storage group ${id} is said to be deleted, and is there`)
+        continue
+      }
       await this.#keys.get(id)?.end()
       this.#keys.delete(id)
       await this.#places.eraseAll(id).then(

@@ -12,6 +12,10 @@ const ID_BYTES = 2
 
 export class KeystoreErasures implements CommitParticipant {
   readonly #ids = new Set<number>()
+  /** what the commit under way says */
+  #collected: readonly number[] = []
+  /** what the last commit says */
+  #durable: readonly number[] = []
   #isChanged = false
 
   /** @throws StoreError UNKNOWN_VERSION */
@@ -26,11 +30,13 @@ export class KeystoreErasures implements CommitParticipant {
       )
     }
     for (let at = 1; at < record.length; at += ID_BYTES) this.#ids.add(record.readUInt16LE(at))
+    this.#collected = [...this.#ids]
+    this.#durable = this.#collected
   }
 
-  /** Groups that are deleted, and whose keystores may still be there. */
+  /** Groups whose deletion is durable, and whose keystores may still be there. */
   get ids(): readonly number[] {
-    return [...this.#ids]
+    return this.#durable.filter(id => this.#ids.has(id))
   }
 
   /** To be called before the commit that deletes the group. */
@@ -40,21 +46,25 @@ export class KeystoreErasures implements CommitParticipant {
   }
 
   done(group: number): void {
-    this.#isChanged ||= this.#ids.delete(group)
+    if (this.#ids.delete(group)) this.#isChanged = true
   }
 
   collect(batch: MetadataWriter): void {
     if (!this.#isChanged) return
     this.#isChanged = false
+    const ids = [...this.#ids]
+    this.#collected = ids
     if (this.#ids.size === 0) {
       batch.delete(KEY)
       return
     }
     const record = Buffer.alloc(1 + this.#ids.size * ID_BYTES)
     record[0] = RECORD_VERSION
-    for (const [index, id] of this.ids.entries()) record.writeUInt16LE(id, 1 + index * ID_BYTES)
+    for (const [index, id] of ids.entries()) record.writeUInt16LE(id, 1 + index * ID_BYTES)
     batch.put(KEY, record)
   }
 
-  settled(): void {}
+  settled(): void {
+    this.#durable = this.#collected
+  }
 }

@@ -3,6 +3,7 @@
 // (google/leveldb#193).
 
 import createDebug from 'debug'
+import { reporterOf } from '../internal-errors.ts'
 import { StoreError } from '../errors.ts'
 import { durably, isLost } from '../fault-points.ts'
 import type {
@@ -368,8 +369,10 @@ export class MetadataStore implements MetadataReader, Committer {
 
   async #storeFirst(): Promise<void> {
     const { storeFirst } = this.#options
-    for (let storing = storeFirst?.(); storing !== undefined; storing = storeFirst?.())
-      await storing
+    for (let storing = storeFirst?.(); storing !== undefined; storing = storeFirst?.()) {
+      // Whoever wrote the data is told by its file; the commit must not hang with it.
+      await storing.catch(reporterOf('storing data before a commit'))
+    }
   }
 
   /** Why there can be no commit now, which is no failure. */
